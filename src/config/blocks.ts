@@ -1,0 +1,188 @@
+import { z } from "zod";
+
+/** Vocabulary of the component schemas: the option blocks that the Collector's components share. One name in YAML, docs, code and errors. */
+
+const DURATION = /^-?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+$/;
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Go duration text ("200ms", "1h30m") in milliseconds; "0" is allowed, other bare numbers are not, as in the Collector. */
+export function parseDuration(text: string): number | undefined {
+  if (text === "0") return 0;
+  if (!DURATION.test(text)) return undefined;
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/g))
+    total += Number(amount) * (UNIT_MS[unit as string] as number);
+  return text.startsWith("-") ? -total : total;
+}
+
+const rawDuration = z.union([z.string(), z.literal(0)]).transform((text, context) => {
+  const ms = parseDuration(String(text));
+  if (ms !== undefined && ms >= 0) return ms;
+  context.addIssue({
+    code: "custom",
+    message: `expected a duration such as 200ms, 5s or 1h30m, got ${JSON.stringify(text)}`,
+  });
+  return z.NEVER;
+});
+
+/** A duration option; the parsed value is milliseconds. */
+export function duration(what: string, fallback: string) {
+  return rawDuration.prefault(fallback).describe(what);
+}
+
+/** `host:port`, with or without a scheme in front; port 0 lets the system choose. */
+export function listenEndpoint(what: string, fallback: string) {
+  return z
+    .string()
+    .regex(
+      /^(?:\[[0-9a-fA-F:.]+\]|[^:[\]]*):\d{1,5}$/,
+      'expected host:port, for example "127.0.0.1:4317"',
+    )
+    .prefault(fallback)
+    .describe(what);
+}
+
+export function url(what: string) {
+  return z
+    .url({ protocol: /^https?$/, error: 'expected a URL, for example "http://127.0.0.1:8181"' })
+    .describe(what);
+}
+
+/** A value that never prints. */
+export class Secret {
+  readonly #value: string;
+  constructor(value: string) {
+    this.#value = value;
+  }
+  /** The text itself: only where it goes on the wire. */
+  reveal(): string {
+    return this.#value;
+  }
+  toString(): string {
+    return "[REDACTED]";
+  }
+  toJSON(): string {
+    return "[REDACTED]";
+  }
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return "[REDACTED]";
+  }
+}
+
+export function secret(what: string) {
+  return z
+    .string()
+    .nullable()
+    .transform((text) => new Secret(text ?? ""))
+    .prefault("")
+    .describe(what);
+}
+
+/** `retry_on_failure`, as in the Collector's configretry; but retries do not end unless max_elapsed_time says so (DESIGN §7). */
+export const retryOnFailure = z
+  .strictObject({
+    enabled: z.boolean().default(true).describe("Whether failed sends are tried again."),
+    initial_interval: duration("Pause before the first retry.", "200ms"),
+    randomization_factor: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.5)
+      .describe("Jitter: each pause is multiplied by 1 ± this."),
+    multiplier: z
+      .number()
+      .min(1)
+      .default(1.5)
+      .describe("Each pause is this many times the one before."),
+    max_interval: duration("Longest pause.", "30s"),
+    max_elapsed_time: duration("Give up (drop, counted) after this long; 0s = never.", "0s"),
+  })
+  .prefault({})
+  .describe("What happens when the destination answers that it is busy or does not answer.");
+export type RetryOnFailure = z.output<typeof retryOnFailure>;
+
+/** `sending_queue`, as in the Collector's exporterhelper. */
+export const sendingQueue = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe("false: an item waits in memory only until its request's answer."),
+    num_consumers: z
+      .int()
+      .min(1)
+      .default(4)
+      .describe("Ranges in flight at once (lanes). 1 keeps the order."),
+    queue_size: z
+      .int()
+      .min(1)
+      .optional()
+      .describe("Limit in units of `sizer`. Default: 1 GiB of bytes."),
+    sizer: z
+      .enum(["requests", "items", "bytes"])
+      .default("requests")
+      .describe("Unit of queue_size: frames, items or bytes."),
+    block_on_overflow: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Accepted for compatibility; a full queue always refuses at once, with Retry-After.",
+      ),
+    wait_for_result: z
+      .boolean()
+      .default(false)
+      .describe("Without storage: acknowledge after the destination's answer."),
+    storage: z
+      .string()
+      .optional()
+      .describe(
+        "Id of a file_storage extension: the queue is durable. Without it the queue is in memory.",
+      ),
+    on_full: z
+      .enum(["refuse", "drop_oldest", "skip"])
+      .default("refuse")
+      .describe(
+        "What a full queue does: refuse the request, drop its oldest frames, or skip this exporter (both counted).",
+      ),
+    batch: z
+      .strictObject({
+        flush_timeout: duration("How long a send may wait for more items.", "200ms"),
+        min_size: z.int().min(0).default(8192).describe("Items that end the wait."),
+        max_size: z
+          .int()
+          .min(0)
+          .default(0)
+          .describe("Most items per send; 0 = as many as fit the exporter's limits."),
+        sizer: z
+          .enum(["items", "bytes"])
+          .default("items")
+          .describe("Unit of min_size and max_size."),
+      })
+      .optional()
+      .describe("Wait a little to send more at once."),
+  })
+  .prefault({})
+  .describe("The queue between the pipelines and this exporter.");
+export type SendingQueue = z.output<typeof sendingQueue>;
+
+/** What every exporter's configuration has: the graph reads these, the exporter the rest. */
+export interface Delivery {
+  readonly sending_queue: SendingQueue;
+  readonly retry_on_failure: RetryOnFailure;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+export const delivery = {
+  sending_queue: sendingQueue,
+  retry_on_failure: retryOnFailure,
+  timeout: duration("How long one attempt may take; 0s = no limit.", "5s"),
+};

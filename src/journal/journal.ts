@@ -1,0 +1,103 @@
+import type { Batch } from "../otlp/batch.ts";
+import type { Range, Seq } from "../otlp/range.ts";
+import type { Refusal } from "../otlp/status.ts";
+import type { Signal } from "../otlp/tape.ts";
+
+/** Bit set of route numbers. A number belongs to one exporter-and-signal for ever within its journal. */
+export type Routes = Uint32Array;
+
+export interface Frame {
+  readonly batch: Batch;
+  readonly routes: Routes;
+  /** Wall clock of the receipt, milliseconds. */
+  readonly arrivalMs: number;
+  /** Opaque bytes kept beside the batch (dead letters). */
+  readonly note?: Uint8Array;
+}
+
+/** In items, never rows. The four sum to the settled range's items; `settle` asserts it. */
+export interface Tally {
+  readonly delivered: number;
+  readonly unconfirmed: number;
+  readonly deadLettered: number;
+  readonly dropped: ReadonlyMap<string, number>;
+}
+
+/** The terms of the law: appended = delivered + unconfirmed + dropped + deadLettered + queued. */
+export interface RouteCounts extends Tally {
+  readonly appended: number;
+  readonly queuedItems: number;
+  readonly queuedBytes: number;
+  /** Milliseconds since the arrival of the oldest queued frame; 0 when empty. */
+  readonly oldestAgeMs: number;
+}
+
+export interface ReadLimits {
+  readonly bytes: number;
+  readonly items: number;
+  /** Waits up to `waitMs` after the first queued item for `minItems` (queue batching); default: no wait. */
+  readonly minItems?: number;
+  readonly waitMs?: number;
+}
+
+export interface Reader<S extends Signal = Signal> {
+  readonly name: string;
+  /** Journal-local number: bit of `Routes`. */
+  readonly route: number;
+  readonly signal: S;
+  /**
+   * The route's next frames, at least one. Waits while there is none; rejects with `stop.reason` when stopped. Fresh frames come
+   * from memory with their tape; old ones are read and indexed again.
+   */
+  read(limits: ReadLimits, stop: AbortSignal): Promise<Range<S>>;
+  /** In any order; the cursor is the low watermark. Written with the next group, at the latest after a second. */
+  settle(range: Range<S>, tally: Tally): void;
+  /** `queued*` from frame headers, never from tallies; the rest from journaled tallies. */
+  counts(): RouteCounts;
+}
+
+export interface Settlement {
+  readonly reader: Reader;
+  readonly range: Range;
+  readonly tally: Tally;
+}
+
+export interface JournalStats {
+  readonly bytes: number;
+  readonly segments: number;
+  readonly frames: number;
+  /** Damaged parts set aside, by reason, since the directory was created. */
+  readonly quarantined: ReadonlyMap<string, number>;
+  readonly fsyncFailures: number;
+  readonly fsyncs: number;
+}
+
+export interface Journal {
+  /** Random name of this journal, for ever: the first part of X-Weir-Range. */
+  readonly id: string;
+  /** Opens the directory and recovers. Any content starts; only a lock held by another process rejects. */
+  start(): Promise<void>;
+  stop(deadline: AbortSignal): Promise<void>;
+  /** Only between start() and the first append. A new route begins at `start`; a known one at its cursor. */
+  route<S extends Signal>(
+    name: string,
+    signal: S,
+    start: "oldest" | "end",
+    limits: RouteLimits,
+  ): Reader<S>;
+  /** All routes or none. Dispose after append (or instead of it). */
+  reserve(routes: Routes, bytes: number, items: number): Disposable | Refusal;
+  /** One atomic group; resolves after its fdatasync, rejects with a PipelineError when nothing of it was kept. */
+  append(frames: readonly Frame[], settles?: readonly Settlement[]): Promise<void>;
+  stats(): JournalStats;
+}
+
+/** A full route refuses: its queue in bytes, items and frames (the Collector's `queue_size` in requests). Infinity = no limit. */
+export interface RouteLimits {
+  readonly bytes: number;
+  readonly items: number;
+  readonly frames: number;
+  readonly onFull: "refuse" | "drop_oldest" | "skip";
+}
+
+export type { Batch, Range, Seq };

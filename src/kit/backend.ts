@@ -1,0 +1,47 @@
+import type { Delivery } from "../config/blocks.ts";
+import type { Seq } from "../otlp/range.ts";
+import type { Signal } from "../otlp/tape.ts";
+import type { Component } from "../pipeline/contracts.ts";
+import type { Context, Declaration } from "../pipeline/factory.ts";
+import type { Writer } from "../series/writer.ts";
+
+/** What an exporter component is: a writer, limits, and one way to post a body. The export loop does the rest. */
+export interface Backend<S extends Signal = Signal> extends Component {
+  readonly writer: Writer<S>;
+  readonly limits: { readonly bytes: number; readonly items: number; readonly lanes: number };
+  /** A transport error is a verdict, not a throw. `stop` aborts the attempt (timeout or shutdown). */
+  post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict>;
+}
+
+/** What a request may need to say about itself: X-Weir-Range, tenant headers, the attempt number. */
+export interface Sending {
+  readonly journal: string;
+  readonly route: string;
+  /** First item: frame and item number within that frame. */
+  readonly from: readonly [Seq, number];
+  /** Last item, inclusive. */
+  readonly to: readonly [Seq, number];
+  readonly rows: number;
+  /** 1, 2, 3 … */
+  readonly attempt: number;
+}
+
+export type Verdict =
+  | { readonly is: "sent"; readonly unconfirmed: boolean } // Loki's 400: stored, minus an unknown few
+  | { readonly is: "retry"; readonly afterMs?: number; readonly why: string }
+  | { readonly is: "split"; readonly why: string } // 413
+  | { readonly is: "rows_rejected"; readonly rows: readonly number[]; readonly why: string } // 0-based; the rest is stored
+  | { readonly is: "rejected"; readonly why: string } // nothing stored: bisect, then dead-letter
+  | { readonly is: "pause"; readonly why: string }; // 401, 403: keep all, alarm
+
+/** Declares an exporter: the loop, the queue and the retries are the graph's, from the `delivery` options of its configuration. */
+export interface ExporterFactory<C extends Delivery> extends Declaration<C> {
+  readonly kind: "exporter";
+  create<S extends Signal>(config: C, context: ExporterContext<S>): Backend<S>;
+}
+
+export interface ExporterContext<S extends Signal = Signal> extends Context {
+  readonly signal: S;
+  /** `<exporter id>/<signal>`: the name of the route. */
+  readonly route: string;
+}

@@ -1,0 +1,44 @@
+import type { Batch } from "../otlp/batch.ts";
+import type { Draft } from "../otlp/draft.ts";
+import type { Range, Seq } from "../otlp/range.ts";
+import type { Refusal } from "../otlp/status.ts";
+import type { Signal } from "../otlp/tape.ts";
+
+/** Anything with a lifetime: started once, stopped once. */
+export interface Component {
+  /** Acquires sockets, files, timers; resolves when ready. Rejecting aborts the whole start. */
+  start(): Promise<void>;
+  /** Stops accepting, hands on what is in flight, lets go of everything. `deadline` aborts when time is up. Safe without start, and twice. */
+  stop(deadline: AbortSignal): Promise<void>;
+}
+
+/** Bytes taken from the process-wide budget for one request: from admission until the answer. */
+export interface Lease extends Disposable {
+  readonly bytes: number;
+  /** Takes more; false when the budget has no more, and then nothing was taken. */
+  grow(bytes: number): boolean;
+}
+
+/** A receiver's only way in. */
+export interface Intake {
+  /** Signals that some pipeline of this receiver takes. */
+  readonly signals: ReadonlySet<Signal>;
+  /** After auth, before the body is read; knows full routes, the byte budget and the stop. */
+  admit(signal: Signal, bytes: number): Lease | Refusal;
+  /** Runs every pipeline and appends all frames as one group. Resolves = durable; rejects (PipelineError) = written nowhere. */
+  submit(batches: readonly Batch[], lease: Lease): Promise<void>;
+  /** Items that the receiver cut out of a request and reported (partial success): a term of the law. */
+  rejected(signal: Signal, items: number, why: string): void;
+}
+
+/** Inline processor: synchronous, before the acknowledgement, keeps nothing between calls but caches. */
+export interface Transform<S extends Signal = Signal> {
+  apply(draft: Draft<S>): void;
+}
+
+/** Holding processor or aggregating connector: a journal reader that emits. Always after the acknowledgement. */
+export interface Holder<S extends Signal = Signal> extends Component {
+  take(range: Range<S>, emit: (batch: Batch) => void): void;
+  tick(nowMs: number, emit: (batch: Batch) => void): void;
+  readonly oldest: Seq | undefined; // emitted frames and the cursor up to here are committed in one group
+}

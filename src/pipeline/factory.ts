@@ -1,0 +1,54 @@
+import type { z } from "zod";
+import type { Indexer } from "../otlp/indexer.ts";
+import type { Signal } from "../otlp/tape.ts";
+import type { Component, Intake, Transform } from "./contracts.ts";
+import type { Logger, Meter } from "./telemetry.ts";
+
+export type ComponentKind = "receiver" | "processor" | "exporter" | "extension";
+export type Stability = "development" | "alpha" | "beta" | "stable";
+
+/** What docs, validation and the `components` command read. */
+export interface Declaration<C> {
+  /** lower_snake_case: the name in the YAML and of the folder. */
+  readonly type: string;
+  /** First line of the component's README. */
+  readonly summary: string;
+  readonly stability: { readonly [S in Signal]?: Stability };
+  /** Every option has a `.describe()`; unknown keys are errors. */
+  readonly schema: z.ZodType<C>;
+  /** Smallest working configuration. */
+  readonly example: unknown;
+}
+
+/** What the service gives each component instance. */
+export interface Context {
+  /** As written in the YAML: "otlp", or "influxdb/eu". */
+  readonly id: string;
+  readonly log: Logger;
+  readonly meter: Meter;
+  readonly indexer: Indexer;
+  /** Wall clock in milliseconds; tests own it. */
+  readonly nowMs: () => number;
+  /** A failure nobody awaits, e.g. a listener died: stops the service. */
+  readonly fail: (error: Error) => void;
+}
+
+export interface ReceiverFactory<C> extends Declaration<C> {
+  readonly kind: "receiver";
+  create(config: C, context: Context, intake: Intake): Component;
+}
+export interface ProcessorFactory<C> extends Declaration<C> {
+  readonly kind: "processor";
+  create(config: C, context: Context): Transform;
+}
+export interface ExtensionFactory<C> extends Declaration<C> {
+  readonly kind: "extension";
+  create(config: C, context: ExtensionContext): Component;
+}
+
+export interface ExtensionContext extends Context {
+  /** False before every listener and route is ready, and while stopping. */
+  readonly isReady: () => boolean;
+  /** Where extensions that need a child process find the command: node and its arguments up to the command name. */
+  readonly self: readonly string[];
+}

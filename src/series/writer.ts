@@ -1,0 +1,26 @@
+import type { Range } from "../otlp/range.ts";
+import type { Signal } from "../otlp/tape.ts";
+
+/** Output memory: pooled, owned by the lane that took it, given back when the socket has the bytes. */
+export interface Slab {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Bytes written. Writers append at `length`; the last SLACK bytes of the memory are never counted. */
+  length: number;
+}
+
+export interface Written {
+  /** Items [from, to) are in the slab. `to === from` means that not even one item fits. */
+  readonly to: number;
+  readonly rows: number;
+  /** Items of [from, to) that made no row on purpose, by reason. Settled as dropped{reason}. */
+  readonly dropped: ReadonlyMap<string, number>;
+}
+
+/** Compiled once from configuration. Pure: the same items give the same bytes in every retry and every split. */
+export interface Writer<S extends Signal = Signal> {
+  /** Writes items [from, to) until the slab is full; never half of an item's rows. */
+  write(range: Range<S>, from: number, to: number, out: Slab): Written;
+  /** Item of the 0-based `row` written by `write(range, from, …)`. Walks again: only after a rejection. */
+  itemOfRow(range: Range<S>, from: number, row: number): number;
+}
