@@ -24,11 +24,12 @@ export interface Intake {
   /** Signals that some pipeline of this receiver takes. */
   readonly signals: ReadonlySet<Signal>;
   /** After auth, before the body is read; knows full routes, the byte budget and the stop. */
-  admit(signal: Signal, bytes: number): Lease | Refusal;
+  /** `transport` ("http", "grpc", "udp", "tcp") labels what is counted for this lease. */
+  admit(signal: Signal, bytes: number, transport?: string): Lease | Refusal;
   /** Runs every pipeline and appends all frames as one group. Resolves = durable; rejects (PipelineError) = written nowhere. */
   submit(batches: readonly Batch[], lease: Lease): Promise<void>;
   /** Items that the receiver cut out of a request and reported (partial success): a term of the law. */
-  rejected(signal: Signal, items: number, why: string): void;
+  rejected(signal: Signal, items: number, why: string, transport?: string): void;
 }
 
 /** Inline processor: synchronous, before the acknowledgement, keeps nothing between calls but caches. */

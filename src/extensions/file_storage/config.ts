@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { duration } from "../../config/blocks.ts";
+
+const bytes = z.int().min(1);
+
+export const config = z.strictObject({
+  directory: z
+    .string()
+    .min(1)
+    .default("./data/queue")
+    .describe("Where the journal lives. One process at a time."),
+  create_directory: z.boolean().default(true).describe("Create the directory when it is missing."),
+  timeout: duration("Accepted for compatibility: the lock answers at once.", "1s"),
+  fsync: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Acknowledge after fdatasync. false: a power cut may lose what was acknowledged; said in the log at start.",
+    ),
+  max_bytes: bytes
+    .optional()
+    .describe(
+      "Hard limit of the journal in bytes. Default: 8 GiB or 20 % of the free disk, whichever is less.",
+    ),
+  segment_bytes: bytes
+    .min(1 << 16)
+    .default(64 << 20)
+    .describe("Size of one segment file in bytes."),
+  retain: duration("Keep delivered segments this long, for replay.", "0s"),
+  compaction: z
+    .looseObject({})
+    .optional()
+    .describe(
+      "Accepted for compatibility: segments are removed as a whole, there is nothing to compact.",
+    ),
+});
+export type Config = z.output<typeof config>;

@@ -1,0 +1,142 @@
+import type { Journal } from "../journal/journal.ts";
+import { getOrMake } from "../lib/get-or-make.ts";
+import type { Batch } from "../otlp/batch.ts";
+import { isRefusal, PipelineError, type Refusal } from "../otlp/status.ts";
+import type { Signal } from "../otlp/tape.ts";
+import type { Intake, Lease } from "../pipeline/contracts.ts";
+import type { Logger, Meter } from "../pipeline/telemetry.ts";
+import { ReceiverCounts } from "./ledger.ts";
+import { Groups, type Pipeline, union } from "./pipeline.ts";
+
+/** What all intakes of a service share. */
+export interface Gate {
+  readonly meter: Meter;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+  readonly isStopping: () => boolean;
+  /** Bytes for one request out of the process-wide budget; undefined when there are none left. */
+  readonly take: (bytes: number) => Lease | undefined;
+}
+
+const BUSY_MS = 1_000;
+
+/** One receiver's way in: admission, pipelines, one atomic group per journal, and the counts of the edge. */
+export class ReceiverIntake implements Intake {
+  readonly signals: ReadonlySet<Signal>;
+  readonly #receiver: string;
+  readonly #gate: Gate;
+  readonly #pipelines = new Map<Signal, Pipeline[]>();
+  readonly #targets = new Map<Signal, Map<Journal, Uint32Array>>();
+  readonly #counts = new Map<string, ReceiverCounts>();
+  readonly #transports = new WeakMap<Lease, string>();
+
+  constructor(receiver: string, pipelines: readonly Pipeline[], gate: Gate) {
+    this.#receiver = receiver;
+    this.#gate = gate;
+    for (const pipeline of pipelines) {
+      const { signal } = pipeline;
+      this.#pipelines.set(signal, [...(this.#pipelines.get(signal) ?? []), pipeline]);
+      const targets = this.#targets.get(signal) ?? new Map<Journal, Uint32Array>();
+      this.#targets.set(signal, targets);
+      for (const { journal, bits } of pipeline.routes)
+        targets.set(journal, union(targets.get(journal) ?? new Uint32Array(0), bits));
+    }
+    this.signals = new Set(this.#pipelines.keys());
+  }
+
+  admit(signal: Signal, bytes: number, transport = ""): Lease | Refusal {
+    if (this.#gate.isStopping())
+      return {
+        kind: "unavailable",
+        retryAfterMs: BUSY_MS,
+        why: "weir is stopping; send again in a moment",
+      };
+    for (const [journal, routes] of this.#targets.get(signal) ?? []) {
+      const place = journal.reserve(routes, bytes, 1);
+      if (isRefusal(place)) return place;
+      place[Symbol.dispose]();
+    }
+    const lease = this.#gate.take(bytes);
+    if (lease === undefined)
+      return {
+        kind: "refused",
+        retryAfterMs: BUSY_MS,
+        why: "the memory budget for requests in flight is used up; send again in a moment",
+      };
+    this.#transports.set(lease, transport);
+    return lease;
+  }
+
+  async submit(batches: readonly Batch[], lease: Lease): Promise<void> {
+    const transport = this.#transports.get(lease) ?? "";
+    const passed: { readonly pipeline: Pipeline; items: number }[] = [];
+    try {
+      const groups = new Groups(this.#gate.nowMs());
+      for (const batch of batches)
+        for (const pipeline of this.#pipelines.get(batch.signal) ?? []) {
+          pipeline.counts.received.add(batch.items);
+          const pass = { pipeline, items: batch.items };
+          passed.push(pass);
+          const out = pipeline.run(batch);
+          pass.items = out.items;
+          if (out.items > 0) groups.add(out, pipeline.routes);
+        }
+      await append(groups);
+    } catch (reason) {
+      for (const { pipeline, items } of passed) pipeline.counts.refused.add(items);
+      throw this.#failed(PipelineError.from(reason), batches, transport);
+    }
+    for (const { pipeline, items } of passed) pipeline.counts.appended.add(items);
+    for (const batch of batches) this.#count(batch.signal, transport).accepted.add(batch.items);
+  }
+
+  rejected(signal: Signal, items: number, _why: string, transport = ""): void {
+    this.#count(signal, transport).refused.add(items);
+    for (const pipeline of this.#pipelines.get(signal) ?? []) {
+      pipeline.counts.received.add(items);
+      pipeline.counts.rejected.add(items);
+    }
+  }
+
+  #failed(error: PipelineError, batches: readonly Batch[], transport: string): PipelineError {
+    const isOurs = error.kind === "internal";
+    for (const { signal, items } of batches) {
+      const counts = this.#count(signal, transport);
+      (isOurs ? counts.failed : counts.refused).add(items);
+    }
+    if (isOurs)
+      this.#gate.log.error(
+        { receiver: this.#receiver, error: String(error.stack) },
+        "a request failed inside weir",
+      );
+    return error;
+  }
+
+  #count(signal: Signal, transport: string): ReceiverCounts {
+    const make = () => new ReceiverCounts(this.#gate.meter, this.#receiver, transport, signal);
+    return getOrMake(this.#counts, `${transport}/${signal}`, make);
+  }
+}
+
+/** Reserves on every journal or on none, then appends one group to each. */
+async function append(groups: Groups): Promise<void> {
+  using places = new DisposableStack();
+  for (const [journal, frames] of groups.frames) {
+    let routes: Uint32Array = new Uint32Array(0);
+    let bytes = 0;
+    let items = 0;
+    for (const frame of frames) {
+      routes = union(routes, frame.routes);
+      bytes += frame.batch.length;
+      items += frame.batch.items;
+    }
+    const place = journal.reserve(routes, bytes, items);
+    if (isRefusal(place)) throw new PipelineError(place);
+    places.use(place);
+  }
+  // All settle before the places are given back, even when one journal has failed.
+  const appends = await Promise.allSettled(
+    [...groups.frames].map(([journal, frames]) => journal.append(frames)),
+  );
+  for (const append of appends) if (append.status === "rejected") throw append.reason;
+}

@@ -1,0 +1,133 @@
+import type { Journal } from "../journal/journal.ts";
+import type { Meter } from "../pipeline/telemetry.ts";
+import type { Route } from "./routes.ts";
+
+/** Registers the terms of the law for a route: appended = delivered + unconfirmed + dropped + dead-lettered + queued, in items. */
+export function observeRoute(meter: Meter, route: Route): void {
+  const labels = { exporter: route.exporter, signal: route.signal };
+  const { reader } = route;
+  const total = (term: string, help: string, read: () => number) =>
+    meter.observe(`weir_route_${term}_items_total`, help, labels, "counter", read);
+  total(
+    "appended",
+    "Items appended to the journal for this route.",
+    () => reader.counts().appended,
+  );
+  total("delivered", "Items that the destination confirmed.", () => reader.counts().delivered);
+  total(
+    "unconfirmed",
+    "Items of requests that were stored minus an unknown few.",
+    () => reader.counts().unconfirmed,
+  );
+  total(
+    "dead_lettered",
+    "Items set aside because the destination rejects them.",
+    () => reader.counts().deadLettered,
+  );
+  meter.observe(
+    "weir_route_queued_items",
+    "Items waiting, from frame headers.",
+    labels,
+    "gauge",
+    () => reader.counts().queuedItems,
+  );
+  meter.observe(
+    "weir_route_queued_bytes",
+    "Bytes waiting, from frame headers.",
+    labels,
+    "gauge",
+    () => reader.counts().queuedBytes,
+  );
+  meter.observe(
+    "weir_route_oldest_age_seconds",
+    "Age of the oldest waiting item.",
+    labels,
+    "gauge",
+    () => reader.counts().oldestAgeMs / 1_000,
+  );
+}
+
+/** Reasons appear as they happen, so the dropped items of a route are rendered from its counts at each scrape. */
+export function droppedLines(routes: readonly Route[]): string {
+  const name = "weir_route_dropped_items_total";
+  const lines = [`# HELP ${name} Items given up, by reason.`, `# TYPE ${name} counter`];
+  for (const { exporter, signal, reader } of routes) {
+    const { dropped } = reader.counts();
+    if (dropped.size === 0)
+      lines.push(`${name}{exporter="${exporter}",reason="none",signal="${signal}"} 0`);
+    for (const [reason, items] of dropped)
+      lines.push(`${name}{exporter="${exporter}",reason="${reason}",signal="${signal}"} ${items}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** What a journal says of itself. `storage` is the id of its file_storage, or "memory". */
+export function observeJournal(meter: Meter, storage: string, journal: Journal): void {
+  const labels = { storage };
+  meter.observe(
+    "weir_journal_bytes",
+    "Bytes of segments on disk.",
+    labels,
+    "gauge",
+    () => journal.stats().bytes,
+  );
+  meter.observe(
+    "weir_journal_segments",
+    "Segment files.",
+    labels,
+    "gauge",
+    () => journal.stats().segments,
+  );
+  meter.observe(
+    "weir_journal_fsyncs_total",
+    "Groups made durable.",
+    labels,
+    "counter",
+    () => journal.stats().fsyncs,
+  );
+  meter.observe(
+    "weir_journal_fsync_failures_total",
+    "Groups refused because fsync failed.",
+    labels,
+    "counter",
+    () => journal.stats().fsyncFailures,
+  );
+  meter.observe(
+    "weir_journal_quarantined_total",
+    "Damaged parts set aside.",
+    labels,
+    "counter",
+    () => {
+      let parts = 0;
+      for (const n of journal.stats().quarantined.values()) parts += n;
+      return parts;
+    },
+  );
+}
+
+/** The Collector's metrics of its own process. */
+export function observeProcess(meter: Meter, startedMs: number): void {
+  const observe = (name: string, help: string, type: "counter" | "gauge", read: () => number) =>
+    meter.observe(`otelcol_process_${name}`, help, {}, type, read);
+  observe("uptime", "Seconds since the start.", "counter", () => (Date.now() - startedMs) / 1_000);
+  observe("cpu_seconds", "CPU time, user and system.", "counter", () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  });
+  observe("memory_rss", "Resident memory in bytes.", "gauge", () => process.memoryUsage.rss());
+  observe(
+    "runtime_heap_alloc_bytes",
+    "Bytes in use on the JavaScript heap.",
+    "gauge",
+    () => process.memoryUsage().heapUsed,
+  );
+  observe(
+    "runtime_total_sys_memory_bytes",
+    "Heap and external memory held from the system.",
+    "gauge",
+    () => {
+      const { heapTotal, external } = process.memoryUsage();
+      return heapTotal + external;
+    },
+  );
+}

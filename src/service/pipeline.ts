@@ -1,0 +1,101 @@
+import type { Frame, Journal } from "../journal/journal.ts";
+import { getOrMake } from "../lib/get-or-make.ts";
+import type { Batch } from "../otlp/batch.ts";
+import type { Signal } from "../otlp/tape.ts";
+import type { Transform } from "../pipeline/contracts.ts";
+import type { Meter } from "../pipeline/telemetry.ts";
+import { PipelineCounts, ProcessorCounts } from "./ledger.ts";
+import type { Route } from "./routes.ts";
+
+interface Stage {
+  readonly id: string;
+  readonly transform: Transform;
+  readonly counts: ProcessorCounts;
+}
+
+/** One pipeline of the configuration: its transforms in order, and the routes it feeds. */
+export class Pipeline {
+  readonly id: string;
+  readonly signal: Signal;
+  readonly routes: readonly Route[];
+  readonly counts: PipelineCounts;
+  readonly #stages: readonly Stage[];
+
+  constructor(
+    id: string,
+    signal: Signal,
+    transforms: ReadonlyMap<string, Transform>,
+    routes: readonly Route[],
+    meter: Meter,
+  ) {
+    this.id = id;
+    this.signal = signal;
+    this.routes = routes;
+    this.counts = new PipelineCounts(meter, id);
+    this.#stages = [...transforms].map(([stage, transform]) => ({
+      id: stage,
+      transform,
+      counts: new ProcessorCounts(meter, stage, signal),
+    }));
+  }
+
+  /** Runs the transforms on a private draft; an untouched batch comes back as it is. Counts only when none of them threw. */
+  run(batch: Batch): Batch {
+    if (this.#stages.length === 0) return batch;
+    const draft = batch.draft();
+    const left = [batch.items];
+    for (const { transform } of this.#stages) {
+      transform.apply(draft);
+      left.push(batch.items - sum(draft.dropped));
+    }
+    const sealed = draft.seal();
+    this.#stages.forEach(({ id, counts }, i) => {
+      const before = left[i] ?? 0;
+      const after = left[i + 1] ?? 0;
+      counts.incoming.add(before);
+      counts.outgoing.add(after);
+      if (after < before) this.counts.filtered(id, before - after);
+    });
+    return sealed;
+  }
+}
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  let total = 0;
+  for (const n of counts.values()) total += n;
+  return total;
+}
+
+/** Collects the frames of one request: one group per journal; pipelines that leave a batch untouched share its frame. */
+export class Groups {
+  readonly frames = new Map<Journal, Frame[]>();
+  readonly #arrivalMs: number;
+  constructor(arrivalMs: number) {
+    this.#arrivalMs = arrivalMs;
+  }
+
+  add(batch: Batch, routes: readonly Route[]): void {
+    for (const { journal, bits } of routes) {
+      const group = getOrMake(this.frames, journal, (): Frame[] => []);
+      const at = group.findIndex((frame) => frame.batch === batch);
+      const before = group[at]?.routes;
+      const frame = {
+        batch,
+        routes: before === undefined ? bits : union(before, bits),
+        arrivalMs: this.#arrivalMs,
+      };
+      if (at < 0) group.push(frame);
+      else group[at] = frame;
+    }
+  }
+}
+
+/** Routes of either set. */
+export function union(a: Uint32Array, b: Uint32Array): Uint32Array {
+  const both = Uint32Array.from(a.length >= b.length ? a : b);
+  const other = a.length >= b.length ? b : a;
+  other.forEach((bits, word) => {
+    both[word] = (both[word] ?? 0) | bits;
+  });
+  return both;
+}
