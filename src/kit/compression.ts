@@ -1,0 +1,182 @@
+import { constants, gunzip, gunzipSync, zstdDecompress, zstdDecompressSync } from "node:zlib";
+import type { Refusal } from "../otlp/status.ts";
+import { SLACK } from "../wire/slack.ts";
+
+/** Bytes of a message and their count; SLACK bytes behind `length` are readable. */
+export interface Body {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+}
+
+export type Coding = "identity" | "gzip" | "zstd";
+
+/** Codings that servers announce in Accept-Encoding and grpc-accept-encoding. */
+export const ACCEPTED_CODINGS = "gzip, zstd";
+
+/** Output below this is produced at once: the way through the thread pool costs more (40–80 µs) than it frees. */
+const SYNC_BYTES = 1024 * 1024;
+/** No deflate stream expands more than this; a gzip trailer that claims more lies or is of another member. */
+const DEFLATE_MOST = 1_032;
+/** First guess when the size of the output is unknown. */
+const GUESS_FACTOR = 4;
+const SMALLEST_OUTPUT = 16 * 1024;
+/** 8 MiB, the largest window that the `zstd` content coding may use (RFC 9659). */
+const ZSTD_WINDOW_LOG = 23;
+
+/** Takes from the budget before memory is taken; see Lease. */
+export interface Growing {
+  grow(bytes: number): boolean;
+}
+
+/** The one coding of a Content-Encoding or grpc-encoding header; undefined for unknown and for stacked ones. */
+export function codingOf(header: string | undefined): Coding | undefined {
+  if (header === undefined) return "identity";
+  const name = header.trim().toLowerCase();
+  if (name === "" || name === "identity" || name === "none") return "identity";
+  if (name === "gzip" || name === "x-gzip") return "gzip";
+  return name === "zstd" ? "zstd" : undefined;
+}
+
+/** What to tell who sent a coding that `codingOf` does not know. */
+export function unknownCoding(header: string): string {
+  const stacked = header.includes(",");
+  return stacked
+    ? `the body is encoded more than once (${JSON.stringify(header.slice(0, 60))}): send it with one encoding, gzip, zstd or none`
+    : `unknown encoding ${JSON.stringify(header.slice(0, 60))}: send gzip, zstd or none`;
+}
+
+/**
+ * The decoded body. Never more than `limitBytes`, and never more than `lease` grants: the output's memory is taken from the lease
+ * before it is allocated. Small bodies are decoded at once, larger ones on the thread pool.
+ */
+export function decompress(
+  coding: Coding,
+  bytes: Uint8Array,
+  length: number,
+  limitBytes: number,
+  lease?: Growing,
+): Body | Refusal | Promise<Body | Refusal> {
+  if (coding === "identity") return length > limitBytes ? tooLarge(limitBytes) : { bytes, length };
+  const expected = expectedBytes(coding, bytes, length);
+  if (expected > limitBytes) return tooLarge(limitBytes);
+  const first = expected < 0 ? length * GUESS_FACTOR : expected;
+  const room = Math.min(limitBytes, Math.max(first, SMALLEST_OUTPUT));
+  return attempt({ coding, input: bytes.subarray(0, length), limitBytes, lease }, room);
+}
+
+interface Job {
+  readonly coding: "gzip" | "zstd";
+  readonly input: Uint8Array;
+  readonly limitBytes: number;
+  readonly lease: Growing | undefined;
+}
+
+/** Decodes into at most `room` bytes; when that is too little, again with four times as much, up to the limit. */
+function attempt(job: Job, room: number): Body | Refusal | Promise<Body | Refusal> {
+  if (job.lease?.grow(room) === false)
+    return {
+      kind: "refused",
+      retryAfterMs: 1000,
+      why: "the memory for requests in flight is used up: send again after a pause",
+    };
+  if (room >= SYNC_BYTES) return attemptOnThreadPool(job, room);
+  try {
+    return slacked(decodeNow(job, room));
+  } catch (error) {
+    return afterFailure(job, room, error);
+  }
+}
+
+async function attemptOnThreadPool(job: Job, room: number): Promise<Body | Refusal> {
+  try {
+    return slacked(await decodeLater(job, room));
+  } catch (error) {
+    return afterFailure(job, room, error);
+  }
+}
+
+function afterFailure(
+  job: Job,
+  room: number,
+  error: unknown,
+): Body | Refusal | Promise<Body | Refusal> {
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  if (code === "ERR_BUFFER_TOO_LARGE")
+    return room >= job.limitBytes
+      ? tooLarge(job.limitBytes)
+      : attempt(job, Math.min(job.limitBytes, room * GUESS_FACTOR));
+  return {
+    kind: "invalid",
+    retryAfterMs: 0,
+    why: `the body is not ${job.coding}, as its encoding header says, or it is damaged (${String(code)})`,
+  };
+}
+
+/** One output chunk with room behind the end: no growing, no joining, and slack for free. */
+function optionsOf(job: Job, room: number) {
+  const sizes = { chunkSize: Math.max(room + SLACK + 1, SMALLEST_OUTPUT), maxOutputLength: room };
+  return job.coding === "gzip"
+    ? sizes
+    : { ...sizes, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } };
+}
+
+function decodeNow(job: Job, room: number): Uint8Array {
+  const decode = job.coding === "gzip" ? gunzipSync : zstdDecompressSync;
+  return decode(job.input, optionsOf(job, room));
+}
+
+function decodeLater(job: Job, room: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const done = (error: Error | null, output: Uint8Array) =>
+      error === null ? resolve(output) : reject(error);
+    if (job.coding === "gzip") gunzip(job.input, optionsOf(job, room), done);
+    else zstdDecompress(job.input, optionsOf(job, room), done);
+  });
+}
+
+/** Never memory of Buffer's shared pool, so nothing foreign lies behind the end and nothing foreign is kept alive. */
+function slacked(output: Uint8Array): Body {
+  const length = output.length;
+  if (output.byteOffset === 0 && output.buffer.byteLength >= length + SLACK)
+    return { bytes: new Uint8Array(output.buffer, 0, length + SLACK), length };
+  const bytes = new Uint8Array(length + SLACK);
+  bytes.set(output);
+  return { bytes, length };
+}
+
+/** Size of the output as the data itself claims; -1 when it does not, or not credibly. */
+function expectedBytes(coding: "gzip" | "zstd", bytes: Uint8Array, length: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  return coding === "gzip" ? gzipSize(view) : zstdContentSize(view);
+}
+
+/** ISIZE, the last four bytes (RFC 1952): the output modulo 2^32, of the last member only. */
+function gzipSize(view: DataView): number {
+  if (view.byteLength < 18) return -1;
+  const size = view.getUint32(view.byteLength - 4, true);
+  return size <= view.byteLength * DEFLATE_MOST ? size : -1;
+}
+
+/** Frame_Content_Size (RFC 8878, 3.1.1.1). */
+function zstdContentSize(view: DataView): number {
+  if (view.byteLength < 14 || view.getUint32(0, true) !== 0xfd2fb528) return -1;
+  const descriptor = view.getUint8(4);
+  const single = (descriptor & 0x20) !== 0;
+  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] as number;
+  const at = 5 + (single ? 0 : 1) + dictionaryBytes;
+  const sizeFlag = descriptor >>> 6;
+  if (sizeFlag === 0) return single ? view.getUint8(at) : -1;
+  if (sizeFlag === 1) return view.getUint16(at, true) + 256;
+  if (sizeFlag === 2) return view.byteLength >= at + 4 ? view.getUint32(at, true) : -1;
+  return view.byteLength >= at + 8
+    ? view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32
+    : -1;
+}
+
+function tooLarge(limitBytes: number): Refusal {
+  return {
+    kind: "too_large",
+    retryAfterMs: 0,
+    why: `the decoded body is larger than the limit of ${limitBytes} bytes: send smaller batches, or raise the receiver's limit`,
+  };
+}

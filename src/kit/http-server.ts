@@ -1,0 +1,226 @@
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { PipelineError, STATUS } from "../otlp/status.ts";
+import { defaultMaxConnections } from "./budget.ts";
+import type { Body, Growing } from "./compression.ts";
+import { ClientGone, readBody } from "./http-server-body.ts";
+import { answerBrokenRequest, lingerOnClose } from "./http-server-socket.ts";
+import { addressOf, closeListener, listen } from "./server-listener.ts";
+
+const HEADER_BYTES = 16 * 1024;
+/** Unread bodies up to this length are read and thrown away, so the connection can go on. */
+const DRAIN_BYTES = 64 * 1024;
+/** Longest stay of a connection on which nothing moves, whatever state it is in. */
+const SILENCE_MS = 300_000;
+
+/** What an HTTP server needs to know. */
+export interface HttpServerOptions {
+  /** "host:port"; port 0 lets the system choose. */
+  readonly endpoint: string;
+  /** Who listens, for error messages: "receiver otlp (HTTP)". */
+  readonly what: string;
+  /** Called when the head of a request has arrived; the body waits until `readBody`. A throw becomes 500 (or the PipelineError's status). */
+  readonly onRequest: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
+  /** Failures that concern no single request, e.g. no file descriptors left for a new connection. */
+  readonly onTrouble?: (error: Error) => void;
+  /** Default: what fits the byte budget, at most 10,000. */
+  readonly maxConnections?: number;
+  readonly headersTimeoutMs?: number;
+  /** From the first byte of a request to the last byte of its body. */
+  readonly requestTimeoutMs?: number;
+  /** How long an idle connection stays; long, because clients keep pools (DESIGN §7). */
+  readonly keepAliveMs?: number;
+  /** Several processes on one port (Linux). */
+  readonly reusePort?: boolean;
+}
+
+/** An answer. A string or bytes go out at once; an iterable is streamed at the client's pace. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly contentType?: string;
+  readonly body?: string | Uint8Array | AsyncIterable<string | Uint8Array>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A listening HTTP/1.1 server. */
+export interface HttpServer {
+  start(): Promise<void>;
+  /** Accepts nothing more, finishes what is in flight; when `deadline` aborts, cuts what is left. Safe without start, and twice. */
+  stop(deadline: AbortSignal): Promise<void>;
+  /** "127.0.0.1:4318", with the real port; undefined while not listening. */
+  address(): string | undefined;
+}
+
+/** The head of a request, and its body on demand. */
+export class HttpRequest {
+  readonly method: string;
+  /** As sent, not percent-decoded; "" when the target is not a path. */
+  readonly path: string;
+  /** Behind the "?", as sent. */
+  readonly query: string;
+  /** Content-Length; -1 when the body is chunked, 0 when there is none. */
+  readonly declaredBytes: number;
+  readonly #message: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #waitsForContinue: boolean;
+  #isTaken = false;
+  constructor(message: IncomingMessage, response: ServerResponse, waitsForContinue: boolean) {
+    this.#message = message;
+    this.#response = response;
+    this.#waitsForContinue = waitsForContinue;
+    this.method = message.method ?? "";
+    const target = pathAndQuery(message.url ?? "");
+    const mark = target.indexOf("?");
+    this.path = mark < 0 ? target : target.slice(0, mark);
+    this.query = mark < 0 ? "" : target.slice(mark + 1);
+    const { "content-length": length, "transfer-encoding": transfer } = message.headers;
+    this.declaredBytes = transfer !== undefined ? -1 : length === undefined ? 0 : Number(length);
+  }
+  get headers(): IncomingHttpHeaders {
+    return this.#message.headers;
+  }
+  /** By lower-case name; of repeated ones what node:http makes of them. */
+  header(name: string): string | undefined {
+    const value = this.#message.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  }
+  get remoteAddress(): string {
+    return this.#message.socket.remoteAddress ?? "";
+  }
+  /**
+   * Reads the body, once. A body with a declared length must be covered by `lease` already; what exceeds it otherwise is taken from
+   * `lease` while it arrives. Rejects with PipelineError (`too_large`, `refused`) or ClientGone; let both pass through.
+   */
+  readBody(limitBytes: number, lease?: Growing): Promise<Body> {
+    if (this.#isTaken) return Promise.reject(new Error("the body has been read already"));
+    this.#isTaken = true;
+    if (this.#waitsForContinue && this.declaredBytes <= limitBytes) this.#response.writeContinue();
+    return readBody(this.#message, this.declaredBytes, limitBytes, lease);
+  }
+  /** Whether the rest of the body is too long to be thrown away in passing, or may never come. */
+  get hasLongRest(): boolean {
+    if (this.#message.complete || this.declaredBytes === 0) return false;
+    if (this.#waitsForContinue && !this.#isTaken) return true;
+    return this.declaredBytes < 0 || this.declaredBytes > DRAIN_BYTES;
+  }
+}
+
+/** A server that listens only after `start()`. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  return new NodeHttpServer(options);
+}
+
+class NodeHttpServer implements HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+  #isStopping = false;
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    const headersTimeout = options.headersTimeoutMs ?? 10_000;
+    this.#server = createServer({
+      headersTimeout,
+      requestTimeout: options.requestTimeoutMs ?? 60_000,
+      keepAliveTimeout: options.keepAliveMs ?? 120_000,
+      connectionsCheckingInterval: Math.min(1_000, headersTimeout),
+      maxHeaderSize: HEADER_BYTES,
+      noDelay: true,
+    });
+    this.#server.timeout = SILENCE_MS;
+    this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections();
+    this.#server.on("clientError", answerBrokenRequest);
+    this.#server.on("error", (error) => this.#options.onTrouble?.(error));
+    this.#server.on("request", (message, response) => this.#take(message, response, false));
+    this.#server.on("checkContinue", (message, response) => this.#take(message, response, true));
+  }
+
+  async start(): Promise<void> {
+    await listen(this.#server, this.#options);
+  }
+
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.#isStopping = true;
+    await closeListener(this.#server, deadline, () => this.#server.closeAllConnections());
+  }
+
+  address(): string | undefined {
+    return addressOf(this.#server);
+  }
+
+  #take(message: IncomingMessage, response: ServerResponse, waitsForContinue: boolean): void {
+    response.on("error", ignore);
+    const request = new HttpRequest(message, response, waitsForContinue);
+    try {
+      const answer = this.#options.onRequest(request);
+      if (answer instanceof Promise)
+        answer.then(
+          (later) => this.#send(request, response, later),
+          (reason: unknown) => this.#sendFailure(request, response, reason),
+        );
+      else this.#send(request, response, answer);
+    } catch (reason) {
+      this.#sendFailure(request, response, reason);
+    }
+  }
+
+  #send(request: HttpRequest, response: ServerResponse, answer: HttpAnswer): void {
+    const { socket } = response;
+    if (response.headersSent || response.destroyed || socket === null) return;
+    const { body = "" } = answer;
+    const isWhole = typeof body === "string" || body instanceof Uint8Array;
+    const head: OutgoingHttpHeaders = { ...answer.headers };
+    if (answer.contentType !== undefined) head["content-type"] = answer.contentType;
+    if (isWhole && answer.status !== 204)
+      head["content-length"] = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    const hasLongRest = request.hasLongRest;
+    if (hasLongRest || this.#isStopping) head.connection = "close";
+    if (hasLongRest) lingerOnClose(socket);
+    try {
+      response.writeHead(answer.status, head);
+      if (!isWhole) stream(body, response);
+      else if (body.length === 0) response.end();
+      else response.end(body);
+    } catch (error) {
+      // An answer that cannot be written, e.g. a line break in a header: our mistake, and only this request's.
+      this.#options.onTrouble?.(error instanceof Error ? error : new Error(String(error)));
+      socket.destroy();
+    }
+  }
+
+  #sendFailure(request: HttpRequest, response: ServerResponse, reason: unknown): void {
+    if (reason instanceof ClientGone) return;
+    const error = PipelineError.from(reason);
+    if (error.kind === "internal") this.#options.onTrouble?.(error);
+    this.#send(request, response, {
+      status: STATUS[error.kind].http,
+      contentType: "text/plain; charset=utf-8",
+      body: `${error.kind === "internal" ? "internal error" : error.why}\n`,
+      ...(error.retryAfterMs > 0 && {
+        headers: { "Retry-After": String(Math.ceil(error.retryAfterMs / 1000)) },
+      }),
+    });
+  }
+}
+
+function stream(body: AsyncIterable<string | Uint8Array>, response: ServerResponse): void {
+  // A failure in the middle has cut the connection: the client sees that the answer is not whole.
+  pipeline(Readable.from(body), response).catch(ignore);
+}
+
+function ignore(): void {}
+
+/** Origin form as it is; absolute form without its origin (no URL parser, which throws on hostile targets); else "". */
+function pathAndQuery(target: string): string {
+  if (target.startsWith("/")) return target;
+  const origin = /^https?:\/\/[^/?#]*/i.exec(target);
+  if (origin === null) return "";
+  const rest = target.slice(origin[0].length);
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}

@@ -1,0 +1,61 @@
+import type { AddressInfo, Server } from "node:net";
+import { parseEndpoint } from "./listen-endpoint.ts";
+
+/** Pending connections that the system may hold for us. */
+const BACKLOG = 1_024;
+
+/** What a listener is called and where it listens. */
+export interface Listening {
+  readonly endpoint: string;
+  readonly what: string;
+  readonly reusePort?: boolean;
+}
+
+/** Resolves when the server listens; rejects with an error that says who wanted which address. */
+export function listen(server: Server, listening: Listening): Promise<void> {
+  const { host, port } = parseEndpoint(listening.endpoint);
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error) => reject(describeFailure(error, listening));
+    server.once("error", onError);
+    server.listen(
+      {
+        port,
+        ...(host !== undefined && { host }),
+        backlog: BACKLOG,
+        reusePort: listening.reusePort ?? false,
+      },
+      () => {
+        server.off("error", onError);
+        resolve();
+      },
+    );
+  });
+}
+
+function describeFailure(error: Error, { what, endpoint }: Listening): Error {
+  return new Error(`${what} cannot listen on ${endpoint}: ${error.message}`, { cause: error });
+}
+
+/** "127.0.0.1:4318" or "[::1]:4318"; undefined while not listening. */
+export function addressOf(server: Server): string | undefined {
+  const address = server.address();
+  return address === null || typeof address === "string" ? undefined : format(address);
+}
+
+function format({ address, port, family }: AddressInfo): string {
+  return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Closes the listener and waits for its connections; when `deadline` aborts, `cut` ends the ones that are left. */
+export async function closeListener(
+  server: Server,
+  deadline: AbortSignal,
+  cut: () => void,
+): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  if (deadline.aborted) cut();
+  deadline.addEventListener("abort", cut, { once: true });
+  await closed;
+  deadline.removeEventListener("abort", cut);
+}
