@@ -46,7 +46,7 @@ function toConsole(line: string): string {
 }
 
 function plain(value: string): string {
-  return /[\s"=]/.test(value) || value === "" ? JSON.stringify(value) : escapeControls(value);
+  return escapeControls(/[\s"=]/.test(value) || value === "" ? JSON.stringify(value) : value);
 }
 
 function escapeControls(text: string): string {
