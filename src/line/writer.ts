@@ -1,0 +1,205 @@
+/**
+ * Line protocol out: text that can never become structure. Word-at-a-time where nothing has to be escaped, byte by byte elsewhere.
+ * Word writes overshoot by up to 3 bytes; `room()` counts them.
+ */
+
+/** Which server reads the lines. "v3" reads `\\` in names and tags as one backslash; "v1" and "v2" read it as two. */
+export type Dialect = "v3" | "v2" | "v1";
+
+const NEWLINE = 10;
+const SPACE = 32;
+const QUOTE = 34;
+const HASH = 35;
+const COMMA = 44;
+const EQUALS = 61;
+const LETTER_N = 110;
+const BACKSLASH = 92;
+const DELETE = 127;
+
+/** Bytes that writing `length` bytes of text may take at most, in every place of a line. */
+export function room(length: number): number {
+  return 2 * length + 8;
+}
+
+/** Writes names, tag values and strings in one dialect, and counts what had to be left out. */
+export class LineText {
+  /**
+   * Bytes left out so far: control characters, a backslash at the end (both in names and tags only), `#` at the start of a measurement.
+   */
+  dropped = 0;
+  readonly #doubles: boolean;
+
+  constructor(dialect: Dialect) {
+    this.#doubles = dialect === "v3";
+  }
+
+  /** A measurement: no `#` at its start (that would be a comment); `=` needs no escape there. Writes nothing when nothing is left. */
+  writeMeasurement(out: DataView, at: number, source: DataView, from: number, end: number): number {
+    let start = from;
+    for (; start < end; start++) {
+      const c = source.getUint8(start);
+      if (c !== HASH && !isRemoved(c)) break;
+      this.dropped++;
+    }
+    return this.#write(out, at, source, start, end, COMMA);
+  }
+
+  /** A tag or field key. Writes nothing when nothing is left: the caller then leaves the pair out. */
+  writeName(out: DataView, at: number, source: DataView, from: number, end: number): number {
+    return this.#write(out, at, source, from, end, EQUALS);
+  }
+
+  /** A tag value. Writes nothing when nothing is left: an empty tag is illegal, the caller then leaves the pair out. */
+  writeTagValue(out: DataView, at: number, source: DataView, from: number, end: number): number {
+    return this.#write(out, at, source, from, end, EQUALS);
+  }
+
+  /** `third` is escaped beside comma and space. */
+  #write(
+    out: DataView,
+    at: number,
+    source: DataView,
+    from: number,
+    end: number,
+    third: number,
+  ): number {
+    let p = from;
+    let o = at;
+    while (p < end) {
+      // A plain word: every byte > 0x2c, none "=", "\" or DEL. Bytes ≥ 0x80 are plain. Borrows cost a detour, never an error.
+      while (p + 4 <= end) {
+        const x = source.getInt32(p, true);
+        const y = x ^ 0x3d3d3d3d;
+        const z = x ^ 0x5c5c5c5c;
+        const d = x ^ 0x7f7f7f7f;
+        const odd =
+          ((x - 0x2d2d2d2d) & ~x) |
+          ((y - 0x01010101) & ~y) |
+          ((z - 0x01010101) & ~z) |
+          ((d - 0x01010101) & ~d);
+        if ((odd & 0x80808080) !== 0) break;
+        out.setInt32(o, x, true);
+        o += 4;
+        p += 4;
+      }
+      const stop = p + 4 < end ? p + 4 : end;
+      while (p < stop) {
+        const c = source.getUint8(p);
+        if (c === BACKSLASH) {
+          const next = this.#afterBackslashes(source, p, end);
+          o = this.#writeBackslashes(out, o, source, p, next, end);
+          p = next;
+          continue;
+        }
+        p++;
+        if (isRemoved(c)) {
+          this.dropped++;
+          continue;
+        }
+        if (c === SPACE || c === COMMA || c === third || c === NEWLINE)
+          out.setUint8(o++, BACKSLASH);
+        out.setUint8(o++, c === NEWLINE ? LETTER_N : c);
+      }
+    }
+    return o;
+  }
+
+  /** Position behind a run of backslashes and of characters that are left out. */
+  #afterBackslashes(source: DataView, from: number, end: number): number {
+    let p = from;
+    for (; p < end; p++) {
+      const c = source.getUint8(p);
+      if (c !== BACKSLASH && !isRemoved(c)) break;
+    }
+    return p;
+  }
+
+  /** Writes the backslashes of `[from, next)`: none at the end of a text, doubled where the dialect would read them as an escape. */
+  #writeBackslashes(
+    out: DataView,
+    at: number,
+    source: DataView,
+    from: number,
+    next: number,
+    end: number,
+  ): number {
+    if (next === end) {
+      this.dropped += next - from;
+      return at;
+    }
+    let last = next - 1;
+    while (source.getUint8(last) !== BACKSLASH) last--;
+    const c = source.getUint8(next);
+    const isStructure = c === COMMA || c === EQUALS || c === SPACE || c === NEWLINE;
+    let o = at;
+    for (let p = from; p < next; p++) {
+      if (source.getUint8(p) !== BACKSLASH) {
+        this.dropped++;
+        continue;
+      }
+      out.setUint8(o++, BACKSLASH);
+      if (this.#doubles && (p < last || isStructure)) out.setUint8(o++, BACKSLASH);
+    }
+    return o;
+  }
+}
+
+/** The content of a quoted string, without its quotes: `"` and `\` escaped, everything else as it is, newlines too. */
+export function writeStringContent(
+  out: DataView,
+  at: number,
+  source: DataView,
+  from: number,
+  end: number,
+): number {
+  let p = from;
+  let o = at;
+  while (p < end) {
+    while (p + 4 <= end) {
+      const x = source.getInt32(p, true);
+      const y = x ^ 0x22222222;
+      const z = x ^ 0x5c5c5c5c;
+      if (((((y - 0x01010101) & ~y) | ((z - 0x01010101) & ~z)) & 0x80808080) !== 0) break;
+      out.setInt32(o, x, true);
+      o += 4;
+      p += 4;
+    }
+    const stop = p + 4 < end ? p + 4 : end;
+    for (; p < stop; p++) {
+      const c = source.getUint8(p);
+      if (c === QUOTE || c === BACKSLASH) out.setUint8(o++, BACKSLASH);
+      out.setUint8(o++, c);
+    }
+  }
+  return o;
+}
+
+/** A quoted string. */
+export function writeString(
+  out: DataView,
+  at: number,
+  source: DataView,
+  from: number,
+  end: number,
+): number {
+  out.setUint8(at, QUOTE);
+  const close = writeStringContent(out, at + 1, source, from, end);
+  out.setUint8(close, QUOTE);
+  return close + 1;
+}
+
+/** `true` or `false`. */
+export function writeBoolean(out: DataView, at: number, value: boolean): number {
+  if (value) {
+    out.setUint32(at, 0x74727565);
+    return at + 4;
+  }
+  out.setUint32(at, 0x66616c73);
+  out.setUint8(at + 4, 0x65);
+  return at + 5;
+}
+
+/** Control characters, which no server takes in names and tags. A newline is written as the two characters `\n` instead. */
+function isRemoved(c: number): boolean {
+  return (c < SPACE && c !== NEWLINE) || c === DELETE;
+}
