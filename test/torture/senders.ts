@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client, credentials } from "@grpc/grpc-js";
+import { request } from "undici";
+import { encodeRequest } from "../support/otlp.ts";
+
+const ITEMS = 20;
+const PATH = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+
+/** Sends requests of 20 records each over HTTP and gRPC, and remembers the ids of those that were acknowledged. */
+export class Senders {
+  readonly acknowledged: string[] = [];
+  sent = 0;
+  refused = 0;
+  failed = 0;
+  #next = 0;
+  #isOver = false;
+  readonly #loops: Promise<void>[] = [];
+
+  start(httpPort: number, grpcPort: number): void {
+    const client = new Client(`127.0.0.1:${grpcPort}`, credentials.createInsecure(), {
+      "grpc.initial_reconnect_backoff_ms": 50,
+      "grpc.max_reconnect_backoff_ms": 200,
+    });
+    for (let i = 0; i < 4; i++) this.#loops.push(this.#run((body) => post(httpPort, body)));
+    for (let i = 0; i < 4; i++) this.#loops.push(this.#run((body) => call(client, body)));
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#loops);
+  }
+
+  async #run(send: (body: Uint8Array) => Promise<"acknowledged" | "refused">): Promise<void> {
+    while (!this.#isOver) {
+      const number = this.#next++;
+      const ids = Array.from({ length: ITEMS }, (_, item) => `tw-${number}-${item}-z`);
+      this.sent += ITEMS;
+      try {
+        if ((await send(payload(ids))) === "acknowledged") {
+          this.acknowledged.push(...ids);
+          continue;
+        }
+        this.refused += ITEMS;
+      } catch {
+        this.failed += ITEMS; // no answer: the service may have it or not
+      }
+      await sleep(20);
+    }
+  }
+}
+
+function payload(ids: readonly string[]): Uint8Array {
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const text = (key: string, stringValue: string) => ({ key, value: { stringValue } });
+  const logRecords = ids.map((id, i) => ({
+    timeUnixNano: String(now + BigInt(i)),
+    body: { stringValue: "torture" },
+    attributes: [
+      text("function.id", "f"),
+      text("execution.id", id),
+      { key: "exit_code", value: { intValue: "0" } },
+    ],
+  }));
+  return encodeRequest("logs", { resourceLogs: [{ resource: {}, scopeLogs: [{ logRecords }] }] });
+}
+
+async function post(port: number, body: Uint8Array): Promise<"acknowledged" | "refused"> {
+  const { statusCode, body: answer } = await request(`http://127.0.0.1:${port}/v1/logs`, {
+    method: "POST",
+    headers: { "content-type": "application/x-protobuf" },
+    body,
+    headersTimeout: 10_000,
+  });
+  await answer.dump();
+  if (statusCode === 200) return "acknowledged";
+  if (statusCode === 503 || statusCode === 429) return "refused";
+  throw new Error(`unexpected status ${statusCode}`);
+}
+
+function call(client: Client, body: Uint8Array): Promise<"acknowledged" | "refused"> {
+  const deadline = Date.now() + 10_000;
+  const same = (bytes: Buffer) => bytes;
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(PATH, same, same, Buffer.from(body), { deadline }, (error) => {
+      if (error === null) resolve("acknowledged");
+      else if (error.code === 14 && /full|stopping|budget|disk/.test(error.details))
+        resolve("refused");
+      else reject(error);
+    });
+  });
+}

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** The real service as a child process. */
+export class Service {
+  readonly #config: string;
+  readonly #healthPort: number;
+  readonly #metricsPort: number;
+  #child: ChildProcess | undefined;
+  /** What the service wrote to stderr, newest last, bounded. */
+  log = "";
+
+  constructor(config: string, healthPort: number, metricsPort: number) {
+    this.#config = config;
+    this.#healthPort = healthPort;
+    this.#metricsPort = metricsPort;
+  }
+
+  /** Starts it and waits until health says ready; returns the milliseconds that took. */
+  async start(): Promise<number> {
+    const begun = Date.now();
+    const child = spawn(process.execPath, ["src/main.ts", "--config", this.#config], {
+      cwd: ROOT,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.#child = child;
+    child.stderr?.on("data", (text) => {
+      this.log = (this.log + String(text)).slice(-20_000);
+    });
+    while (Date.now() - begun < 30_000) {
+      if (child.exitCode !== null)
+        throw new Error(`the service ended with ${child.exitCode}:\n${this.log}`);
+      const answer = await fetch(`http://127.0.0.1:${this.#healthPort}/`).catch(() => undefined);
+      if (answer?.status === 200) return Date.now() - begun;
+      await sleep(50);
+    }
+    throw new Error(`the service was not ready within 30 s:\n${this.log}`);
+  }
+
+  async kill(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
+    const ended = new Promise<number | null>((resolve) =>
+      child.once("exit", (code) => resolve(code)),
+    );
+    child.kill(signal);
+    return ended;
+  }
+
+  /** Terms of the law per exporter, from /metrics. */
+  async law(): Promise<readonly Law[]> {
+    const text = await (await fetch(`http://127.0.0.1:${this.#metricsPort}/metrics`)).text();
+    const laws = new Map<string, Law>();
+    for (const [, term, labels, value] of text.matchAll(
+      /^weir_route_(\w+?)_items(?:_total)?\{([^}]*)\} (\d+)$/gm,
+    )) {
+      const exporter = /exporter="([^"]*)"/.exec(labels ?? "")?.[1] ?? "";
+      const law = laws.get(exporter) ?? {
+        exporter,
+        appended: 0,
+        delivered: 0,
+        unconfirmed: 0,
+        dropped: 0,
+        dead_lettered: 0,
+        queued: 0,
+      };
+      laws.set(exporter, { ...law, [term as string]: law[term as Term] + Number(value) });
+    }
+    return [...laws.values()];
+  }
+}
+
+type Term = "appended" | "delivered" | "unconfirmed" | "dropped" | "dead_lettered" | "queued";
+export type Law = { readonly exporter: string } & Readonly<Record<Term, number>>;
+
+export function isBalanced(law: Law): boolean {
+  return (
+    law.appended === law.delivered + law.unconfirmed + law.dropped + law.dead_lettered + law.queued
+  );
+}
+
+/** Ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
