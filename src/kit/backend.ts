@@ -27,8 +27,19 @@ export interface Sending {
 }
 
 export type Verdict =
-  | { readonly is: "sent"; readonly unconfirmed: boolean } // Loki's 400: stored, minus an unknown few
-  | { readonly is: "retry"; readonly afterMs?: number; readonly why: string }
+  // unconfirmed: Loki's 400: stored, minus an unknown few. dropped: items that the destination says it did not keep, by reason.
+  | {
+      readonly is: "sent";
+      readonly unconfirmed: boolean;
+      readonly dropped?: ReadonlyMap<string, number>;
+    }
+  // alarm: it will not get better without an operator (wrong address, missing database): logged as ERROR.
+  | {
+      readonly is: "retry";
+      readonly afterMs?: number;
+      readonly why: string;
+      readonly alarm?: boolean;
+    }
   | { readonly is: "split"; readonly why: string } // 413
   | { readonly is: "rows_rejected"; readonly rows: readonly number[]; readonly why: string } // 0-based; the rest is stored
   | { readonly is: "rejected"; readonly why: string } // nothing stored: bisect, then dead-letter

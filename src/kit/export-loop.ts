@@ -1,0 +1,98 @@
+import type { ReadLimits } from "../journal/journal.ts";
+import { sleep } from "../lib/sleep.ts";
+import type { Range } from "../otlp/range.ts";
+import type { Signal } from "../otlp/tape.ts";
+import { DeliveryRoute, type ExportLoopOptions } from "./delivery-route.ts";
+import { Shipment } from "./shipment.ts";
+
+const GRACE_MS = 5_000;
+/** Pause after a read that failed: the journal says why, and reading again at once would only say it faster. */
+const READ_AGAIN_MS = 1_000;
+
+/**
+ * Delivers one route until `stop`: reads ranges, at most `lanes` at a time, and settles each once all its items have an end.
+ * After `stop` nothing new is read; posts in flight have the grace, and ranges that are not done stay queued. Rejects only when
+ * the journal refuses a settlement, which is a defect.
+ */
+export async function runExportLoop<S extends Signal>(
+  options: ExportLoopOptions<S>,
+  stop: AbortSignal,
+): Promise<void> {
+  const broken = new AbortController();
+  const ending = AbortSignal.any([stop, broken.signal]);
+  using grace = graceAfter(ending, options);
+  const route = new DeliveryRoute(options, ending, grace.signal);
+  const lanes = new Set<Promise<void>>();
+  while (!ending.aborted) {
+    if (lanes.size >= route.lanes) {
+      await Promise.race(lanes);
+      continue;
+    }
+    const range = await readNext(route);
+    if (range === undefined) continue;
+    route.rangesInFlight += 1;
+    const lane = deliver(route, range)
+      .catch((reason: unknown) => broken.abort(reason))
+      .finally(() => {
+        lanes.delete(lane);
+        route.rangesInFlight -= 1;
+      });
+    lanes.add(lane);
+  }
+  await Promise.all(lanes);
+  if (broken.signal.aborted) throw broken.signal.reason;
+}
+
+async function deliver<S extends Signal>(route: DeliveryRoute<S>, range: Range<S>): Promise<void> {
+  const tally = await new Shipment(route, range).run();
+  if (tally !== undefined) route.options.reader.settle(range, tally);
+}
+
+async function readNext<S extends Signal>(route: DeliveryRoute<S>): Promise<Range<S> | undefined> {
+  const { stop } = route;
+  try {
+    return await route.options.reader.read(readLimits(route.options), stop);
+  } catch (reason) {
+    if (stop.aborted) return undefined;
+    const why = reason instanceof Error ? reason.message : String(reason);
+    route.log("error", "read", 1, () => ({ why }), "the queue cannot be read; trying again");
+    await sleep(READ_AGAIN_MS, stop);
+    return undefined;
+  }
+}
+
+function readLimits<S extends Signal>({ backend, batch }: ExportLoopOptions<S>): ReadLimits {
+  const { limits } = backend;
+  if (batch === undefined) return { bytes: limits.bytes, items: limits.items };
+  return {
+    bytes: Math.min(limits.bytes, batch.maxBytes ?? limits.bytes),
+    items: Math.min(limits.items, batch.maxItems ?? limits.items),
+    minItems: batch.minItems,
+    waitMs: batch.waitMs,
+  };
+}
+
+/** A signal that aborts when the grace after `stop` is over, or at the caller's deadline. */
+function graceAfter(
+  stop: AbortSignal,
+  { graceMs = GRACE_MS, deadline }: Pick<ExportLoopOptions, "graceMs" | "deadline">,
+): Disposable & { readonly signal: AbortSignal } {
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const end = () => over.abort();
+  const begin = () => {
+    timer = setTimeout(end, graceMs);
+  };
+  if (stop.aborted) begin();
+  stop.addEventListener("abort", begin);
+  if (deadline?.aborted) end();
+  deadline?.addEventListener("abort", end);
+  return {
+    signal: over.signal,
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      stop.removeEventListener("abort", begin);
+      deadline?.removeEventListener("abort", end);
+    },
+  };
+}

@@ -1,0 +1,332 @@
+import type { Tally } from "../journal/journal.ts";
+import type { Backoff } from "../lib/backoff.ts";
+import { sleep } from "../lib/sleep.ts";
+import type { Range, Seq } from "../otlp/range.ts";
+import type { Signal } from "../otlp/tape.ts";
+import type { Slab, Written } from "../series/writer.ts";
+import { attempt } from "./attempt.ts";
+import type { Sending, Verdict } from "./backend.ts";
+import type { DeliveryRoute } from "./delivery-route.ts";
+
+/** Longest pause that a destination can ask for. */
+const RETRY_AFTER_MAX_MS = 5 * 60_000;
+/** Failures in a row after which a part of a poisoned range is halved again. */
+const POISON_AGAIN = 3;
+/** Requests of others that must succeed meanwhile before a failing range is suspected. */
+const OTHERS_SUCCEED = 3;
+const ANSWER_MAX = 1_024;
+
+/** Items [from, to) of the range that still have to go. */
+interface Part {
+  readonly from: number;
+  readonly to: number;
+  attempts: number;
+  /** Retry verdicts in a row, and `successes` of the route at the first of them. */
+  failures: number;
+  successesBefore: number;
+  readonly poisoned: boolean;
+  readonly backoff: Backoff;
+}
+
+interface Made {
+  readonly slab: Slab;
+  readonly written: Written;
+}
+
+/**
+ * Delivers one range: writes as much as fits, posts it, acts on the verdict, until every item is delivered, dropped by a rule or
+ * dead-lettered. Holds a body only during an attempt.
+ */
+export class Shipment<S extends Signal> {
+  readonly #route: DeliveryRoute<S>;
+  readonly #range: Range<S>;
+  readonly #startedMs: number;
+  /** A stack: the next part is the last element. */
+  readonly #parts: Part[] = [];
+  #delivered = 0;
+  #unconfirmed = 0;
+  #deadLettered = 0;
+  readonly #dropped = new Map<string, number>();
+
+  constructor(route: DeliveryRoute<S>, range: Range<S>) {
+    this.#route = route;
+    this.#range = range;
+    this.#startedMs = route.options.nowMs();
+    this.#push(0, range.items);
+  }
+
+  /** The tally once every item has its end; undefined when stopped before: the range stays queued. */
+  async run(): Promise<Tally | undefined> {
+    for (let part = this.#parts.pop(); part !== undefined; part = this.#parts.pop())
+      if (!(await this.#send(part))) return undefined;
+    return {
+      delivered: this.#delivered,
+      unconfirmed: this.#unconfirmed,
+      deadLettered: this.#deadLettered,
+      dropped: this.#dropped,
+    };
+  }
+
+  #push(from: number, to: number, after?: Part): void {
+    if (from >= to) return;
+    this.#parts.push({
+      from,
+      to,
+      attempts: after?.attempts ?? 0,
+      failures: 0,
+      successesBefore: 0,
+      poisoned: after?.poisoned ?? false,
+      backoff: this.#route.backoff(),
+    });
+  }
+
+  async #send(part: Part): Promise<boolean> {
+    const { gate, stop, deadline, slabs } = this.#route;
+    await gate.pass(stop);
+    if (deadline.aborted || (stop.aborted && gate.paused)) return false;
+    const made = this.#write(part);
+    if (typeof made === "string") return await this.#narrow(part, "writer_failed", made);
+    const { slab, written } = made;
+    if (written.to === part.from) {
+      slabs.give(slab);
+      this.#push(part.from + 1, part.to);
+      return await this.#deadLetter(part.from, "does_not_fit", "the item alone is over the limit");
+    }
+    this.#push(written.to, part.to);
+    const whole = written.to === part.to ? part : { ...part, to: written.to };
+    if (written.rows === 0) {
+      slabs.give(slab);
+      this.#count(whole, written, false);
+      return true;
+    }
+    return await this.#judge(whole, written, await this.#post(whole, made));
+  }
+
+  /** A writer that throws must cost one item, not the queue. */
+  #write(part: Part): Made | string {
+    const { options, slabs } = this.#route;
+    const slab = slabs.take();
+    const to = Math.min(part.to, part.from + options.backend.limits.items);
+    try {
+      return { slab, written: options.backend.writer.write(this.#range, part.from, to, slab) };
+    } catch (reason) {
+      slabs.give(slab);
+      return reason instanceof Error ? reason.message : String(reason);
+    }
+  }
+
+  async #post(part: Part, { slab, written }: Made): Promise<Verdict> {
+    const route = this.#route;
+    const { backend, timeoutMs } = route.options;
+    part.attempts += 1;
+    if (part.attempts > 1) route.counters.resent.add(part.to - part.from);
+    route.requestsInFlight += 1;
+    const body = slab.bytes.subarray(0, slab.length);
+    const sending = this.#sending(part, written.rows);
+    const done = await attempt(backend, body, sending, timeoutMs, route.deadline);
+    route.requestsInFlight -= 1;
+    if (done.released) route.slabs.give(slab);
+    else route.slabs.abandon();
+    return done.verdict;
+  }
+
+  #sending(part: Part, rows: number): Sending {
+    const { options, name } = this.#route;
+    return {
+      journal: options.journalId,
+      route: name,
+      from: placeOf(this.#range, part.from),
+      to: placeOf(this.#range, part.to - 1),
+      rows,
+      attempt: part.attempts,
+    };
+  }
+
+  async #judge(part: Part, written: Written, verdict: Verdict): Promise<boolean> {
+    const route = this.#route;
+    if (verdict.is === "retry") return await this.#retry(part, verdict);
+    if (verdict.is === "pause") {
+      if (route.gate.pause()) this.#logPause(verdict.why);
+      this.#parts.push(part);
+      return !route.stop.aborted;
+    }
+    if (route.gate.resume())
+      route.options.log.info({ route: route.name }, "the destination accepts requests again");
+    if (verdict.is === "sent") {
+      route.successes += 1;
+      route.counters.rows.add(written.rows);
+      this.#count(part, written, verdict.unconfirmed, verdict.dropped);
+      return true;
+    }
+    if (verdict.is === "split") return await this.#narrow(part, "too_large", verdict.why);
+    if (verdict.is === "rejected") return await this.#narrow(part, "rejected", verdict.why);
+    return await this.#rowsRejected(part, written, verdict);
+  }
+
+  #logPause(why: string): void {
+    const { options, name } = this.#route;
+    options.log.error(
+      { route: name, why },
+      "the destination refuses our credentials: everything stays queued; correct the token, sending resumes by itself",
+    );
+  }
+
+  /** Half by half down to the one item that the destination refuses. */
+  async #narrow(part: Part, reason: string, why: string): Promise<boolean> {
+    if (part.to - part.from === 1) return await this.#deadLetter(part.from, reason, why);
+    const middle = (part.from + part.to) >>> 1;
+    this.#push(middle, part.to, part);
+    this.#push(part.from, middle, part);
+    return true;
+  }
+
+  async #rowsRejected(
+    part: Part,
+    written: Written,
+    verdict: Verdict & { is: "rows_rejected" },
+  ): Promise<boolean> {
+    const route = this.#route;
+    const { rows, why } = verdict;
+    if (rows.length === 0 || rows.some((row) => !(row >= 0 && row < written.rows)))
+      return await this.#narrow(part, "rejected", why);
+    const items = new Set<number>();
+    for (const row of rows)
+      items.add(route.options.backend.writer.itemOfRow(this.#range, part.from, row));
+    for (const item of items) {
+      if (item < part.from || item >= part.to) return await this.#narrow(part, "rejected", why);
+    }
+    for (const item of items)
+      if (!(await this.#deadLetter(item, "row_rejected", why))) return false;
+    route.successes += 1;
+    route.counters.rows.add(written.rows - rows.length);
+    this.#count(part, written, false, undefined, items.size);
+    return true;
+  }
+
+  async #retry(part: Part, verdict: Verdict & { is: "retry" }): Promise<boolean> {
+    const route = this.#route;
+    const { retry, nowMs } = route.options;
+    route.gate.undecided();
+    if (part.failures === 0) part.successesBefore = route.successes;
+    part.failures += 1;
+    const pauseMs = Math.min(
+      Math.max(part.backoff.next(), verdict.afterMs ?? 0, 0),
+      RETRY_AFTER_MAX_MS,
+    );
+    const items = part.to - part.from;
+    if (!route.stop.aborted) {
+      if (!retry.enabled) return this.#giveUp(part, "retry_disabled", verdict.why);
+      const limitMs = retry.max_elapsed_time;
+      if (limitMs > 0 && nowMs() + pauseMs > this.#startedMs + limitMs)
+        return this.#giveUp(part, "max_elapsed_time", verdict.why);
+      if (this.#isPoison(part)) {
+        if (items > 1)
+          return await this.#narrow({ ...part, poisoned: true }, "poison", verdict.why);
+        return await this.#deadLetter(part.from, "poison", verdict.why);
+      }
+    }
+    const { attempts } = part;
+    route.log(
+      verdict.alarm === true ? "error" : "warn",
+      "retry",
+      1,
+      () => ({ why: verdict.why, attempts, items, pauseMs: Math.round(pauseMs) }),
+      "sending failed and will be tried again; nothing is lost",
+    );
+    this.#parts.push(part);
+    await sleep(pauseMs, route.stop);
+    return !route.stop.aborted;
+  }
+
+  /** It keeps failing while the destination takes other requests: the reason may be in it. With one lane nothing else is sent. */
+  #isPoison(part: Part): boolean {
+    const { successes, poisonAfter } = this.#route;
+    const enough =
+      part.poisoned && part.to - part.from > 1 ? Math.min(POISON_AGAIN, poisonAfter) : poisonAfter;
+    return part.failures >= enough && successes - part.successesBefore >= OTHERS_SUCCEED;
+  }
+
+  #giveUp(part: Part, reason: string, why: string): true {
+    const items = part.to - part.from;
+    this.#drop(reason, items);
+    this.#route.counters.failed.add(items);
+    this.#route.log("error", reason, items, () => ({ reason, why }), "items were given up");
+    return true;
+  }
+
+  /** First durable in the dead letters, then counted; tried until it works or the loop is stopped. */
+  async #deadLetter(item: number, reason: string, answer: string): Promise<boolean> {
+    const route = this.#route;
+    const { deadLetters, journalId, nowMs } = route.options;
+    const backoff = route.backoff();
+    const [seq, number] = placeOf(this.#range, item);
+    const origin = { journal: journalId, route: route.name, seq, item: number };
+    for (;;) {
+      try {
+        const batch = this.#pick(item);
+        const told = { reason, answer: answer.slice(0, ANSWER_MAX) };
+        await deadLetters.add({ ...origin, batch, ...told, atMs: nowMs() });
+        break;
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        const text = "a dead letter cannot be written: its range waits; free disk space";
+        route.log("error", "dead letters", 1, () => ({ why, seq, item: number }), text);
+        await sleep(backoff.next(), route.stop);
+        if (route.stop.aborted) return false;
+      }
+    }
+    this.#deadLettered += 1;
+    route.counters.failed.add(1);
+    route.log(
+      "error",
+      `dead ${reason}`,
+      1,
+      () => ({ reason, answer: answer.slice(0, ANSWER_MAX), seq, item: number }),
+      "items that the destination will never take are dead letters now: see `weir dead-letter list`",
+    );
+    return true;
+  }
+
+  #pick(item: number) {
+    const { indexer, pick } = this.#route.options;
+    let first = 0;
+    for (const { batch } of this.#range.frames) {
+      if (item < first + batch.items) return pick(indexer, batch, item - first, item - first + 1);
+      first += batch.items;
+    }
+    throw new Error(`item ${item} is not in the range`);
+  }
+
+  /** Items of a taken request: what the writer left out and what the destination left out are drops, the rest is delivered. */
+  #count(
+    part: Part,
+    written: Written,
+    unconfirmed: boolean,
+    left?: ReadonlyMap<string, number>,
+    deadLettered = 0,
+  ): void {
+    let rest = part.to - part.from - deadLettered;
+    for (const [reason, items] of [...written.dropped, ...(left ?? [])]) {
+      const n = Math.max(0, Math.min(items, rest));
+      this.#drop(reason, n);
+      rest -= n;
+    }
+    if (unconfirmed) this.#unconfirmed += rest;
+    else this.#delivered += rest;
+    this.#route.counters.sent.add(rest);
+  }
+
+  #drop(reason: string, items: number): void {
+    if (items > 0) this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + items);
+  }
+}
+
+/** Frame and item within it of an item of the range. */
+function placeOf(range: Range, item: number): readonly [Seq, number] {
+  let first = 0;
+  for (const { seq, batch } of range.frames) {
+    if (item < first + batch.items) return [seq, item - first];
+    first += batch.items;
+  }
+  return [range.last, 0];
+}

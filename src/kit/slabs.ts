@@ -1,0 +1,41 @@
+import type { Slab } from "../series/writer.ts";
+import { SLACK } from "../wire/slack.ts";
+
+/** Output memory of one route: at most `most` slabs of `bytes` (plus slack) at a time, reused. */
+export class Slabs {
+  readonly #bytes: number;
+  readonly #most: number;
+  readonly #free: Slab[] = [];
+  #taken = 0;
+  constructor(bytes: number, most: number) {
+    this.#bytes = bytes;
+    this.#most = most;
+  }
+  /** Slabs in the hands of lanes. */
+  get taken(): number {
+    return this.#taken;
+  }
+  /** Throws when the bound is reached: a lane holds one slab per attempt, so that is a slab that never came back. */
+  take(): Slab {
+    if (this.#taken >= this.#most)
+      throw new Error(`all ${this.#most} output buffers of this route are in use`);
+    this.#taken += 1;
+    const slab = this.#free.pop() ?? makeSlab(this.#bytes);
+    slab.length = 0;
+    return slab;
+  }
+  give(slab: Slab): void {
+    this.#taken -= 1;
+    this.#free.push(slab);
+  }
+  /** For a slab that a post may still be reading after its time was up: the garbage collector takes it when the post lets go. */
+  abandon(): void {
+    this.#taken -= 1;
+  }
+}
+
+/** Memory for `bytes` counted bytes and the slack behind them. */
+export function makeSlab(bytes: number): Slab {
+  const memory = new ArrayBuffer(bytes + SLACK);
+  return { bytes: new Uint8Array(memory), view: new DataView(memory), length: 0 };
+}
