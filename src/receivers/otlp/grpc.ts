@@ -1,0 +1,69 @@
+import type { UnaryMethod } from "../../kit/grpc-call.ts";
+import { createGrpcServer, type GrpcServer } from "../../kit/grpc-server.ts";
+import { partialSuccessBody, successBody } from "../../otlp/responses.ts";
+import { PipelineError, STATUS } from "../../otlp/status.ts";
+import { SIGNALS, type Signal } from "../../otlp/tape.ts";
+import type { Intake } from "../../pipeline/contracts.ts";
+import type { Context } from "../../pipeline/factory.ts";
+import type { GrpcConfig } from "./config.ts";
+import { Exporting, type Outcome } from "./export.ts";
+
+const MIB = 1024 * 1024;
+const SUCCESS = successBody("protobuf");
+
+/** Paths of the three Export methods (opentelemetry/proto/collector). */
+export const EXPORT_PATHS: Readonly<Record<Signal, string>> = {
+  logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+  metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+  traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+};
+
+/** The OTLP/gRPC server of one receiver. */
+export function createOtlpGrpcServer(
+  config: GrpcConfig,
+  context: Context,
+  intake: Intake,
+): GrpcServer {
+  const exporting = new Exporting(context, intake, "grpc");
+  const wanted = SIGNALS.filter((signal) => intake.signals.has(signal));
+  const { max_connection_idle, max_connection_age } = config.keepalive.server_parameters;
+  return createGrpcServer({
+    endpoint: config.endpoint,
+    what: `receiver ${context.id} (gRPC)`,
+    methods: new Map(wanted.map((signal) => [EXPORT_PATHS[signal], exportOf(signal, exporting)])),
+    maxRecvMsgSizeBytes: config.max_recv_msg_size_mib * MIB,
+    maxConcurrentStreams: config.max_concurrent_streams,
+    ...(config.max_connections !== undefined && { maxConnections: config.max_connections }),
+    maxIdleMs: max_connection_idle,
+    maxAgeMs: max_connection_age,
+    onTrouble: (error) =>
+      context.log.error(
+        { receiver: context.id, error: String(error.stack) },
+        "a gRPC call or the gRPC server failed inside weir",
+      ),
+  });
+}
+
+function exportOf(signal: Signal, exporting: Exporting): UnaryMethod {
+  return {
+    admit: (bytes) => exporting.admit(signal, bytes),
+    async handle(message, lease) {
+      try {
+        const { rejected, why } = await exporting.take(signal, message, lease);
+        return rejected === 0 ? SUCCESS : partialSuccessBody(signal, rejected, why, "protobuf");
+      } catch (reason) {
+        exporting.count(PipelineError.from(reason).kind);
+        throw reason;
+      }
+    },
+    onUnhandled: (failure) =>
+      exporting.count(failure === undefined ? "gone" : outcomeOf(failure.code)),
+  };
+}
+
+/** Outcomes by gRPC code, for calls that ended before their message was complete; what no kind has is the sender's fault. */
+function outcomeOf(code: number): Outcome {
+  if (code === STATUS.too_large.grpc) return "too_large";
+  if (code === STATUS.refused.grpc) return "refused";
+  return code === STATUS.unimplemented.grpc ? "unimplemented" : "invalid";
+}

@@ -1,0 +1,194 @@
+import { ACCEPTED_CODINGS, codingOf, decompress, unknownCoding } from "../../kit/compression.ts";
+import {
+  createHttpServer,
+  type HttpAnswer,
+  type HttpRequest,
+  type HttpServer,
+} from "../../kit/http-server.ts";
+import { CHUNKED_START_BYTES, ClientGone } from "../../kit/http-server-body.ts";
+import { retryPauseSeconds } from "../../kit/retry-pause.ts";
+import {
+  type Encoding,
+  partialSuccessBody,
+  statusBody,
+  successBody,
+} from "../../otlp/responses.ts";
+import { isRefusal, PipelineError, type Refusal, STATUS } from "../../otlp/status.ts";
+import type { Signal } from "../../otlp/tape.ts";
+import type { Intake } from "../../pipeline/contracts.ts";
+import type { Context } from "../../pipeline/factory.ts";
+import type { HttpConfig } from "./config.ts";
+import { Exporting, type Taken } from "./export.ts";
+
+const CONTENT_TYPE: Readonly<Record<Encoding, string>> = {
+  protobuf: "application/x-protobuf",
+  json: "application/json",
+};
+const SUCCESS: HttpAnswer = {
+  status: 200,
+  contentType: CONTENT_TYPE.protobuf,
+  body: successBody("protobuf"),
+};
+
+/** The OTLP/HTTP server of one receiver. */
+export function createOtlpHttpServer(
+  config: HttpConfig,
+  context: Context,
+  intake: Intake,
+): HttpServer {
+  const exports = new HttpExports(config, context, intake);
+  return createHttpServer({
+    endpoint: config.endpoint,
+    what: `receiver ${context.id} (HTTP)`,
+    headersTimeoutMs: config.read_header_timeout,
+    requestTimeoutMs: config.read_timeout,
+    keepAliveMs: config.idle_timeout,
+    ...(config.max_connections !== undefined && { maxConnections: config.max_connections }),
+    onRequest: (request) => exports.answer(request),
+    onTrouble: (error) =>
+      context.log.warn(
+        { receiver: context.id, error: error.message },
+        "trouble in the HTTP server",
+      ),
+  });
+}
+
+/** One request from its head to its answer. */
+class HttpExports {
+  readonly #exporting: Exporting;
+  readonly #context: Context;
+  readonly #limitBytes: number;
+  readonly #signals: ReadonlyMap<string, Signal>;
+
+  constructor(config: HttpConfig, context: Context, intake: Intake) {
+    this.#exporting = new Exporting(context, intake, "http");
+    this.#context = context;
+    this.#limitBytes = config.max_request_body_size;
+    const paths: readonly (readonly [string, Signal])[] = [
+      [config.logs_url_path, "logs"],
+      [config.metrics_url_path, "metrics"],
+      [config.traces_url_path, "traces"],
+    ];
+    this.#signals = new Map(paths.filter(([, signal]) => intake.signals.has(signal)));
+  }
+
+  async answer(request: HttpRequest): Promise<HttpAnswer> {
+    const encoding = encodingOf(request.header("content-type"));
+    const signal = this.#signals.get(request.path);
+    const refused = this.#refusedByHead(request, signal, encoding);
+    if (refused !== undefined) return refused;
+    try {
+      return partialOrFull(signal as Signal, await this.#export(signal as Signal, request));
+    } catch (reason) {
+      if (reason instanceof ClientGone) {
+        this.#exporting.count("gone");
+        throw reason;
+      }
+      const error = PipelineError.from(reason);
+      if (error.kind === "internal")
+        this.#context.log.error(
+          { receiver: this.#context.id, error: String(error.stack) },
+          "a request failed inside weir",
+        );
+      return this.#refuse(error, encoding);
+    }
+  }
+
+  /** What the head alone decides, in this order: path, method, content type, encoding. */
+  #refusedByHead(
+    request: HttpRequest,
+    signal: Signal | undefined,
+    encoding: Encoding | undefined,
+  ): HttpAnswer | undefined {
+    if (signal === undefined)
+      return this.#refuse(
+        {
+          kind: "unimplemented",
+          retryAfterMs: 0,
+          why: `nothing is received at ${JSON.stringify(request.path.slice(0, 200))}; this receiver takes ${[...this.#signals.keys()].join(", ")}`,
+        },
+        encoding,
+      );
+    if (request.method !== "POST")
+      return this.#refuseAs(405, `send POST, not ${request.method}`, encoding, { Allow: "POST" });
+    if (encoding === "json")
+      return this.#refuseAs(
+        415,
+        "JSON is not accepted yet, only protobuf: send Content-Type application/x-protobuf (OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)",
+        encoding,
+      );
+    if (encoding === undefined)
+      return this.#refuseAs(415, "send Content-Type application/x-protobuf", encoding);
+    const coding = request.header("content-encoding");
+    if (codingOf(coding) === undefined)
+      return this.#refuseAs(415, unknownCoding(coding ?? ""), encoding, {
+        "Accept-Encoding": ACCEPTED_CODINGS,
+      });
+    return undefined;
+  }
+
+  async #export(signal: Signal, request: HttpRequest): Promise<Taken> {
+    const { declaredBytes } = request;
+    if (declaredBytes > this.#limitBytes)
+      throw new PipelineError({
+        kind: "too_large",
+        retryAfterMs: 0,
+        why: `the body has ${declaredBytes} bytes, the limit is ${this.#limitBytes}: send smaller batches, or raise max_request_body_size`,
+      });
+    const admission = this.#exporting.admit(
+      signal,
+      declaredBytes < 0 ? CHUNKED_START_BYTES : declaredBytes,
+    );
+    if (isRefusal(admission)) throw new PipelineError(admission);
+    using lease = admission;
+    const body = await request.readBody(this.#limitBytes, lease);
+    const coding = codingOf(request.header("content-encoding")) ?? "identity";
+    if (coding === "identity") return await this.#exporting.take(signal, body, lease);
+    const decoded = await decompress(coding, body.bytes, body.length, this.#limitBytes, lease);
+    if (isRefusal(decoded)) throw new PipelineError(decoded);
+    return await this.#exporting.take(signal, decoded, lease);
+  }
+
+  #refuse(refusal: Refusal, encoding: Encoding | undefined): HttpAnswer {
+    const { kind } = refusal;
+    this.#exporting.count(kind);
+    const isRetryable = kind === "refused" || kind === "unavailable";
+    const seconds = isRetryable ? retryPauseSeconds(refusal.retryAfterMs) : 0;
+    const why = kind === "internal" ? "internal error" : refusal.why;
+    return {
+      status: STATUS[kind].http,
+      ...statusIn(encoding, { kind, why, retryAfterMs: seconds * 1000 }),
+      ...(isRetryable && { headers: { "Retry-After": String(seconds) } }),
+    };
+  }
+
+  /** Statuses of HTTP itself, which no ErrorKind has. The Status body says INVALID_ARGUMENT. */
+  #refuseAs(
+    status: number,
+    why: string,
+    encoding: Encoding | undefined,
+    headers: Readonly<Record<string, string>> = {},
+  ): HttpAnswer {
+    this.#exporting.count("invalid");
+    return { status, headers, ...statusIn(encoding, { kind: "invalid", why, retryAfterMs: 0 }) };
+  }
+}
+
+function partialOrFull(signal: Signal, { rejected, why }: Taken): HttpAnswer {
+  if (rejected === 0) return SUCCESS;
+  return { ...SUCCESS, body: partialSuccessBody(signal, rejected, why, "protobuf") };
+}
+
+/** In the request's own encoding; protobuf when that is neither of OTLP's. */
+function statusIn(encoding: Encoding | undefined, status: Refusal) {
+  const used = encoding ?? "protobuf";
+  return { contentType: CONTENT_TYPE[used], body: statusBody(status, used) };
+}
+
+/** Case and parameters ("; charset=utf-8") do not matter. */
+function encodingOf(contentType: string | undefined): Encoding | undefined {
+  if (contentType === CONTENT_TYPE.protobuf) return "protobuf";
+  const type = (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase();
+  if (type === CONTENT_TYPE.protobuf) return "protobuf";
+  return type === CONTENT_TYPE.json ? "json" : undefined;
+}
