@@ -1,0 +1,221 @@
+import type { Socket } from "node:net";
+import { buildConnector, Client, type Dispatcher } from "undici";
+
+/** What a destination answered, or why there is no answer. */
+export type HttpAnswer =
+  | {
+      readonly status: number;
+      /** The first 64 KiB. */
+      readonly body: Buffer;
+      readonly retryAfter: string | undefined;
+      readonly contentType: string | undefined;
+    }
+  | { readonly error: string };
+
+export interface HttpClientOptions {
+  /** Scheme, host and port; what follows is ignored. */
+  readonly origin: string;
+  /** Connections at most: the route's lanes. */
+  readonly connections: number;
+  readonly connectTimeoutMs?: number;
+}
+
+/** Of a response: kept, read and thrown away, and then the connection is cut. */
+const KEEP_BYTES = 64 << 10;
+const READ_BYTES = 4 << 20;
+const HEADER_BYTES = 16 << 10;
+/** Below the idle time-out of common servers and balancers (60 s), so that we rarely write into a connection that is being closed. */
+const KEEP_ALIVE_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+
+const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+// RFC 9110 §5.5.
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Undefined when the header can be sent; else what is wrong with it, without its value (it may be a secret). */
+export function headerProblem(name: string, value: string): string | undefined {
+  if (!NAME.test(name)) return `${JSON.stringify(name)} is not a header name`;
+  if (!VALUE.test(value))
+    return `the value of header ${name} holds a line break or a character that HTTP does not allow`;
+  return undefined;
+}
+
+/**
+ * POSTs to one origin over at most `connections` kept-alive connections, one request at a time on each. Follows no redirect,
+ * decompresses nothing, and turns every failure into a value.
+ */
+export class HttpClient {
+  readonly #lines: Line[];
+  readonly #free: Line[];
+  #turn = 0;
+
+  constructor(options: HttpClientOptions) {
+    this.#lines = Array.from({ length: Math.max(1, options.connections) }, () => new Line(options));
+    this.#free = [...this.#lines];
+  }
+
+  /** `headers` is a flat list: name, value, name, value … Settles only when `body` is no longer read by anyone. */
+  async post(
+    path: string,
+    headers: string[],
+    body: Uint8Array,
+    stop: AbortSignal,
+  ): Promise<HttpAnswer> {
+    const free = this.#free.pop();
+    const line = free ?? this.#lines[this.#turn++ % this.#lines.length];
+    if (line === undefined) return { error: "the client has no connections" };
+    try {
+      return await line.post(path, headers, body, stop);
+    } finally {
+      if (free !== undefined) this.#free.push(free);
+    }
+  }
+
+  /** Cuts all connections; requests in flight answer with an error. */
+  async close(): Promise<void> {
+    await Promise.all(this.#lines.map((line) => line.close()));
+  }
+}
+
+/** One connection, opened on demand and again after a failure. */
+class Line {
+  readonly #client: Client;
+  #socket: Socket | undefined;
+
+  constructor({ origin, connectTimeoutMs = CONNECT_TIMEOUT_MS }: HttpClientOptions) {
+    const connect = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
+    this.#client = new Client(new URL(origin).origin, {
+      pipelining: 1,
+      allowH2: false,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxHeaderSize: HEADER_BYTES,
+      connect: (options, callback) =>
+        connect(options, (...[error, socket]) => {
+          if (error !== null) return callback(error, null);
+          this.#socket = socket;
+          callback(null, socket);
+        }),
+    });
+  }
+
+  post(path: string, headers: string[], body: Uint8Array, stop: AbortSignal): Promise<HttpAnswer> {
+    if (stop.aborted) return Promise.resolve({ error: whyOf(stop.reason) });
+    const exchange = new Exchange(stop);
+    try {
+      this.#client.dispatch({ path, method: "POST", headers, body }, exchange);
+    } catch (reason) {
+      exchange.onResponseError(undefined, reason);
+    }
+    return exchange.answer.then((answer) => {
+      // An answer that came before the whole request was read: the rest of the body must not go out from memory that is reused.
+      const socket = this.#socket;
+      if (socket !== undefined && socket.writableLength > 0) socket.destroy();
+      return answer;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#client.destroy();
+  }
+}
+
+/** Collects one response. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly answer: Promise<HttpAnswer>;
+  readonly #resolve: (answer: HttpAnswer) => void;
+  readonly #stop: AbortSignal;
+  readonly #onStop = () => {
+    // Without a controller nothing was written yet (still connecting): the request is aborted when its turn comes.
+    if (this.#controller === undefined) this.onResponseError(undefined, this.#stop.reason);
+    else this.#controller.abort(asError(this.#stop.reason));
+  };
+  #controller: Dispatcher.DispatchController | undefined;
+  #status = 0;
+  #retryAfter: string | undefined;
+  #contentType: string | undefined;
+  readonly #chunks: Buffer[] = [];
+  #kept = 0;
+  #read = 0;
+
+  constructor(stop: AbortSignal) {
+    const { promise, resolve } = Promise.withResolvers<HttpAnswer>();
+    this.answer = promise;
+    this.#resolve = resolve;
+    this.#stop = stop;
+    stop.addEventListener("abort", this.#onStop);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#stop.aborted) controller.abort(asError(this.#stop.reason));
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: NodeJS.Dict<string | string[]>,
+  ): void {
+    if (status < 200) return;
+    this.#status = status;
+    this.#retryAfter = first(headers["retry-after"]);
+    this.#contentType = first(headers["content-type"]);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#read += chunk.length;
+    const room = KEEP_BYTES - this.#kept;
+    if (room > 0) {
+      const part = Buffer.from(chunk.subarray(0, room));
+      this.#chunks.push(part);
+      this.#kept += part.length;
+    }
+    if (this.#read > READ_BYTES) {
+      this.#finish();
+      controller.abort(new Error("the response is over 4 MiB"));
+    }
+  }
+
+  onResponseEnd(): void {
+    this.#finish();
+  }
+
+  onResponseError(_controller: unknown, reason: unknown): void {
+    this.#settle({ error: whyOf(this.#stop.aborted ? this.#stop.reason : reason) });
+  }
+
+  #finish(): void {
+    this.#settle({
+      status: this.#status,
+      body:
+        this.#chunks.length === 1 && this.#chunks[0]
+          ? this.#chunks[0]
+          : Buffer.concat(this.#chunks),
+      retryAfter: this.#retryAfter,
+      contentType: this.#contentType,
+    });
+  }
+
+  #settle(answer: HttpAnswer): void {
+    this.#stop.removeEventListener("abort", this.#onStop);
+    this.#resolve(answer);
+  }
+}
+
+function first(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+/** Message of an error and of what caused it; several addresses that were tried count as one. */
+function whyOf(reason: unknown): string {
+  if (reason instanceof AggregateError && reason.errors.length > 0) return whyOf(reason.errors[0]);
+  const error = asError(reason);
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  return `${error.message}${cause}` || error.name;
+}
