@@ -1,0 +1,158 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readColumns } from "./load-columns.ts";
+import {
+  type Column,
+  type LogMatch,
+  type Match,
+  SPAN_KINDS,
+  type SpanMatch,
+  type Table,
+} from "./tables.ts";
+import { Mistakes, openYaml, type Place, proposal } from "./yaml-place.ts";
+
+const KEYS = [
+  "measurement",
+  "doc",
+  "identity",
+  "match",
+  "columns",
+  "required",
+  "extra_tags",
+  "extra_fields",
+  "attributes",
+  "body",
+  "empty_field",
+  "service",
+  "severity",
+] as const;
+const SHIPPED = join(import.meta.dirname, "..", "..", "config", "series");
+
+/** Reads tables from YAML. Throws one Error that names every mistake of all files as `file:line:column: what`. */
+export function loadTables(
+  files: readonly { readonly name: string; readonly text: string }[],
+): Table[] {
+  const mistakes = new Mistakes();
+  const tables: Table[] = [];
+  for (const { name, text } of files) {
+    const place = openYaml(name, text, mistakes);
+    if (!place.isMap) {
+      place.wrong(`a table is a map with ${KEYS.join(", ")}`);
+      continue;
+    }
+    const table = readTable(name, place);
+    if (tables.some((other) => other.measurement === table.measurement))
+      place.wrong(`measurement "${table.measurement}" is declared twice`);
+    tables.push(table);
+  }
+  mistakes.throwIfAny();
+  return tables;
+}
+
+/** The tables that come with the package, whatever the working directory. */
+export function shippedTables(): readonly Table[] {
+  const names = readdirSync(SHIPPED)
+    .filter((name) => name.endsWith(".yaml"))
+    .sort();
+  return loadTables(
+    names.map((name) => ({ name, text: readFileSync(join(SHIPPED, name), "utf8") })),
+  );
+}
+
+function readTable(file: string, place: Place): Table {
+  const at = place.members(KEYS, ["measurement", "doc", "identity", "columns"]);
+  const columns = at.columns === undefined ? [] : readColumns(at.columns);
+  return {
+    file,
+    measurement: at.measurement?.text() ?? "",
+    doc: at.doc?.text() ?? "",
+    identity: at.identity?.word(["exact", "spread"]) ?? "exact",
+    match: at.match === undefined ? { logs: undefined, spans: undefined } : readMatch(at.match),
+    columns,
+    required: (at.required?.items() ?? []).flatMap((item) => columnName(item, columns) ?? []),
+    extraTags: undeclared(at.extra_tags, columns),
+    extraFields: undeclared(at.extra_fields, columns),
+    attributes: at.attributes?.boolean() ?? true,
+    body: textColumn(at.body, columns),
+    emptyField: textColumn(at.empty_field, columns),
+    service: tagColumn(at.service, columns),
+    severity: at.severity === undefined ? undefined : readSeverity(at.severity, columns),
+  };
+}
+
+/** A column that exists. */
+export function columnName(
+  place: Place | undefined,
+  columns: readonly { readonly name: string }[],
+): string | undefined {
+  const name = place?.text();
+  if (name === undefined || columns.some((column) => column.name === name)) return name;
+  const names = columns.map((column) => column.name);
+  return place?.wrong(`${place.what}: there is no column "${name}"${proposal(name, names)}`);
+}
+
+function textColumn(place: Place | undefined, columns: readonly Column[]): string | undefined {
+  const name = columnName(place, columns);
+  const column = columns.find((c) => c.name === name);
+  if (column === undefined || column.kind === "text") return name;
+  return place?.wrong(`${place.what}: column "${name}" must have kind: text`);
+}
+
+function tagColumn(place: Place | undefined, columns: readonly Column[]): string | undefined {
+  const name = columnName(place, columns);
+  const column = columns.find((c) => c.name === name);
+  if (column === undefined || column.kind === "tag") return name;
+  return place?.wrong(`${place.what}: column "${name}" must have kind: tag`);
+}
+
+function undeclared(place: Place | undefined, columns: readonly Column[]): string[] {
+  return (place?.items() ?? []).flatMap((item) => {
+    const name = item.text();
+    if (name !== undefined && columns.some((column) => column.name === name))
+      return item.wrong(`"${name}" is a column already`) ?? [];
+    return name ?? [];
+  });
+}
+
+function readSeverity(place: Place, columns: readonly Column[]): Table["severity"] {
+  const at = place.members(["column", "levels"], ["column", "levels"]);
+  const column = columnName(at.column, columns);
+  const levels = new Map<string, number>();
+  for (const { name, value } of at.levels?.entries() ?? []) {
+    const number = value.number();
+    if (number !== undefined && (number < 1 || number > 24))
+      value.wrong(`severity ${number} of "${name}" must be 1 to 24`);
+    if (number !== undefined) levels.set(name, number);
+  }
+  return column === undefined ? undefined : { column, levels };
+}
+
+function readMatch(place: Place): Match {
+  const at = place.members(["logs", "spans"]);
+  return {
+    logs: at.logs === undefined ? undefined : readLogMatch(at.logs),
+    spans: at.spans === undefined ? undefined : readSpanMatch(at.spans),
+  };
+}
+
+function readLogMatch(place: Place): LogMatch {
+  const at = place.members(["record_has_one_of_each"], ["record_has_one_of_each"]);
+  return { oneOfEach: readOneOfEach(at.record_has_one_of_each) };
+}
+
+function readSpanMatch(place: Place): SpanMatch {
+  const at = place.members(["record_has_one_of_each", "kind", "or_no_parent"]);
+  return {
+    oneOfEach: readOneOfEach(at.record_has_one_of_each),
+    kinds: (at.kind?.items() ?? []).flatMap((item) => item.word(SPAN_KINDS) ?? []),
+    orNoParent: at.or_no_parent?.boolean() ?? false,
+  };
+}
+
+function readOneOfEach(place: Place | undefined): string[][] {
+  return (place?.items() ?? []).map((item) => {
+    const names = item.texts();
+    if (names.length === 0) item.wrong(`${item.what} must name at least one attribute`);
+    return names;
+  });
+}

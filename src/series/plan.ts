@@ -1,0 +1,24 @@
+import type { Dialect } from "../line/writer.ts";
+import type { Keys } from "../otlp/keys.ts";
+import type { Signal } from "../otlp/tape.ts";
+import type { Table } from "./tables.ts";
+import type { Writer } from "./writer.ts";
+
+/** Called when a value had no place in its column: it does not fit the type, is NaN or infinite, or the time is out of range. */
+export type OnFieldDropped = (table: string, column: string, reason: string, n: number) => void;
+
+export interface LineWriterOptions<S extends Signal> {
+  readonly signal: S;
+  /** The tables whose rows are written. */
+  readonly tables: readonly Table[];
+  /** All tables there are, where `tables` is a choice: an item that names another one makes no row. Absent: `tables`. */
+  readonly declared?: readonly Table[];
+  readonly keys: Keys;
+  readonly dialect: Dialect;
+  readonly onFieldDropped?: OnFieldDropped;
+}
+
+/** Items → line protocol, by the tables. Compiled once. */
+export function compileLineWriter<S extends Signal>(options: LineWriterOptions<S>): Writer<S> {
+  throw new Error(`no line writer for signal ${options.signal} yet`);
+}

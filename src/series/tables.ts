@@ -1,0 +1,144 @@
+/**
+ * A series table as data: what config/series/*.yaml says, checked. The forward writers, the way back (row → OTLP item), the store's
+ * columns and the docs derive from it. Nothing here knows a table by name.
+ */
+export interface Table {
+  /** Name of the file it came from, for messages. */
+  readonly file: string;
+  readonly measurement: string;
+  readonly doc: string;
+  /** `exact` writes times as they are; `spread` keeps items apart that would share measurement, tags and time. */
+  readonly identity: "exact" | "spread";
+  readonly match: Match;
+  /** In the order in which they are written: tags first. */
+  readonly columns: readonly Column[];
+  /** Columns without which an OTLP item makes no row here. Lines are kept as sent. */
+  readonly required: readonly string[];
+  /** Undeclared attributes of OTLP items that become tags or fields under their own names. */
+  readonly extraTags: readonly string[];
+  readonly extraFields: readonly string[];
+  /** Whether the other undeclared attributes go into the text field `attributes`, as one JSON object. */
+  readonly attributes: boolean;
+  /** The text column that a line's record carries as its body. */
+  readonly body: string | undefined;
+  /** A text column that is written empty where a row would have no field at all. */
+  readonly emptyField: string | undefined;
+  /** The tag that becomes the resource's `service.name` on the way back. */
+  readonly service: string | undefined;
+  /** Which severity number a line's record gets, by the text of one column. */
+  readonly severity:
+    | { readonly column: string; readonly levels: ReadonlyMap<string, number> }
+    | undefined;
+}
+
+/** Which OTLP items make a row. Lines, and log records whose `event_name` is the measurement, always do. */
+export interface Match {
+  readonly logs: LogMatch | undefined;
+  readonly spans: SpanMatch | undefined;
+}
+
+/** Every list names attributes of the record itself of which at least one is present and not empty. No list: every record. */
+export interface LogMatch {
+  readonly oneOfEach: readonly (readonly string[])[];
+}
+
+/** As for logs; besides, the kind is one of these, or (with `orNoParent`) the span has no parent. No kinds: any. */
+export interface SpanMatch extends LogMatch {
+  readonly kinds: readonly SpanKind[];
+  readonly orNoParent: boolean;
+}
+
+export const SPAN_KINDS = [
+  "unspecified",
+  "internal",
+  "server",
+  "client",
+  "producer",
+  "consumer",
+] as const;
+export type SpanKind = (typeof SPAN_KINDS)[number];
+
+export const COLUMN_KINDS = ["tag", "float", "integer", "boolean", "text"] as const;
+export type ColumnKind = (typeof COLUMN_KINDS)[number];
+
+/** One tag or field of a table. */
+export interface Column {
+  readonly name: string;
+  readonly kind: ColumnKind;
+  readonly unit: string | undefined;
+  readonly doc: string;
+  /** The first that is present gives the value. */
+  readonly sources: readonly Source[];
+  /** Text is lower-cased, then replaced where this map has it. */
+  readonly lowerCase: boolean;
+  readonly words: ReadonlyMap<string, string>;
+  /** Where no source is present: the first rule that holds gives the text. Never for lines. */
+  readonly otherwise: readonly Rule[];
+}
+
+export const PLACES = ["both", "record", "resource", "resource_first"] as const;
+/** Where an attribute is looked up. `both`: the record, then its resource. */
+export type Place = (typeof PLACES)[number];
+
+/** How an id is written in the source: hex digits, Datadog's hex or decimal, W3C trace context, AWS X-Ray. */
+export const ID_FORMS = ["trace_id", "span_id", "datadog", "traceparent", "xray"] as const;
+export type IdForm = (typeof ID_FORMS)[number];
+
+/** What a log record or span itself has, beside attributes. */
+export const RECORD_PARTS = ["trace_id", "span_id", "scope_name"] as const;
+export const LOG_PARTS = ["body", "severity_text", "severity_number", "event_name"] as const;
+export const SPAN_PARTS = [
+  "name",
+  "kind",
+  "status",
+  "status_message",
+  "parent_span_id",
+  "trace_state",
+  "duration_ms",
+  "duration_s",
+  "duration_ns",
+  "events",
+  "links",
+] as const;
+export type RecordPart = (typeof RECORD_PARTS)[number];
+export type LogPart = (typeof LOG_PARTS)[number];
+export type SpanPart = (typeof SPAN_PARTS)[number];
+
+/** One place a value may come from. */
+export type Source =
+  | {
+      readonly of: "attribute";
+      readonly name: string;
+      readonly place: Place;
+      /** The value is divided by it: bytes to megabytes. */
+      readonly divideBy: number | undefined;
+      readonly form: IdForm | undefined;
+      /** Spans only: log records have a better source of their own. */
+      readonly spansOnly: boolean;
+    }
+  | { readonly of: "record"; readonly part: RecordPart }
+  | { readonly of: "log"; readonly part: LogPart }
+  | { readonly of: "span"; readonly part: SpanPart }
+  /** An attribute of the span's first `exception` event. */
+  | { readonly of: "exception_event"; readonly name: string };
+
+/** The column's text where `when` holds. */
+export interface Rule {
+  readonly value: string;
+  readonly when: Condition;
+}
+
+export type Condition =
+  | { readonly test: "always" }
+  /** The column's value, as a number, is or is not this one. Absent: false. */
+  | { readonly test: "is" | "is_not"; readonly column: string; readonly number: number }
+  /** The text of one of these attributes holds one of these words, in any case. */
+  | {
+      readonly test: "contains";
+      readonly attributes: readonly string[];
+      readonly words: readonly string[];
+    }
+  /** Some attribute of the record starts so. */
+  | { readonly test: "has_attribute_prefix"; readonly prefix: string }
+  | { readonly test: "severity_at_least"; readonly number: number }
+  | { readonly test: "span_status"; readonly status: "unset" | "ok" | "error" };

@@ -1,0 +1,162 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+
+/** Every mistake of all files, each with its place. */
+export class Mistakes {
+  readonly list: string[] = [];
+  throwIfAny(): void {
+    if (this.list.length > 0)
+      throw new Error(`series tables have mistakes:\n  ${this.list.join("\n  ")}`);
+  }
+}
+
+/** The word of `known` that is nearest to `word`, when it is near enough to be meant. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
+  for (const candidate of known) {
+    const steps = distance(word.toLowerCase(), candidate.toLowerCase());
+    if (steps < least) {
+      least = steps;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+interface Source {
+  readonly name: string;
+  readonly lines: LineCounter;
+  readonly resolve: (node: unknown) => unknown;
+  readonly mistakes: Mistakes;
+}
+
+/** The top of one YAML file. Syntax errors are reported, and the place is then empty. */
+export function openYaml(name: string, text: string, mistakes: Mistakes): Place {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const resolve = (node: unknown) => (isAlias(node) ? node.resolve(document) : node);
+  const source = { name, lines, resolve, mistakes };
+  for (const error of document.errors) {
+    const { line, col } = lines.linePos(error.pos[0]);
+    mistakes.list.push(`${name}:${line}:${col}: not valid YAML: ${error.message}`);
+  }
+  return new Place(source, document.contents, 0, "the file");
+}
+
+/** One node of a YAML file: reads what it should be, or reports what is wrong at its line and column and goes on. */
+export class Place {
+  readonly #source: Source;
+  readonly #node: unknown;
+  readonly #offset: number;
+  readonly what: string;
+  constructor(source: Source, node: unknown, offset: number, what: string) {
+    this.#source = source;
+    this.#node = source.resolve(node);
+    const own = (node as { range?: readonly number[] } | null)?.range?.[0];
+    this.#offset = own ?? offset;
+    this.what = what;
+  }
+
+  wrong(what: string): undefined {
+    const { line, col } = this.#source.lines.linePos(this.#offset);
+    this.#source.mistakes.list.push(
+      `${this.#source.name}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${what}`,
+    );
+    return undefined;
+  }
+
+  get isMap(): boolean {
+    return isMap(this.#node);
+  }
+
+  text(): string | undefined {
+    if (isScalar(this.#node) && typeof this.#node.value === "string" && this.#node.value !== "")
+      return this.#node.value;
+    return this.wrong(`${this.what} must be text`);
+  }
+
+  number(): number | undefined {
+    if (isScalar(this.#node) && typeof this.#node.value === "number") return this.#node.value;
+    return this.wrong(`${this.what} must be a number`);
+  }
+
+  boolean(): boolean | undefined {
+    if (isScalar(this.#node) && typeof this.#node.value === "boolean") return this.#node.value;
+    return this.wrong(`${this.what} must be true or false`);
+  }
+
+  /** One of these words; else the nearest is proposed. */
+  word<W extends string>(words: readonly W[]): W | undefined {
+    const text = this.text();
+    if (text === undefined) return undefined;
+    const found = words.find((word) => word === text);
+    return found ?? this.wrong(`${this.what} "${text}" is unknown${proposal(text, words)}`);
+  }
+
+  items(): readonly Place[] {
+    if (isSeq(this.#node))
+      return this.#node.items.map(
+        (item, i) => new Place(this.#source, item, this.#offset, `${this.what}[${i}]`),
+      );
+    this.wrong(`${this.what} must be a list`);
+    return [];
+  }
+
+  /** Texts of a list. */
+  texts(): string[] {
+    return this.items().flatMap((item) => item.text() ?? []);
+  }
+
+  /** Members of a map with any keys, in order; keys that stand twice are reported by the parser. */
+  entries(): readonly { readonly name: string; readonly key: Place; readonly value: Place }[] {
+    if (!isMap(this.#node)) {
+      this.wrong(`${this.what} must be a map`);
+      return [];
+    }
+    return this.#node.items.flatMap((pair) => {
+      const key = new Place(this.#source, pair.key, this.#offset, `a key of ${this.what}`);
+      const name = key.text();
+      if (name === undefined) return [];
+      return { name, key, value: new Place(this.#source, pair.value, key.#offset, name) };
+    });
+  }
+
+  /** Members of a map with known keys; `needed` ones are reported when missing. */
+  members<K extends string>(
+    known: readonly K[],
+    needed: readonly K[] = [],
+  ): Partial<Record<K, Place>> {
+    const members: Partial<Record<K, Place>> = {};
+    if (!isMap(this.#node)) {
+      this.wrong(`${this.what} must be a map with ${known.join(", ")}`);
+      return members;
+    }
+    for (const { name, key, value } of this.entries()) {
+      const found = known.find((k) => k === name);
+      if (found !== undefined) members[found] = value;
+      else key.wrong(`unknown key "${name}" in ${this.what}${proposal(name, known)}`);
+    }
+    for (const key of needed)
+      if (members[key] === undefined) this.wrong(`${this.what} lacks "${key}"`);
+    return members;
+  }
+}
+
+/** How a message about an unknown word ends. */
+export function proposal(word: string, known: readonly string[]): string {
+  const near = nearest(word, known);
+  return near === undefined ? `; valid are ${known.join(", ")}` : `; did you mean "${near}"?`;
+}
