@@ -1,5 +1,5 @@
 import type { Batch } from "../otlp/batch.ts";
-import type { Range, Seq } from "../otlp/range.ts";
+import type { Range, Seq, Stored } from "../otlp/range.ts";
 import type { Refusal } from "../otlp/status.ts";
 import type { Signal } from "../otlp/tape.ts";
 
@@ -90,6 +90,8 @@ export interface Journal {
   /** One atomic group; resolves after its fdatasync, rejects with a PipelineError when nothing of it was kept. */
   append(frames: readonly Frame[], settles?: readonly Settlement[]): Promise<void>;
   stats(): JournalStats;
+  /** All retained frames from `from` (default: the oldest) to the newest, settled or not; settles nothing. Unreadable ones are left out. */
+  frames(from?: Seq): AsyncIterable<Stored>;
 }
 
 /** A full route refuses: its queue in bytes, items and frames (the Collector's `queue_size` in requests). Infinity = no limit. */

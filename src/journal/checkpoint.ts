@@ -1,0 +1,95 @@
+import { SIGNALS } from "../otlp/tape.ts";
+import type { Interval } from "./progress.ts";
+import type { SavedRoute } from "./route-state.ts";
+
+/** What a checkpoint record says. The first of a segment is full: all routes, all segments. Later ones name what changed. */
+export interface Checkpoint {
+  readonly routes: readonly SavedRoute[];
+  /** Damage counted so far, by reason. */
+  readonly quarantined: Readonly<Record<string, number>>;
+  /** Only in full ones: id and length of the segments before this one. Others with a lower id hold nothing that counts. */
+  readonly segments?: readonly (readonly [id: number, length: number])[];
+  /** Places of damage already counted: segment id and offset. Only in full ones. */
+  readonly damage?: readonly (readonly [id: number, offset: number])[];
+}
+
+/** Changes that are part of one append: a holder's settlement, frames that a full route skips. */
+export interface Delta {
+  readonly route: number;
+  readonly settle?: Interval;
+  readonly appended: number;
+  readonly delivered: number;
+  readonly unconfirmed: number;
+  readonly deadLettered: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+/** Longest checkpoint that recovery reads: 16 MiB. */
+export const CHECKPOINT_MAX = 16 << 20;
+
+export function encodeJson(value: Checkpoint | readonly Delta[]): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+/** Undefined when the bytes are not a checkpoint. */
+export function decodeCheckpoint(bytes: Uint8Array): Checkpoint | undefined {
+  const value = parse(bytes);
+  if (!isRecord(value) || !Array.isArray(value["routes"])) return undefined;
+  if (!value["routes"].every(isSavedRoute) || !isTotals(value["quarantined"])) return undefined;
+  const { segments, damage } = value;
+  return {
+    routes: value["routes"],
+    quarantined: value["quarantined"],
+    ...(isPairs(segments) ? { segments } : {}),
+    ...(isPairs(damage) ? { damage } : {}),
+  };
+}
+
+/** Undefined when the bytes are not a list of deltas. */
+export function decodeDeltas(bytes: Uint8Array): readonly Delta[] | undefined {
+  const value = parse(bytes);
+  return Array.isArray(value) && value.every(isDelta) ? value : undefined;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+function isTotals(value: unknown): value is Record<string, number> {
+  return isRecord(value) && Object.values(value).every(isCount);
+}
+
+function isPair(value: unknown): value is readonly [number, number] {
+  return Array.isArray(value) && value.length === 2 && value.every(isCount);
+}
+
+function isPairs(value: unknown): value is readonly (readonly [number, number])[] {
+  return Array.isArray(value) && value.every(isPair);
+}
+
+const TALLY = ["appended", "delivered", "unconfirmed", "deadLettered"];
+
+function isDelta(value: unknown): value is Delta {
+  if (!isRecord(value) || !isCount(value["route"]) || !isTotals(value["dropped"])) return false;
+  if (value["settle"] !== undefined && !isPair(value["settle"])) return false;
+  return TALLY.every((name) => isCount(value[name]));
+}
+
+function isSavedRoute(value: unknown): value is SavedRoute {
+  if (!isRecord(value) || typeof value["name"] !== "string") return false;
+  if (!SIGNALS.some((signal) => signal === value["signal"])) return false;
+  if (!isPairs(value["open"]) || !isTotals(value["dropped"])) return false;
+  return ["number", "adopt", "asOf", "upTo", ...TALLY].every((name) => isCount(value[name]));
+}

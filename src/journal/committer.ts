@@ -1,0 +1,369 @@
+import type { Stored } from "../otlp/range.ts";
+import { PipelineError, type Refusal } from "../otlp/status.ts";
+import type { Delta } from "./checkpoint.ts";
+import { type Draft, draftDeltas, draftFrame, draftGroup, type GroupDraft } from "./encode.ts";
+import type { FileIo } from "./file-io.ts";
+import type { FrameCache } from "./frame-cache.ts";
+import type { Frame, Settlement } from "./journal.ts";
+import { RouteReader } from "./route-reader.ts";
+import type { RouteState } from "./route-state.ts";
+import { routeNumbers, withoutRoute } from "./routes.ts";
+import type { FrameEntry, Segment } from "./segment.ts";
+import { isDiskFull, SegmentWriter } from "./segment-writer.ts";
+import type { JournalLog, JournalState } from "./state.ts";
+
+/** Bytes on disk beside a frame's own, generously. */
+export const ROOM_PER_FRAME = 256;
+/** Bytes after which one write is full. A larger append is written alone. */
+const WRITE_BYTES = 8 << 20;
+/** Offsets in a segment have 32 bits. */
+const GROUP_BYTES_MAX = 1 << 30;
+const RESERVE_FILE = "reserve";
+/** Longest pause between two looks at retained segments. */
+const RETAIN_LOOK_MS = 60_000;
+
+interface Options {
+  readonly io: FileIo;
+  readonly state: JournalState;
+  readonly cache: FrameCache;
+  readonly log: JournalLog;
+  readonly nowMs: () => number;
+  readonly fsync: boolean;
+  readonly segmentBytes: number;
+  readonly maxBytes: number;
+  readonly maxFrames: number;
+  readonly retainMs: number;
+  readonly flushMs: number;
+  readonly reserveBytes: number;
+}
+
+interface Pending {
+  readonly group: GroupDraft;
+  readonly frames: readonly Draft[];
+  readonly settles: readonly Settlement[];
+  readonly skipped: readonly (readonly [RouteState, number])[];
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Group commit when idle: while one write and its fdatasync run, appends queue; the next write takes them all. */
+export class Committer {
+  readonly #options: Options;
+  readonly #writer: SegmentWriter;
+  #queue: Pending[] = [];
+  #isFlushDue = false;
+  #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = 0;
+  #isDiskFull = false;
+  #isStopped = false;
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.#writer = new SegmentWriter(options);
+  }
+
+  get fsyncs(): number {
+    return this.#writer.fsyncs;
+  }
+  get fsyncFailures(): number {
+    return this.#writer.fsyncFailures;
+  }
+
+  async start(): Promise<void> {
+    await this.#restoreReserve();
+    await this.#removePassed();
+    this.moved();
+  }
+
+  /** Writes what is queued and what is dirty; gives up when `deadline` aborts. */
+  async stop(deadline: AbortSignal): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#isFlushDue = true;
+    this.#kick();
+    const late = new Promise<void>((resolve) => {
+      if (deadline.aborted) resolve();
+      deadline.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await Promise.race([this.#running, late]);
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    const left = this.#queue.splice(0);
+    for (const { reject } of left) reject(unavailable("the journal is stopping", 1_000));
+    if (this.#running !== undefined) return;
+    await this.#writer.close().catch((error: unknown) => this.#warn(error, "clean stop not noted"));
+  }
+
+  append(frames: readonly Frame[], settles: readonly Settlement[]): Promise<void> {
+    const skipped: (readonly [RouteState, number])[] = [];
+    const drafts = frames.map((frame) => draftFrame(frame, this.#wanting(frame, skipped)));
+    const deltas = [...settles.map(settleDelta), ...skipped.map(skipDelta)];
+    const records = deltas.length > 0 ? [...drafts, draftDeltas(deltas)] : drafts;
+    const group = draftGroup(records);
+    if (group.bytes > GROUP_BYTES_MAX)
+      throw new PipelineError({
+        kind: "too_large",
+        retryAfterMs: 0,
+        why: `one request of ${group.bytes} bytes; the journal takes at most ${GROUP_BYTES_MAX}`,
+      });
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ group, frames: drafts, settles, skipped, resolve, reject });
+      this.#kick();
+    });
+  }
+
+  /** Readers moved: forget cached frames that nobody wants, and write the cursors within `flushMs`. */
+  moved(): void {
+    const { state, cache, flushMs } = this.#options;
+    let unread = Number.POSITIVE_INFINITY;
+    let isDirty = false;
+    for (const route of state.routes.values()) {
+      isDirty ||= route.isDirty;
+      if (route.unread.frames > 0) unread = Math.min(unread, route.progress.upTo);
+    }
+    cache.forget(unread);
+    if (isDirty) this.#lookIn(flushMs);
+  }
+
+  damaged(reason: string, segment: number, offset: number): void {
+    const { state, log } = this.#options;
+    if (state.quarantine(reason, segment, offset))
+      log.error(
+        { segment, offset, reason },
+        "a journaled frame cannot be read; counted as dropped",
+      );
+  }
+
+  /** Undefined when `bytes` more fit. */
+  refuses(bytes: number): Refusal | undefined {
+    const { state, maxBytes, maxFrames } = this.#options;
+    const passed = this.#passedBytes();
+    if (state.segments.bytes - passed + bytes > maxBytes)
+      return refused(`the journal is full (${state.segments.bytes} of ${maxBytes} bytes)`);
+    if (state.segments.frames >= maxFrames)
+      return refused(`the journal is full (${state.segments.frames} of ${maxFrames} frames)`);
+    return undefined;
+  }
+
+  /** The frame's routes without those that skip when full; they count it as skipped. */
+  #wanting(frame: Frame, skipped: (readonly [RouteState, number])[]): Uint32Array {
+    let { routes } = frame;
+    const { batch } = frame;
+    for (const number of routeNumbers(routes)) {
+      const route = this.#options.state.routes.get(number);
+      if (route?.limits.onFull !== "skip" || !route.isFull(batch.length, batch.items, 1)) continue;
+      routes = withoutRoute(routes, number);
+      skipped.push([route, batch.items]);
+    }
+    return routes;
+  }
+
+  #kick(): void {
+    if (this.#running !== undefined || this.#isStopped) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#queue.length > 0) this.#kick();
+    });
+  }
+
+  async #run(): Promise<void> {
+    // Appends of the same turn go into the same write.
+    await undefined;
+    while (this.#queue.length > 0 || this.#isFlushDue) {
+      this.#isFlushDue = false;
+      await this.#writeOnce(this.#next());
+      await this.#removePassed();
+    }
+  }
+
+  #next(): Pending[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { group } of this.#queue) {
+      bytes += group.bytes;
+      if (count > 0 && bytes > WRITE_BYTES) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #writeOnce(batch: readonly Pending[]): Promise<void> {
+    const { state } = this.#options;
+    const isDirty = [...state.routes.values()].some((route) => route.isDirty);
+    if (batch.length === 0 && !isDirty) return;
+    try {
+      const groups = batch.map(({ group }) => group);
+      const { segment, frames } = await this.#writer.write(groups);
+      this.#publish(batch, segment, frames);
+      if (this.#isDiskFull) await this.#diskHasRoom();
+    } catch (error) {
+      await this.#failed(batch, error);
+    }
+  }
+
+  /** The write is durable: count, cache, wake, acknowledge. */
+  #publish(batch: readonly Pending[], segment: Segment, entries: readonly FrameEntry[]): void {
+    const { state, cache } = this.#options;
+    segment.passedAtMs = undefined;
+    const woken = new Set<RouteState>();
+    let next = 0;
+    for (const { frames, settles, skipped, resolve } of batch) {
+      for (const draft of frames) {
+        const entry = entries[next++];
+        if (entry === undefined) continue;
+        for (const number of routeNumbers(entry.routes)) {
+          const route = state.routes.get(number);
+          if (route === undefined) continue;
+          route.appended += entry.items;
+          route.enqueue(entry.items, entry.payload);
+          woken.add(route);
+        }
+        const { batch: kept, arrivalMs, noteBytes: note } = draft;
+        const stored: Stored | undefined = kept && { seq: entry.seq, batch: kept, arrivalMs, note };
+        if (stored !== undefined) cache.add(stored);
+      }
+      for (const { reader, range, tally } of settles) reader.settle(range, tally);
+      for (const [route, items] of skipped) {
+        route.appended += items;
+        route.drop("skipped", items);
+      }
+      resolve();
+    }
+    for (const route of woken) route.wake();
+    this.moved();
+  }
+
+  async #failed(batch: readonly Pending[], error: unknown): Promise<void> {
+    const { log } = this.#options;
+    const full = isDiskFull(error);
+    const why = full ? "the disk is full" : `the journal cannot write: ${messageOf(error)}`;
+    for (const { reject } of batch) reject(unavailable(why, full ? 5_000 : 1_000, error));
+    if (!full || !this.#isDiskFull)
+      log.error({ err: messageOf(error) }, full ? "disk full, refusing" : "journal write failed");
+    this.#lookIn(this.#options.flushMs);
+    if (!full) return;
+    if (!this.#isDiskFull) {
+      this.#isDiskFull = true;
+      await this.#options.io.remove(RESERVE_FILE).catch(() => {});
+    }
+    if (batch.length > 0) await this.#writeOnce([]);
+  }
+
+  async #diskHasRoom(): Promise<void> {
+    this.#isDiskFull = !(await this.#restoreReserve());
+    if (!this.#isDiskFull) this.#options.log.info({}, "the disk has room again");
+  }
+
+  /** Bytes that are given back first when the disk is full. False when there is no room for them. */
+  async #restoreReserve(): Promise<boolean> {
+    const { io, reserveBytes } = this.#options;
+    if (reserveBytes === 0) return true;
+    try {
+      const file = await io.open(RESERVE_FILE, "append");
+      try {
+        if ((await file.size()) < reserveBytes)
+          await file.write([new Uint8Array(reserveBytes).fill(0x57)], 0);
+      } finally {
+        await file.close();
+      }
+      return true;
+    } catch {
+      await io.remove(RESERVE_FILE).catch(() => {});
+      return false;
+    }
+  }
+
+  /** The next write or look within `ms`: flushes what is dirty, removes what was retained long enough. */
+  #lookIn(ms: number): void {
+    const at = performance.now() + ms;
+    if (this.#isStopped || (this.#timer !== undefined && this.#timerAt <= at)) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#isFlushDue = true;
+      this.#kick();
+    }, ms);
+    this.#timer.unref();
+  }
+
+  #isPassed(segment: Segment): boolean {
+    const { routes } = this.#options.state;
+    for (const [number, last] of segment.lastOf) {
+      const route = routes.get(number);
+      if (route === undefined || route.progress.low < last) return false;
+    }
+    return true;
+  }
+
+  #passedBytes(): number {
+    let bytes = 0;
+    for (const segment of this.#options.state.segments.list) {
+      if (segment.id === this.#writer.activeId) continue;
+      if (!this.#isPassed(segment)) continue;
+      bytes += segment.length;
+    }
+    return bytes;
+  }
+
+  /** Removes segments that every route has passed, once a durable checkpoint says so. */
+  async #removePassed(): Promise<void> {
+    const { io, state, retainMs, nowMs, maxBytes } = this.#options;
+    const now = nowMs();
+    for (const segment of [...state.segments.list]) {
+      if (segment.id === this.#writer.activeId) continue;
+      if (!this.#isPassed(segment) || this.#owesCheckpoint(segment)) continue;
+      segment.passedAtMs ??= now;
+      const isCrowded = state.segments.bytes > maxBytes - ROOM_PER_FRAME * 256;
+      const leftMs = segment.passedAtMs + retainMs - now;
+      if (leftMs > 0 && !isCrowded) {
+        this.#lookIn(Math.min(leftMs, RETAIN_LOOK_MS));
+        continue;
+      }
+      try {
+        await io.remove(segment.name);
+        state.segments.remove(segment);
+      } catch (error) {
+        this.#warn(error, "a segment that nobody needs could not be removed");
+      }
+    }
+  }
+
+  /** Some route passed this segment only in memory so far. */
+  #owesCheckpoint(segment: Segment): boolean {
+    for (const number of segment.lastOf.keys())
+      if (this.#options.state.routes.get(number)?.isDirty === true) return true;
+    return false;
+  }
+
+  #warn(error: unknown, text: string): void {
+    this.#options.log.warn({ err: messageOf(error) }, text);
+  }
+}
+
+function settleDelta({ reader, range, tally }: Settlement): Delta {
+  if (!(reader instanceof RouteReader)) throw new Error("the reader is not of this journal");
+  const { interval, lost } = reader.flightOf(range, tally);
+  const { delivered, unconfirmed, deadLettered } = tally;
+  const corrupt = (tally.dropped.get("corrupt") ?? 0) + lost;
+  const dropped = { ...Object.fromEntries(tally.dropped), ...(corrupt > 0 ? { corrupt } : {}) };
+  const { route } = reader;
+  return { route, settle: interval, appended: 0, delivered, unconfirmed, deadLettered, dropped };
+}
+
+function skipDelta([route, items]: readonly [RouteState, number]): Delta {
+  const none = { delivered: 0, unconfirmed: 0, deadLettered: 0 };
+  return { route: route.number, appended: items, ...none, dropped: { skipped: items } };
+}
+
+function unavailable(why: string, retryAfterMs: number, cause?: unknown): PipelineError {
+  return new PipelineError({ kind: "unavailable", retryAfterMs, why }, { cause });
+}
+
+function refused(why: string): Refusal {
+  return { kind: "refused", retryAfterMs: 1_000, why };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,275 @@
+import type { Indexer } from "../otlp/indexer.ts";
+import type { Seq, Stored } from "../otlp/range.ts";
+import { PipelineError, type Refusal } from "../otlp/status.ts";
+import type { Signal } from "../otlp/tape.ts";
+import { Committer, ROOM_PER_FRAME } from "./committer.ts";
+import type { FileIo } from "./file-io.ts";
+import { FrameCache } from "./frame-cache.ts";
+import { FrameReader, type Wanted } from "./frame-reader.ts";
+import type {
+  Frame,
+  Journal,
+  JournalStats,
+  Reader,
+  RouteLimits,
+  Routes,
+  Settlement,
+} from "./journal.ts";
+import type { Lock } from "./lock.ts";
+import { recover } from "./recover.ts";
+import { RouteReader } from "./route-reader.ts";
+import { RouteState } from "./route-state.ts";
+import { MAX_ROUTES, routeNumbers } from "./routes.ts";
+import { type JournalLog, JournalState } from "./state.ts";
+
+export interface JournalOptions {
+  readonly io: FileIo;
+  readonly indexer: Indexer;
+  /** Held from start to stop. Default: none (memory). */
+  readonly lock?: Lock;
+  /** Size of one segment; at most an eighth of `maxBytes`. Default 64 MiB. Use a few MiB for memory queues: a segment goes as a whole. */
+  readonly segmentBytes?: number;
+  /** Hard limit of all segments together. */
+  readonly maxBytes: number;
+  /** Most frames at once: each costs about 40 bytes of memory. Default 4,194,304. */
+  readonly maxFrames?: number;
+  /** Keep segments this long after the last route has passed them. Default 0. */
+  readonly retainMs?: number;
+  /** Acknowledge after fdatasync. Default true. */
+  readonly fsync?: boolean;
+  /** Fresh frames kept in memory with their tapes. Default 32 MiB. */
+  readonly cacheBytes?: number;
+  /** Longest time that settlements wait for a group to ride in. Default 1,000. */
+  readonly flushMs?: number;
+  /** Kept free for cursor records when the disk is full. Default 1 MiB with fsync, else 0. */
+  readonly reserveBytes?: number;
+  readonly nowMs: () => number;
+  readonly log: JournalLog;
+}
+
+/** A journal over a directory, real or not. Nothing happens before start(). */
+export function createJournal(options: JournalOptions): Journal {
+  return new SegmentJournal(options);
+}
+
+const SEGMENT_BYTES = 64 << 20;
+const SEGMENT_BYTES_MIN = 64 << 10;
+const MAX_FRAMES = 4_194_304;
+const CACHE_BYTES = 32 << 20;
+
+class SegmentJournal implements Journal {
+  readonly #options: JournalOptions;
+  readonly #cache: FrameCache;
+  readonly #stopped = new AbortController();
+  #state: JournalState = new JournalState("");
+  #committer: Committer | undefined;
+  #frames: FrameReader | undefined;
+  #held: AsyncDisposable | undefined;
+  #reservedBytes = 0;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+    this.#cache = new FrameCache(options.cacheBytes ?? CACHE_BYTES);
+  }
+
+  get id(): string {
+    return this.#state.id;
+  }
+
+  async start(): Promise<void> {
+    const { io, indexer, lock, maxBytes, log, nowMs } = this.#options;
+    this.#held = await lock?.acquire();
+    const fsync = this.#options.fsync ?? true;
+    const limit = Math.max(SEGMENT_BYTES_MIN, Math.floor(maxBytes / 8));
+    const segmentBytes = Math.min(this.#options.segmentBytes ?? SEGMENT_BYTES, limit);
+    this.#state = await recover({ io, log, nowMs });
+    this.#frames = new FrameReader(io, indexer, this.#state.id);
+    this.#committer = new Committer({
+      ...{ io, log, nowMs, fsync, segmentBytes, maxBytes },
+      state: this.#state,
+      cache: this.#cache,
+      maxFrames: this.#options.maxFrames ?? MAX_FRAMES,
+      retainMs: this.#options.retainMs ?? 0,
+      flushMs: this.#options.flushMs ?? 1_000,
+      reserveBytes: this.#options.reserveBytes ?? (fsync ? 1 << 20 : 0),
+    });
+    await this.#committer.start();
+  }
+
+  async stop(deadline: AbortSignal): Promise<void> {
+    if (this.#stopped.signal.aborted) return;
+    this.#stopped.abort();
+    try {
+      await this.#committer?.stop(deadline);
+    } finally {
+      await this.#held?.[Symbol.asyncDispose]();
+    }
+  }
+
+  route<S extends Signal>(
+    name: string,
+    signal: S,
+    start: "oldest" | "end",
+    limits: RouteLimits,
+  ): Reader<S> {
+    const { committer, frames } = this.#running();
+    const known = [...this.#state.routes.values()].find((route) => route.name === name);
+    if (known !== undefined && known.signal !== signal)
+      throw new Error(
+        `route ${name} carries ${known.signal} in this journal and cannot carry ${signal}: give the exporter another name`,
+      );
+    const route = known ?? this.#newRoute(name, signal, start);
+    route.limits = limits;
+    return new RouteReader(route, signal, {
+      state: this.#state,
+      cache: this.#cache,
+      frames,
+      stopped: this.#stopped.signal,
+      nowMs: this.#options.nowMs,
+      moved: () => committer.moved(),
+      damaged: (reason, segment, offset) => committer.damaged(reason, segment, offset),
+    });
+  }
+
+  #newRoute(name: string, signal: Signal, start: "oldest" | "end"): RouteState {
+    const state = this.#state;
+    const number = Math.max(-1, ...state.routes.keys()) + 1;
+    if (number >= MAX_ROUTES)
+      throw new Error(
+        `route ${name} would be number ${number}; a journal has at most ${MAX_ROUTES} routes in its life: start a new directory`,
+      );
+    const newest = state.nextSeq - 1;
+    const route = new RouteState(number, name, signal, start === "oldest" ? newest : 0);
+    if (start === "end") route.progress.settle([0, newest]);
+    state.routes.set(number, route);
+    state.isIdentityStale = true;
+    route.recount(state.segments);
+    route.appended = route.queued.items;
+    if (start === "oldest")
+      for (const segment of state.segments.list)
+        for (let index = 0; index < segment.count; index++)
+          if (route.belongs(segment, index)) segment.lastOf.set(number, segment.seq(index));
+    route.version++;
+    return route;
+  }
+
+  reserve(routes: Routes, bytes: number, items: number): Disposable | Refusal {
+    const { committer } = this.#running();
+    const states = this.#states(routes);
+    const room = bytes + ROOM_PER_FRAME;
+    const refusal =
+      committer.refuses(this.#reservedBytes + room) ?? this.#full(states, bytes, items);
+    if (refusal !== undefined) return refusal;
+    const taken = states.filter((route) => route.limits.onFull !== "skip");
+    for (const { reserved } of taken) add(reserved, bytes, items, 1);
+    this.#reservedBytes += room;
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        for (const { reserved } of taken) add(reserved, -bytes, -items, -1);
+        this.#reservedBytes -= room;
+      },
+    };
+  }
+
+  /** Refuses before anything is dropped from anywhere. */
+  #full(states: readonly RouteState[], bytes: number, items: number): Refusal | undefined {
+    for (const route of states) {
+      const { limits } = route;
+      if (limits.onFull === "skip") continue;
+      if (bytes > limits.bytes || items > limits.items)
+        return {
+          kind: "too_large",
+          retryAfterMs: 0,
+          why: `route ${route.name}: the request (${bytes} bytes, ${items} items) is larger than the whole queue (${limits.bytes} bytes, ${limits.items} items)`,
+        };
+      if (limits.onFull === "refuse" && route.isFull(bytes, items, 1)) return fullRoute(route);
+    }
+    for (const route of states)
+      if (
+        route.limits.onFull === "drop_oldest" &&
+        !route.dropOldest(this.#state.segments, bytes, items, 1)
+      )
+        return fullRoute(route);
+    return undefined;
+  }
+
+  async append(frames: readonly Frame[], settles: readonly Settlement[] = []): Promise<void> {
+    if (this.#stopped.signal.aborted)
+      throw new PipelineError({
+        kind: "unavailable",
+        retryAfterMs: 1_000,
+        why: "the journal is stopping",
+      });
+    const { committer } = this.#running();
+    for (const { batch, routes } of frames)
+      for (const route of this.#states(routes))
+        if (route.signal !== batch.signal)
+          throw new Error(`route ${route.name} carries ${route.signal}, not ${batch.signal}`);
+    if (frames.length > 0 || settles.length > 0) await committer.append(frames, settles);
+  }
+
+  stats(): JournalStats {
+    const { segments, quarantined } = this.#state;
+    return {
+      bytes: segments.bytes,
+      segments: segments.list.length,
+      frames: segments.frames,
+      quarantined: new Map(quarantined),
+      fsyncFailures: this.#committer?.fsyncFailures ?? 0,
+      fsyncs: this.#committer?.fsyncs ?? 0,
+    };
+  }
+
+  async *frames(from: Seq = 1): AsyncGenerator<Stored> {
+    const { frames } = this.#running();
+    for (let next = from; ; ) {
+      const wanted: Wanted[] = [];
+      let bytes = 0;
+      this.#state.segments.walk(next, (segment, index) => {
+        wanted.push({ segment, index });
+        bytes += segment.size(index);
+        return bytes < 1 << 20;
+      });
+      const last = wanted.at(-1);
+      if (last === undefined) return;
+      next = last.segment.seq(last.index) + 1;
+      for (const frame of await frames.read(wanted)) if (!("unreadable" in frame)) yield frame;
+    }
+  }
+
+  #states(routes: Routes): RouteState[] {
+    return routeNumbers(routes).map((number) => {
+      const route = this.#state.routes.get(number);
+      if (route === undefined) throw new Error(`route number ${number} is not of this journal`);
+      return route;
+    });
+  }
+
+  #running(): { readonly committer: Committer; readonly frames: FrameReader } {
+    if (this.#committer === undefined || this.#frames === undefined)
+      throw new Error("the journal is not started");
+    return { committer: this.#committer, frames: this.#frames };
+  }
+}
+
+function add(
+  size: { items: number; bytes: number; frames: number },
+  bytes: number,
+  items: number,
+  frames: number,
+): void {
+  size.bytes += bytes;
+  size.items += items;
+  size.frames += frames;
+}
+
+function fullRoute({ name, limits, queued }: RouteState): Refusal {
+  return {
+    kind: "refused",
+    retryAfterMs: 1_000,
+    why: `route ${name}: the queue is full (${queued.bytes} of ${limits.bytes} bytes, ${queued.items} of ${limits.items} items, ${queued.frames} of ${limits.frames} frames)`,
+  };
+}

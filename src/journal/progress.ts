@@ -1,0 +1,86 @@
+import type { Seq } from "../otlp/range.ts";
+
+/** First and last seq, both included. */
+export type Interval = readonly [first: Seq, last: Seq];
+
+/**
+ * How far a route is: everything up to `upTo` was handed out or is settled, except what `open` names, which is not settled.
+ * `open` has at most one interval per range in flight, so it is journaled with the cursor and a restart repeats nothing
+ * that was settled out of order.
+ */
+export class Progress {
+  #upTo: Seq;
+  #open: Interval[];
+  /** Part of `open` that this process has not handed out yet: left over by the one before. */
+  #redo: Interval[];
+
+  constructor(upTo: Seq = 0, open: readonly Interval[] = []) {
+    this.#upTo = upTo;
+    this.#open = [...open];
+    this.#redo = [...open];
+  }
+
+  get upTo(): Seq {
+    return this.#upTo;
+  }
+  get open(): readonly Interval[] {
+    return this.#open;
+  }
+  /** What to hand out before anything behind `upTo`. */
+  get redo(): Interval | undefined {
+    return this.#redo[0];
+  }
+  /** Low watermark: everything up to here is settled. */
+  get low(): Seq {
+    const first = this.#open[0];
+    return first === undefined ? this.#upTo : first[0] - 1;
+  }
+
+  isSettled(seq: Seq): boolean {
+    return seq <= this.#upTo && !this.#open.some(([first, last]) => seq >= first && seq <= last);
+  }
+
+  /** Hands out everything up to `last`: of the first redo interval, or behind `upTo`. Returns what is now in flight. */
+  handOut(last: Seq): Interval {
+    const redo = this.#redo[0];
+    if (redo !== undefined) {
+      const taken: Interval = [redo[0], Math.min(last, redo[1])];
+      if (taken[1] >= redo[1]) this.#redo.shift();
+      else this.#redo[0] = [taken[1] + 1, redo[1]];
+      return taken;
+    }
+    const taken: Interval = [this.#upTo + 1, last];
+    this.#upTo = last;
+    this.#open.push(taken);
+    return taken;
+  }
+
+  /** Settles an interval, also one that was never handed out here (replay of a journaled settlement). */
+  settle(interval: Interval): void {
+    const [first, last] = interval;
+    if (last > this.#upTo) {
+      this.#open.push([this.#upTo + 1, last]);
+      this.#upTo = last;
+    }
+    this.#open = subtract(this.#open, first, last);
+    this.#redo = subtract(this.#redo, first, last);
+  }
+
+  /** After replay: what is open belongs to nobody. */
+  restart(): void {
+    this.#redo = [...this.#open];
+  }
+}
+
+function subtract(from: readonly Interval[], first: Seq, last: Seq): Interval[] {
+  const rest: Interval[] = [];
+  for (const interval of from) {
+    if (interval[1] < first || interval[0] > last) {
+      rest.push(interval);
+      continue;
+    }
+    if (interval[0] < first) rest.push([interval[0], first - 1]);
+    if (interval[1] > last) rest.push([last + 1, interval[1]]);
+  }
+  return rest;
+}

@@ -1,0 +1,248 @@
+import type { Range, Seq } from "../otlp/range.ts";
+import { SIGNALS, type Signal } from "../otlp/tape.ts";
+import type { RouteCounts, RouteLimits, Tally } from "./journal.ts";
+import { type Interval, Progress } from "./progress.ts";
+import type { Segment, Segments } from "./segment.ts";
+
+/** A route as checkpoints keep it: JSON. Totals are as of frame `asOf`; later frames are counted from their headers. */
+export interface SavedRoute {
+  readonly number: number;
+  readonly name: string;
+  readonly signal: Signal;
+  readonly adopt: Seq;
+  readonly asOf: Seq;
+  readonly upTo: Seq;
+  readonly open: readonly Interval[];
+  readonly appended: number;
+  readonly delivered: number;
+  readonly unconfirmed: number;
+  readonly deadLettered: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+/** A range in the hands of a reader. Items and bytes as the frame headers say. */
+export interface Flight {
+  readonly interval: Interval;
+  readonly items: number;
+  readonly bytes: number;
+  readonly frames: number;
+  /** Items of frames that could not be read back: dropped when the flight lands. */
+  readonly lost: number;
+}
+
+interface Size {
+  items: number;
+  bytes: number;
+  frames: number;
+}
+
+const UNLIMITED: RouteLimits = {
+  bytes: Number.POSITIVE_INFINITY,
+  items: Number.POSITIVE_INFINITY,
+  frames: Number.POSITIVE_INFINITY,
+  onFull: "refuse",
+};
+
+/** One exporter-and-signal: its totals, how far it is, and what waits for it. */
+export class RouteState {
+  readonly number: number;
+  readonly name: string;
+  readonly signal: Signal;
+  limits: RouteLimits = UNLIMITED;
+  /** Frames of its signal up to here belong to it although their sets do not name it (`start: oldest`). */
+  readonly adopt: Seq;
+  progress = new Progress();
+  appended = 0;
+  delivered = 0;
+  unconfirmed = 0;
+  deadLettered = 0;
+  readonly dropped = new Map<string, number>();
+  /** Not settled, from frame headers. */
+  readonly queued: Size = { items: 0, bytes: 0, frames: 0 };
+  /** Queued and not handed out. */
+  readonly unread: Size = { items: 0, bytes: 0, frames: 0 };
+  readonly reserved: Size = { items: 0, bytes: 0, frames: 0 };
+  readonly flights = new Map<Range, Flight>();
+  /** Monotonic time at which `unread` became more than nothing. */
+  unreadSince = 0;
+  /** Changes with everything that a checkpoint says. */
+  version = 0;
+  savedVersion = -1;
+  readonly wakers = new Set<() => void>();
+
+  constructor(number: number, name: string, signal: Signal, adopt: Seq = 0) {
+    this.number = number;
+    this.name = name;
+    this.signal = signal;
+    this.adopt = adopt;
+  }
+
+  get isDirty(): boolean {
+    return this.version !== this.savedVersion;
+  }
+
+  belongs(segment: Segment, index: number): boolean {
+    if (segment.has(index, this.number)) return true;
+    return (
+      this.adopt > 0 &&
+      segment.seq(index) <= this.adopt &&
+      SIGNALS[segment.signal(index)] === this.signal
+    );
+  }
+
+  /** Counts a frame that waits for this route from now on. */
+  enqueue(items: number, bytes: number): void {
+    if (this.unread.frames === 0) this.unreadSince = performance.now();
+    grow(this.queued, items, bytes, 1);
+    grow(this.unread, items, bytes, 1);
+  }
+
+  wake(): void {
+    for (const waker of [...this.wakers]) waker();
+  }
+
+  isFull(bytes: number, items: number, frames: number): boolean {
+    const { queued, reserved, limits } = this;
+    return (
+      queued.bytes + reserved.bytes + bytes > limits.bytes ||
+      queued.items + reserved.items + items > limits.items ||
+      queued.frames + reserved.frames + frames > limits.frames
+    );
+  }
+
+  drop(reason: string, items: number): void {
+    if (items === 0) return;
+    this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + items);
+    this.version++;
+  }
+
+  /** Takes frames up to `last` out of `unread`; they are in flight from now on. */
+  takeOut(last: Seq, items: number, bytes: number, frames: number): Flight {
+    const interval = this.progress.handOut(last);
+    grow(this.unread, -items, -bytes, -frames);
+    this.unreadSince = performance.now();
+    return { interval, items, bytes, frames, lost: 0 };
+  }
+
+  /** Ends a flight: `tally` says how. Its sum is the range's items, checked by the caller. */
+  land(flight: Flight, tally: Tally): void {
+    this.progress.settle(flight.interval);
+    grow(this.queued, -flight.items, -flight.bytes, -flight.frames);
+    this.addTally(tally);
+    this.drop("corrupt", flight.lost);
+  }
+
+  addTally(tally: Tally): void {
+    this.delivered += tally.delivered;
+    this.unconfirmed += tally.unconfirmed;
+    this.deadLettered += tally.deadLettered;
+    for (const [reason, items] of tally.dropped) this.drop(reason, items);
+    this.version++;
+  }
+
+  /** Drops the oldest frames that are in nobody's hands until the newcomer fits; false when that is not enough. */
+  dropOldest(segments: Segments, bytes: number, items: number, frames: number): boolean {
+    while (this.isFull(bytes, items, frames)) {
+      const frame = this.#oldestUnread(segments);
+      if (frame === undefined) return false;
+      const [segment, index] = frame;
+      const flight = this.takeOut(
+        segment.seq(index),
+        segment.items(index),
+        segment.payload(index),
+        1,
+      );
+      this.land(flight, NOTHING);
+      this.drop("queue_full", flight.items);
+    }
+    return true;
+  }
+
+  #oldestUnread(segments: Segments): readonly [Segment, number] | undefined {
+    for (;;) {
+      const redo = this.progress.redo;
+      let found: readonly [Segment, number] | undefined;
+      segments.walk(redo?.[0] ?? this.progress.upTo + 1, (segment, index) => {
+        if (redo !== undefined && segment.seq(index) > redo[1]) return false;
+        if (!this.belongs(segment, index)) return true;
+        found = [segment, index];
+        return false;
+      });
+      if (found !== undefined || redo === undefined) return found;
+      this.progress.settle(redo);
+    }
+  }
+
+  /** Counts what waits, from frame headers. */
+  recount(segments: Segments): void {
+    grow(this.queued, -this.queued.items, -this.queued.bytes, -this.queued.frames);
+    grow(this.unread, -this.unread.items, -this.unread.bytes, -this.unread.frames);
+    segments.walk(this.progress.low + 1, (segment, index) => {
+      if (this.belongs(segment, index) && !this.progress.isSettled(segment.seq(index)))
+        this.enqueue(segment.items(index), segment.payload(index));
+      return true;
+    });
+  }
+
+  /** appended − (delivered + unconfirmed + dropped + dead lettered + queued): 0 when the law holds. */
+  get imbalance(): number {
+    let gone = this.delivered + this.unconfirmed + this.deadLettered + this.queued.items;
+    for (const items of this.dropped.values()) gone += items;
+    return this.appended - gone;
+  }
+
+  counts(segments: Segments, nowMs: number): RouteCounts {
+    let oldestAgeMs = 0;
+    if (this.queued.frames > 0)
+      segments.walk(this.progress.low + 1, (segment, index) => {
+        if (!this.belongs(segment, index)) return true;
+        oldestAgeMs = Math.max(0, nowMs - segment.arrivalMs(index));
+        return false;
+      });
+    return {
+      appended: this.appended,
+      delivered: this.delivered,
+      unconfirmed: this.unconfirmed,
+      deadLettered: this.deadLettered,
+      dropped: new Map(this.dropped),
+      queuedItems: this.queued.items,
+      queuedBytes: this.queued.bytes,
+      oldestAgeMs,
+    };
+  }
+
+  save(asOf: Seq): SavedRoute {
+    const { number, name, signal, adopt, appended, delivered, unconfirmed, deadLettered } = this;
+    const { upTo, open } = this.progress;
+    const dropped = Object.fromEntries(this.dropped);
+    return {
+      ...{ number, name, signal, adopt, asOf, upTo, open },
+      ...{ appended, delivered, unconfirmed, deadLettered, dropped },
+    };
+  }
+
+  restore(saved: SavedRoute): void {
+    this.progress = new Progress(saved.upTo, saved.open);
+    this.appended = saved.appended;
+    this.delivered = saved.delivered;
+    this.unconfirmed = saved.unconfirmed;
+    this.deadLettered = saved.deadLettered;
+    this.dropped.clear();
+    for (const [reason, items] of Object.entries(saved.dropped)) this.dropped.set(reason, items);
+  }
+}
+
+const NOTHING: Tally = { delivered: 0, unconfirmed: 0, deadLettered: 0, dropped: new Map() };
+
+/** Items a tally accounts for. */
+export function tallySum(tally: Tally): number {
+  let sum = tally.delivered + tally.unconfirmed + tally.deadLettered;
+  for (const items of tally.dropped.values()) sum += items;
+  return sum;
+}
+
+function grow(size: Size, items: number, bytes: number, frames: number): void {
+  size.items += items;
+  size.bytes += bytes;
+  size.frames += frames;
+}
