@@ -82,7 +82,7 @@ export class LineText {
         o += 4;
         p += 4;
       }
-      const stop = p + 4 < end ? p + 4 : end;
+      const stop = Math.min(p + 4, end);
       while (p < stop) {
         const c = source.getUint8(p);
         if (c === BACKSLASH) {
@@ -164,7 +164,7 @@ export function writeStringContent(
       o += 4;
       p += 4;
     }
-    const stop = p + 4 < end ? p + 4 : end;
+    const stop = Math.min(p + 4, end);
     for (; p < stop; p++) {
       const c = source.getUint8(p);
       if (c === QUOTE || c === BACKSLASH) out.setUint8(o++, BACKSLASH);

@@ -1,0 +1,419 @@
+import {
+  BACKSLASH,
+  CLOSE,
+  COMMA,
+  EQUALS,
+  HASH,
+  LETTER_B,
+  LIST_SCALAR,
+  NAME,
+  NEWLINE,
+  OPEN,
+  QUOTE,
+  RETURN,
+  SPACE,
+  STRING,
+} from "./characters.ts";
+import { Literal, LiteralReader } from "./literals.ts";
+import { KEY_ESCAPED, PAIR, Pair, VALUE_ESCAPED } from "./pair.ts";
+import { NAME_MAX, PAIRS_MAX, Problem, STRING_MAX } from "./problems.ts";
+import { sameKeyTwice } from "./same-key.ts";
+import { isUtf8 } from "./utf8.ts";
+
+/**
+ * A cursor over lines of line protocol. Nothing is copied: a line is positions in the caller's memory, valid until `next`.
+ *
+ * One bad line costs one line. The cursor goes on behind the next newline that is not inside a quoted string, so text of a bad line is
+ * never read as a line. A quote counts as opening a string only directly behind `=` in the fields, and the string counts as one only if its
+ * closing quote stands before a comma, a space or the end of the line; if not, and it runs over a newline, the quote was forgotten: then the
+ * bad line ends at the first newline behind that quote, so a forgotten quote swallows nothing.
+ */
+export class LineReader {
+  /** Problem.none: the line is good. Else only `problemAt`, `lineAt` and `lineNumber` mean something. */
+  problem: Problem = Problem.none;
+  problemAt = 0;
+  /** 1, 2, 3 … of the line's beginning; newlines inside strings count. */
+  lineNumber = 0;
+  lineAt = 0;
+  /** Behind the line's last byte (its newline not included). */
+  lineEnd = 0;
+  measurementAt = 0;
+  measurementEnd = 0;
+  measurementEscaped = false;
+  /** Tags are pairs 0 … tagCount - 1, fields the next fieldCount. */
+  tagCount = 0;
+  fieldCount = 0;
+  pairs: Int32Array = new Int32Array(64 * PAIR);
+  /** Value of pair `i` when it is a float. */
+  numbers: Float64Array = new Float64Array(64);
+  hasTime = false;
+  /** The time as int64, in the sender's precision. */
+  timeLow = 0;
+  timeHigh = 0;
+
+  readonly #literal = new LiteralReader();
+  #bytes: Uint8Array = new Uint8Array(0);
+  #at = 0;
+  #end = 0;
+  #newlines = 0;
+  #isEscaped = false;
+  #isAscii = true;
+  #inFields = false;
+  /** First newline inside the string or list that was read last, or -1. */
+  #brokenAt = -1;
+  #stringNewlines = 0;
+  /** Where to look for the end of a bad line; -1: from the problem on. */
+  #skipFrom = -1;
+
+  /** Sets the cursor before the first line of `bytes[from, to)`. `view` is over the same memory, for readers of the positions. */
+  reset(bytes: Uint8Array, _view: DataView, from: number, to: number): void {
+    this.#bytes = bytes;
+    this.#at = from;
+    this.#end = to;
+    this.#newlines = 0;
+    this.lineNumber = 0;
+  }
+
+  /** Moves to the next line, good or bad; comments and blank lines are passed over. False at the end. */
+  next(): boolean {
+    if (!this.#begin()) return false;
+    const at = this.#line(this.#at);
+    if (this.problem === Problem.none) {
+      this.#at = at;
+      if (!this.#isAscii && !isUtf8(this.#bytes, this.lineAt, this.lineEnd))
+        this.#fail(Problem.utf8, this.lineAt);
+      else if (this.tagCount > 1 && sameKeyTwice(this.#bytes, this.pairs, this.tagCount))
+        this.#fail(Problem.duplicateTag, this.measurementEnd);
+    } else this.#skip();
+    return true;
+  }
+
+  /** Passes over blank lines and comments. */
+  #begin(): boolean {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    let p = this.#at;
+    for (; p < end; p++) {
+      const c = bytes[p]!;
+      if (c === NEWLINE) this.#newlines++;
+      else if (c === HASH) {
+        while (p + 1 < end && bytes[p + 1] !== NEWLINE) p++;
+      } else if (c !== SPACE && !(c === RETURN && this.#isLineEnd(p))) break;
+    }
+    this.#at = p;
+    if (p >= end) return false;
+    this.lineAt = p;
+    this.lineNumber = this.#newlines + 1;
+    this.problem = Problem.none;
+    this.tagCount = 0;
+    this.fieldCount = 0;
+    this.hasTime = false;
+    this.#isAscii = true;
+    this.#inFields = false;
+    return true;
+  }
+
+  #fail(problem: Problem, at: number): number {
+    this.problem = problem;
+    this.problemAt = at;
+    return at;
+  }
+
+  /** Whether a line ends at `p`: the end, a newline, or a carriage return before one of them. */
+  #isLineEnd(p: number): boolean {
+    if (p >= this.#end) return true;
+    const c = this.#bytes[p];
+    return (
+      c === NEWLINE || (c === RETURN && (p + 1 >= this.#end || this.#bytes[p + 1] === NEWLINE))
+    );
+  }
+
+  /** Reads one line; returns the position of its newline, or of the problem. */
+  #line(from: number): number {
+    const bytes = this.#bytes;
+    let p = this.#name(from);
+    while (p < this.#end && bytes[p] === EQUALS) {
+      const wasEscaped = this.#isEscaped;
+      p = this.#name(p + 1);
+      this.#isEscaped ||= wasEscaped;
+    }
+    if (p === from) return this.#fail(Problem.measurement, p);
+    if (p - from > NAME_MAX) return this.#fail(Problem.tooLong, from);
+    this.measurementAt = from;
+    this.measurementEnd = p;
+    this.measurementEscaped = this.#isEscaped;
+    while (p < this.#end && bytes[p] === COMMA) {
+      p = this.#tag(p + 1);
+      if (this.problem !== Problem.none) return p;
+    }
+    if (p >= this.#end || bytes[p] !== SPACE) return this.#fail(Problem.noFields, p);
+    this.#inFields = true;
+    p = this.#spaces(p);
+    if (this.#isLineEnd(p)) return this.#fail(Problem.noFields, p);
+    do {
+      if (this.fieldCount > 0) p++;
+      p = this.#field(p);
+      if (this.problem !== Problem.none) return p;
+    } while (p < this.#end && bytes[p] === COMMA);
+    if (!this.#isLineEnd(p)) {
+      if (bytes[p] !== SPACE) return this.#fail(Problem.afterField, p);
+      p = this.#time(this.#spaces(p));
+      if (this.problem !== Problem.none) return p;
+    }
+    this.lineEnd = p;
+    return p;
+  }
+
+  #spaces(from: number): number {
+    let p = from;
+    while (p < this.#end && this.#bytes[p] === SPACE) p++;
+    return p;
+  }
+
+  /** End of a measurement, key or tag value. A backslash escapes comma, equals sign and space, else it is a character. */
+  #name(from: number): number {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    let p = from;
+    this.#isEscaped = false;
+    for (;;) {
+      while (p < end && NAME[bytes[p]!] === 0) p++;
+      if (p >= end) return end;
+      const kind = NAME[bytes[p]!]!;
+      if (kind === 1) return p;
+      p++;
+      if (kind === 3) {
+        this.#isAscii = false;
+        continue;
+      }
+      this.#isEscaped = true;
+      const c = p < end ? bytes[p] : 0;
+      if (c === COMMA || c === EQUALS || c === SPACE) p++;
+    }
+  }
+
+  #tag(from: number): number {
+    const i = this.#pair();
+    if (i < 0) return this.#fail(Problem.tooMany, from);
+    const equals = this.#name(from);
+    if (equals === from || equals >= this.#end || this.#bytes[equals] !== EQUALS)
+      return this.#fail(Problem.tagKey, equals);
+    const keyFlag = this.#isEscaped ? KEY_ESCAPED : 0;
+    const end = this.#name(equals + 1);
+    if (end === equals + 1) return this.#fail(Problem.tagValue, end);
+    if (equals - from > NAME_MAX || end - equals > NAME_MAX)
+      return this.#fail(Problem.tooLong, from);
+    const pairs = this.pairs;
+    pairs[i + Pair.keyAt] = from;
+    pairs[i + Pair.keyEnd] = equals;
+    pairs[i + Pair.valueAt] = equals + 1;
+    pairs[i + Pair.valueEnd] = end;
+    pairs[i + Pair.flags] = Literal.text | keyFlag | (this.#isEscaped ? VALUE_ESCAPED : 0);
+    this.tagCount++;
+    return end;
+  }
+
+  #field(from: number): number {
+    const i = this.#pair();
+    if (i < 0) return this.#fail(Problem.tooMany, from);
+    const equals = this.#name(from);
+    if (equals === from || equals >= this.#end || this.#bytes[equals] !== EQUALS)
+      return this.#fail(Problem.fieldKey, equals);
+    if (equals - from > NAME_MAX) return this.#fail(Problem.tooLong, from);
+    const pairs = this.pairs;
+    pairs[i + Pair.keyAt] = from;
+    pairs[i + Pair.keyEnd] = equals;
+    const keyFlag = this.#isEscaped ? KEY_ESCAPED : 0;
+    const first = equals + 1 < this.#end ? this.#bytes[equals + 1] : 0;
+    let end: number;
+    if (first === QUOTE) end = this.#text(i, equals + 1);
+    else if (first === OPEN) end = this.#list(i, equals + 1);
+    else end = this.#scalar(i, equals + 1);
+    pairs[i + Pair.flags]! |= keyFlag;
+    this.fieldCount++;
+    return end;
+  }
+
+  /** Index in `pairs` of the next pair, or -1 when the line has too many. */
+  #pair(): number {
+    const n = this.tagCount + this.fieldCount;
+    if (n >= PAIRS_MAX) return -1;
+    if (n >= this.numbers.length) {
+      const pairs = new Int32Array(this.pairs.length * 2);
+      pairs.set(this.pairs);
+      this.pairs = pairs;
+      const numbers = new Float64Array(this.numbers.length * 2);
+      numbers.set(this.numbers);
+      this.numbers = numbers;
+    }
+    return n * PAIR;
+  }
+
+  #scalar(i: number, from: number): number {
+    const bytes = this.#bytes;
+    let p = from;
+    for (; p < this.#end; p++) {
+      const c = bytes[p]!;
+      if (c === COMMA || c === SPACE || c === NEWLINE || c === RETURN) break;
+    }
+    if (p - from > NAME_MAX) return this.#fail(Problem.tooLong, from);
+    const literal = this.#literal;
+    const problem = literal.read(bytes, from, p);
+    if (problem !== Problem.none) return this.#fail(problem, from);
+    const pairs = this.pairs;
+    pairs[i + Pair.valueAt] = from;
+    pairs[i + Pair.valueEnd] = p;
+    pairs[i + Pair.flags] = literal.kind;
+    pairs[i + Pair.low] = literal.low;
+    pairs[i + Pair.high] = literal.high;
+    this.numbers[this.tagCount + this.fieldCount] = literal.number;
+    return p;
+  }
+
+  #text(i: number, quote: number): number {
+    const close = this.#string(quote);
+    const end = this.#stringEnd(close);
+    if (end < 0) return this.#failString(quote);
+    this.#newlines += this.#stringNewlines;
+    if (close - quote > STRING_MAX) return this.#fail(Problem.tooLong, end);
+    const pairs = this.pairs;
+    pairs[i + Pair.valueAt] = quote + 1;
+    pairs[i + Pair.valueEnd] = close;
+    pairs[i + Pair.flags] = Literal.text | (this.#isEscaped ? VALUE_ESCAPED : 0);
+    return end;
+  }
+
+  #list(i: number, open: number): number {
+    const end = this.#listEnd(open);
+    if (end < 0)
+      return this.#brokenAt >= 0 ? this.#failString(open) : this.#fail(Problem.fieldValue, open);
+    this.#newlines += this.#stringNewlines;
+    if (end - open > STRING_MAX) return this.#fail(Problem.tooLong, end);
+    const pairs = this.pairs;
+    pairs[i + Pair.valueAt] = open;
+    pairs[i + Pair.valueEnd] = end;
+    pairs[i + Pair.flags] = Literal.list;
+    return end;
+  }
+
+  /** The closing quote, or -1. Tells about escapes, newlines and the first newline. */
+  #string(quote: number): number {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    let p = quote + 1;
+    this.#isEscaped = false;
+    this.#brokenAt = -1;
+    this.#stringNewlines = 0;
+    for (;;) {
+      while (p < end && STRING[bytes[p]!] === 0) p++;
+      if (p >= end) return -1;
+      const kind = STRING[bytes[p]!]!;
+      if (kind === 1) return p;
+      if (kind === 2) {
+        this.#isEscaped = true;
+        const c = p + 1 < end ? bytes[p + 1] : 0;
+        if (c === QUOTE || c === BACKSLASH) p++;
+      } else if (kind === 3) this.#isAscii = false;
+      else {
+        if (this.#brokenAt < 0) this.#brokenAt = p;
+        this.#stringNewlines++;
+      }
+      p++;
+    }
+  }
+
+  /** Behind the string that `#string` closed at `close`, or -1 when its quote was forgotten (see the class). */
+  #stringEnd(close: number): number {
+    if (close < 0) return -1;
+    const end = close + 1;
+    if (this.#isValueEnd(end)) return end;
+    // DataKit marks base64 text with a `b` behind the quote.
+    if (this.#bytes[end] === LETTER_B && this.#isValueEnd(end + 1)) return end + 1;
+    return this.#brokenAt < 0 ? end : -1;
+  }
+
+  #isValueEnd(p: number): boolean {
+    const c = p < this.#end ? this.#bytes[p] : COMMA;
+    return c === COMMA || c === SPACE || this.#isLineEnd(p);
+  }
+
+  #failString(quote: number): number {
+    this.#fail(Problem.quote, quote);
+    this.#skipFrom = this.#brokenAt < 0 ? this.#end : this.#brokenAt;
+    return quote;
+  }
+
+  /** Behind the bracket that closes a flat list of scalars and strings, or -1. */
+  #listEnd(open: number): number {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    let newlines = 0;
+    let brokenAt = -1;
+    this.#brokenAt = -1;
+    this.#stringNewlines = 0;
+    let p = this.#spaces(open + 1);
+    for (let isFirst = true; ; isFirst = false) {
+      if (p < end && bytes[p] === CLOSE && isFirst) break;
+      if (p < end && bytes[p] === QUOTE) {
+        const close = this.#string(p);
+        if (brokenAt < 0) brokenAt = this.#brokenAt;
+        newlines += this.#stringNewlines;
+        this.#brokenAt = brokenAt;
+        if (close < 0) return -1;
+        p = close + 1;
+      } else {
+        const from = p;
+        while (p < end && LIST_SCALAR[bytes[p]!] === 1) p++;
+        if (this.#literal.read(bytes, from, p) !== Problem.none) return -1;
+      }
+      p = this.#spaces(p);
+      if (p < end && bytes[p] === CLOSE) break;
+      if (p >= end || bytes[p] !== COMMA) return -1;
+      p = this.#spaces(p + 1);
+    }
+    this.#stringNewlines = newlines;
+    return p + 1;
+  }
+
+  #time(from: number): number {
+    if (this.#isLineEnd(from)) return from;
+    const bytes = this.#bytes;
+    let p = from;
+    for (; p < this.#end; p++) {
+      const c = bytes[p]!;
+      if (c === SPACE || c === NEWLINE || c === RETURN) break;
+    }
+    const literal = this.#literal;
+    const problem = literal.integer(bytes, from, p, true);
+    if (problem !== Problem.none)
+      return this.#fail(problem === Problem.range ? Problem.timeRange : Problem.time, from);
+    this.hasTime = true;
+    this.timeLow = literal.low;
+    this.timeHigh = literal.high;
+    const end = this.#spaces(p);
+    return this.#isLineEnd(end) ? end : this.#fail(Problem.time, end);
+  }
+
+  /** From a problem to the newline that ends the bad line. */
+  #skip(): void {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    let p = this.#skipFrom < 0 ? this.problemAt : this.#skipFrom;
+    this.#skipFrom = -1;
+    for (; p < end && bytes[p] !== NEWLINE; p++) {
+      const c = bytes[p];
+      if (c === SPACE) this.#inFields = true;
+      if (!this.#inFields || bytes[p - 1] !== EQUALS || (c !== QUOTE && c !== OPEN)) continue;
+      const behind = c === QUOTE ? this.#stringEnd(this.#string(p)) : this.#listEnd(p);
+      if (behind >= 0) {
+        this.#newlines += this.#stringNewlines;
+        p = behind - 1;
+      } else if (this.#brokenAt >= 0) {
+        p = this.#brokenAt;
+        break;
+      }
+    }
+    this.#at = p;
+    this.lineEnd = p;
+  }
+}
