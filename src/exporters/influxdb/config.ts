@@ -1,0 +1,96 @@
+import { z } from "zod";
+import { delivery, secret, url } from "../../config/blocks.ts";
+
+const MAX_BODY = 8 << 20;
+
+/** The options, with the names of the series tables that `tables` may list. */
+export function influxdbConfig(names: readonly string[]) {
+  return z
+    .strictObject({
+      endpoint: url(
+        "Where InfluxDB listens, for example http://127.0.0.1:8181. A path in it is put before the API's.",
+      ),
+      database: z.string().min(1).describe("Database (v3, v1) or bucket (v2)."),
+      api: z
+        .enum(["v3", "v2", "v1"])
+        .default("v3")
+        .describe(
+          "Write API: v3 names each bad line, so only that one is set aside; v2 and v1 need some resends to find it.",
+        ),
+      token: secret("API token. v1: a token of a newer server behind /write."),
+      org: z.string().optional().describe("Organization (v2)."),
+      username: z.string().optional().describe("User name (v1)."),
+      password: secret("Password (v1)."),
+      retention_policy: z.string().optional().describe("Retention policy (v1)."),
+      no_sync: z
+        .boolean()
+        .default(false)
+        .describe(
+          "v3: answer before the server's write-ahead log is flushed. Faster, and a crash of the server may lose the last second.",
+        ),
+      tables: z
+        .array(z.string())
+        .min(1)
+        .optional()
+        .describe(
+          "Series tables to write. Default: all. An item without a row here is counted as dropped.",
+        ),
+      max_body_size: z
+        .int()
+        .min(1 << 10)
+        .max(1 << 30)
+        .default(MAX_BODY)
+        .describe("Largest request body in bytes. InfluxDB 3 refuses more than 10 MiB by default."),
+      ...delivery,
+    })
+    .superRefine((config, context) => {
+      const issue = (path: readonly PropertyKey[], message: string) =>
+        context.addIssue({ code: "custom", path: [...path], message });
+      for (const [i, name] of (config.tables ?? []).entries())
+        if (!names.includes(name))
+          issue(["tables", i], `no series table is called "${name}"${nearestText(name, names)}`);
+      if (
+        config.api === "v3" &&
+        !/^[A-Za-z0-9][A-Za-z0-9_-]*(?:\/[A-Za-z0-9_-]+)?$/.test(config.database)
+      )
+        issue(
+          ["database"],
+          "InfluxDB 3 wants a letter or digit first, then letters, digits, _ and -, and at most one /",
+        );
+      if (/[^\x21-\x7e]/.test(config.token.reveal()))
+        issue(
+          ["token"],
+          "the token holds a space, a line break or another character that HTTP headers do not allow",
+        );
+      const { username, password } = new URL(config.endpoint);
+      if (username !== "" || password !== "")
+        issue(
+          ["endpoint"],
+          "credentials belong in token, or in username and password, not in the URL",
+        );
+    });
+}
+export type Config = z.output<ReturnType<typeof influxdbConfig>>;
+
+function nearestText(name: string, names: readonly string[]): string {
+  let best: string | undefined;
+  let least = Math.max(2, name.length >> 1) + 1;
+  for (const candidate of names) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best === undefined ? `; there are ${names.join(", ")}` : `; did you mean "${best}"?`;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,116 @@
+import type { Verdict } from "../../kit/backend.ts";
+import type { HttpAnswer } from "../../kit/http-client.ts";
+import { findRule, type VerdictRule, verdictOf } from "../../kit/http-verdicts.ts";
+
+/** Which write API answered. */
+export type Api = "v3" | "v2" | "v1";
+
+const WRONG_PLACE = "is this the right endpoint and `api` for this server? Everything stays queued";
+const TOKEN = "check token and its permissions";
+
+const FIRST: readonly VerdictRule[] = [
+  { status: [200, 299], means: "sent" },
+  { status: [300, 399], means: "alarm", hint: "redirects are not followed: correct the endpoint" },
+  { status: 401, means: "pause", hint: TOKEN },
+  { status: 403, means: "pause", hint: TOKEN },
+];
+const LAST: readonly VerdictRule[] = [
+  { status: 404, means: "alarm", hint: WRONG_PLACE },
+  { status: 405, means: "alarm", hint: WRONG_PLACE },
+  { status: 407, means: "alarm", hint: "a proxy wants credentials" },
+  { status: 408, means: "retry" },
+  { status: 410, means: "alarm", hint: WRONG_PLACE },
+  { status: 413, means: "split" },
+  { status: 425, means: "retry" },
+  { status: 429, means: "retry" },
+  { status: [400, 499], means: "rejected" },
+  { status: [500, 599], means: "retry" },
+];
+
+/** Every API's answers, first match wins. `special` = the body names the lines that were left out; the others are stored. */
+export const VERDICTS: Readonly<Record<Api, readonly VerdictRule[]>> = {
+  v3: [
+    ...FIRST,
+    { status: 400, body: /"partial write of line protocol occurred"/, means: "special" },
+    { status: 422, body: /"data"\s*:\s*\[/, means: "special" },
+    {
+      status: 422,
+      body: /Adding a new database would exceed limit/,
+      means: "alarm",
+      hint: "use a database that exists, or delete one",
+    },
+    ...LAST,
+  ],
+  v2: [
+    ...FIRST,
+    {
+      status: 404,
+      body: /bucket|organization/,
+      means: "alarm",
+      hint: "create the bucket; everything stays queued",
+    },
+    { status: 500, body: /partial write|field type conflict/, means: "rejected" },
+    ...LAST,
+  ],
+  v1: [
+    ...FIRST,
+    {
+      status: 404,
+      body: /database not found/,
+      means: "alarm",
+      hint: "create it with `influx -execute 'CREATE DATABASE \"…\"'`; everything stays queued",
+    },
+    { status: 500, body: /partial write|field type conflict/, means: "rejected" },
+    ...LAST,
+  ],
+};
+
+/** What an answer of InfluxDB means for the rows of the request. */
+export function influxdbVerdict(api: Api, answer: HttpAnswer, nowMs: number): Verdict {
+  if ("error" in answer) return { is: "retry", why: answer.error };
+  if (answer.status >= 200 && answer.status < 300) return { is: "sent", unconfirmed: false };
+  const body = answer.body.toString();
+  const parsed = parse(body);
+  const said = sentence(parsed, body);
+  const rule = findRule(VERDICTS[api], answer.status, body);
+  if (rule?.means !== "special") return verdictOf(rule, answer, said, nowMs);
+  const rows = namedRows(parsed);
+  const why = `HTTP ${answer.status}: ${said}`;
+  return rows === undefined ? { is: "rejected", why } : { is: "rows_rejected", rows, why };
+}
+
+interface Body {
+  readonly error?: unknown;
+  readonly message?: unknown;
+  readonly data?: unknown;
+}
+
+function parse(body: string): Body | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `line_number` counts points from 1. Undefined when an entry is not understood, or the list was cut at 64 KiB. */
+function namedRows(body: Body | undefined): readonly number[] | undefined {
+  if (!Array.isArray(body?.data)) return undefined;
+  const rows = new Set<number>();
+  for (const entry of body.data as readonly unknown[]) {
+    const line = (entry as { line_number?: unknown } | null)?.line_number;
+    if (typeof line !== "number" || !Number.isInteger(line) || line < 1) return undefined;
+    rows.add(line - 1);
+  }
+  return rows.size === 0 ? undefined : [...rows];
+}
+
+/** The part of an error body that a person wants to read. */
+function sentence(body: Body | undefined, raw: string): string {
+  const detail = Array.isArray(body?.data) ? (body.data as readonly unknown[])[0] : body?.data;
+  const message = (detail as { error_message?: unknown } | null | undefined)?.error_message;
+  for (const text of [message, body?.error, body?.message])
+    if (typeof text === "string" && text !== "") return text.slice(0, 1_024);
+  return raw.trim().slice(0, 1_024);
+}

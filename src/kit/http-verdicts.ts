@@ -1,0 +1,63 @@
+import type { Verdict } from "./backend.ts";
+import type { HttpAnswer } from "./http-client.ts";
+import { parseRetryAfter } from "./retry-after.ts";
+
+/** One row of a destination's verdict table: the first that matches status and body decides. */
+export interface VerdictRule {
+  /** A status, or the first and last of a span. */
+  readonly status: number | readonly [number, number];
+  /** Must be found in the first 64 KiB of the body. */
+  readonly body?: RegExp;
+  /** `alarm` = retry, logged as ERROR; `special` = the destination's own code reads the body. */
+  readonly means:
+    | "sent"
+    | "unconfirmed"
+    | "retry"
+    | "alarm"
+    | "split"
+    | "rejected"
+    | "pause"
+    | "special";
+  /** Added to the reason: what to do about it. */
+  readonly hint?: string;
+}
+
+type Answered = Extract<HttpAnswer, { status: number }>;
+
+/** First matching row; undefined when no row is for this status. */
+export function findRule(
+  rules: readonly VerdictRule[],
+  status: number,
+  body: string,
+): VerdictRule | undefined {
+  return rules.find((rule) => {
+    const [from, to] = typeof rule.status === "number" ? [rule.status, rule.status] : rule.status;
+    return status >= from && status <= to && (rule.body === undefined || rule.body.test(body));
+  });
+}
+
+/** The verdict of a row. A status without a row is tried again: nothing is lost by a destination that we do not understand. */
+export function verdictOf(
+  rule: VerdictRule | undefined,
+  answer: Answered,
+  said: string,
+  nowMs: number,
+): Verdict {
+  const why = `HTTP ${answer.status}${said === "" ? "" : `: ${said}`}${rule?.hint === undefined ? "" : ` (${rule.hint})`}`;
+  const afterMs = parseRetryAfter(answer.retryAfter, nowMs);
+  const pause = afterMs === undefined ? {} : { afterMs };
+  switch (rule?.means) {
+    case "sent":
+      return { is: "sent", unconfirmed: false };
+    case "unconfirmed":
+      return { is: "sent", unconfirmed: true };
+    case "split":
+    case "rejected":
+    case "pause":
+      return { is: rule.means, why };
+    case "retry":
+      return { is: "retry", why, ...pause };
+    default:
+      return { is: "retry", why, alarm: true, ...pause };
+  }
+}
