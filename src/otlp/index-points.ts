@@ -1,0 +1,422 @@
+import { clear } from "./index-logs.ts";
+import { idEnd, keyValueEnd } from "./index-spans.ts";
+import { attribute, type Scan } from "./scan.ts";
+import {
+  ITEM_HEADER,
+  Item,
+  METRIC_HEADER,
+  Metric,
+  MetricType,
+  NodeType,
+  Point,
+  PointFlags,
+} from "./tape.ts";
+
+const KNOWN_METRIC = 0b1_1110_1010_1110; // 1–3, 5, 7, 9–12
+const KNOWN_NUMBER = 0b1_1111_1100;
+const KNOWN_HISTOGRAM = 0b1_1111_1111_1100;
+const KNOWN_EXPONENTIAL = 0b111_1111_1111_1110;
+const KNOWN_SUMMARY = 0b1_1111_1100;
+const KNOWN_EXEMPLAR = 0b1111_1100;
+const NO_RECORDED_VALUE = 1;
+
+/** The Metric [p, end): a METRIC and its ITEMs. False: not canonical, or bad. Names stand before the data in canonical wire. */
+export function metric(s: Scan, p: number, end: number): boolean {
+  const node = s.top;
+  if (!s.room(METRIC_HEADER)) return false;
+  s.top = node + METRIC_HEADER;
+  s.metric = node;
+  const head = s.tape;
+  head[node] = (METRIC_HEADER << 2) | NodeType.metric;
+  head[node + Metric.group] = s.group;
+  head[node + Metric.at] = p;
+  head[node + Metric.end] = end;
+  for (let i = Metric.nameAt; i <= Metric.dataAt; i++) head[node + i] = -1;
+  head[node + Metric.flags] = MetricType.none;
+  while (p < end) {
+    const tag = s.bytes[p]!;
+    if ((tag & 7) !== 2 || tag > 127) {
+      p = s.skip(p, end, KNOWN_METRIC);
+      if (p < 0) return false;
+      continue;
+    }
+    if (tag === 0x62) {
+      // Metric.metadata
+      p = keyValueEnd(s, p, end);
+      if (p < 0) return false;
+      continue;
+    }
+    let n = s.bytes[p + 1]!;
+    p += 2;
+    if (n > 127) {
+      n = s.long(p - 1);
+      p = s.at;
+    }
+    if (n > end - p || !metricField(s, node, tag, p, p + n)) return false;
+    p += n;
+  }
+  return p === end;
+}
+
+function metricField(s: Scan, node: number, tag: number, p: number, end: number): boolean {
+  const type = metricType(tag);
+  if (type !== MetricType.none) {
+    if (s.tape[node + Metric.dataAt]! >= 0) return false;
+    s.tape[node + Metric.dataAt] = p;
+    s.tape[node + Metric.flags] = type;
+    return data(s, node, type, p, end);
+  }
+  const tape = s.tape;
+  let at: number;
+  if (tag === 0x0a)
+    at = Metric.nameAt; // Metric.name
+  else if (tag === 0x12)
+    at = Metric.descriptionAt; // Metric.description
+  else if (tag === 0x1a)
+    at = Metric.unitAt; // Metric.unit
+  else return tag >>> 3 > 12;
+  if (tape[node + Metric.dataAt]! >= 0) return false;
+  tape[node + at] = p === end ? -1 : p;
+  tape[node + at + 1] = p === end ? -1 : end;
+  return true;
+}
+
+function metricType(tag: number): number {
+  switch (tag) {
+    case 0x2a: // Metric.gauge
+      return MetricType.gauge;
+    case 0x3a: // Metric.sum
+      return MetricType.sum;
+    case 0x4a: // Metric.histogram
+      return MetricType.histogram;
+    case 0x52: // Metric.exponential_histogram
+      return MetricType.exponentialHistogram;
+    case 0x5a: // Metric.summary
+      return MetricType.summary;
+    default:
+      return MetricType.none;
+  }
+}
+
+/** Gauge | Sum | Histogram | ExponentialHistogram | Summary [p, end). */
+function data(s: Scan, node: number, type: number, p: number, end: number): boolean {
+  const hasTemporality = type !== MetricType.gauge && type !== MetricType.summary;
+  const known = hasTemporality ? (type === MetricType.sum ? 0b1110 : 0b0110) : 0b0010;
+  while (p < end) {
+    const tag = s.bytes[p]!;
+    if (tag === 0x0a) {
+      // Gauge.data_points
+      let n = s.bytes[p + 1]!;
+      p += 2;
+      if (n > 127) {
+        n = s.long(p - 1);
+        p = s.at;
+      }
+      if (n > end - p || !point(s, type, p, p + n)) return false;
+      p += n;
+    } else if (tag === 0x10 && hasTemporality) {
+      // Sum.aggregation_temporality
+      const flags = s.tape[node + Metric.flags]! & ~0xf0;
+      s.tape[node + Metric.flags] = flags | (s.smallEnum(p + 1, 2) << 4);
+      p = s.varintEnd(p + 1, end);
+    } else if (tag === 0x18 && type === MetricType.sum) {
+      // Sum.is_monotonic
+      const flags = s.tape[node + Metric.flags]! & 0xff;
+      const stop = s.varintEnd(p + 1, end);
+      s.tape[node + Metric.flags] = flags | (isZero(s, p + 1, stop) ? 0 : 256);
+      p = stop;
+    } else p = s.skip(p, end, known);
+    if (p < 0) return false;
+  }
+  return p === end;
+}
+
+function isZero(s: Scan, p: number, end: number): boolean {
+  for (; p < end; p++) if (s.bytes[p]! & 127) return false;
+  return true;
+}
+
+function point(s: Scan, type: number, p: number, end: number): boolean {
+  const node = s.top;
+  if (!s.room(ITEM_HEADER)) return false;
+  s.top = node + ITEM_HEADER;
+  const tape = s.tape;
+  clear(tape, node, s.group, p, end);
+  tape[node + Item.time] = -1;
+  tape[node + Item.flags] = 0;
+  tape[node + Item.attributes] = 0;
+  tape[node + Point.metric] = s.metric;
+  let isFine: boolean;
+  if (type <= MetricType.sum) isFine = numberPoint(s, node, p, end);
+  else if (type === MetricType.histogram) isFine = histogramPoint(s, node, p, end);
+  else if (type === MetricType.summary) isFine = summaryPoint(s, node, p, end);
+  else isFine = exponentialPoint(s, node, p, end);
+  s.tape[node] = ((s.top - node) << 2) | NodeType.item;
+  s.items++;
+  return isFine;
+}
+
+function numberPoint(s: Scan, node: number, p: number, end: number): boolean {
+  while (p < end) {
+    switch (s.bytes[p]) {
+      case 0x3a: // NumberDataPoint.attributes
+        p = pointAttribute(s, node, p, end);
+        break;
+      case 0x11: // NumberDataPoint.start_time_unix_nano
+      case 0x19: // NumberDataPoint.time_unix_nano
+        p = time(s, node, p);
+        break;
+      case 0x21: // NumberDataPoint.as_double
+        s.tape[node + Point.value] = p + 1;
+        s.tape[node + Item.flags]! &= ~PointFlags.valueIsInt;
+        p += 9;
+        break;
+      case 0x31: // NumberDataPoint.as_int
+        s.tape[node + Point.value] = p + 1;
+        s.tape[node + Item.flags]! |= PointFlags.valueIsInt;
+        p += 9;
+        break;
+      case 0x40: // NumberDataPoint.flags
+        p = flags(s, node, p, end);
+        break;
+      case 0x2a: // NumberDataPoint.exemplars
+        p = exemplar(s, node, p, end);
+        break;
+      default:
+        p = s.skip(p, end, KNOWN_NUMBER);
+    }
+    if (p < 0) return false;
+  }
+  return p === end;
+}
+
+function histogramPoint(s: Scan, node: number, p: number, end: number): boolean {
+  while (p < end) {
+    switch (s.bytes[p]) {
+      case 0x4a: // HistogramDataPoint.attributes
+        p = pointAttribute(s, node, p, end);
+        break;
+      case 0x11: // HistogramDataPoint.start_time_unix_nano
+      case 0x19: // HistogramDataPoint.time_unix_nano
+        p = time(s, node, p);
+        break;
+      case 0x21: // HistogramDataPoint.count
+        s.tape[node + Point.value] = p + 1;
+        p += 9;
+        break;
+      case 0x29: // HistogramDataPoint.sum
+        s.tape[node + Point.sum] = p + 1;
+        p += 9;
+        break;
+      case 0x32: // HistogramDataPoint.bucket_counts
+        p = payload(s, node + Point.bucketsAt, p, end, true);
+        break;
+      case 0x3a: // HistogramDataPoint.explicit_bounds
+        p = payload(s, node + Point.boundsAt, p, end, true);
+        break;
+      case 0x42: // HistogramDataPoint.exemplars
+        p = exemplar(s, node, p, end);
+        break;
+      case 0x50: // HistogramDataPoint.flags
+        p = flags(s, node, p, end);
+        break;
+      case 0x59: // HistogramDataPoint.min
+        s.tape[node + Item.flags]! |= PointFlags.hasMin;
+        p += 9;
+        break;
+      case 0x61: // HistogramDataPoint.max
+        s.tape[node + Item.flags]! |= PointFlags.hasMax;
+        p += 9;
+        break;
+      default:
+        p = s.skip(p, end, KNOWN_HISTOGRAM);
+    }
+    if (p < 0) return false;
+  }
+  return p === end;
+}
+
+function exponentialPoint(s: Scan, node: number, p: number, end: number): boolean {
+  while (p < end) {
+    switch (s.bytes[p]) {
+      case 0x0a: // ExponentialHistogramDataPoint.attributes
+        p = pointAttribute(s, node, p, end);
+        break;
+      case 0x11: // ExponentialHistogramDataPoint.start_time_unix_nano
+      case 0x19: // ExponentialHistogramDataPoint.time_unix_nano
+        p = time(s, node, p);
+        break;
+      case 0x21: // ExponentialHistogramDataPoint.count
+        s.tape[node + Point.value] = p + 1;
+        p += 9;
+        break;
+      case 0x29: // ExponentialHistogramDataPoint.sum
+        s.tape[node + Point.sum] = p + 1;
+        p += 9;
+        break;
+      case 0x30: // ExponentialHistogramDataPoint.scale
+        p = s.varintEnd(p + 1, end);
+        break;
+      case 0x39: // ExponentialHistogramDataPoint.zero_count
+      case 0x71: // ExponentialHistogramDataPoint.zero_threshold
+        p += 9;
+        break;
+      case 0x42: // ExponentialHistogramDataPoint.positive
+        p = buckets(s, node + Point.bucketsAt, p, end);
+        break;
+      case 0x4a: // ExponentialHistogramDataPoint.negative
+        p = buckets(s, node + Point.boundsAt, p, end);
+        break;
+      case 0x50: // ExponentialHistogramDataPoint.flags
+        p = flags(s, node, p, end);
+        break;
+      case 0x5a: // ExponentialHistogramDataPoint.exemplars
+        p = exemplar(s, node, p, end);
+        break;
+      case 0x61: // ExponentialHistogramDataPoint.min
+        s.tape[node + Item.flags]! |= PointFlags.hasMin;
+        p += 9;
+        break;
+      case 0x69: // ExponentialHistogramDataPoint.max
+        s.tape[node + Item.flags]! |= PointFlags.hasMax;
+        p += 9;
+        break;
+      default:
+        p = s.skip(p, end, KNOWN_EXPONENTIAL);
+    }
+    if (p < 0) return false;
+  }
+  return p === end;
+}
+
+function summaryPoint(s: Scan, node: number, p: number, end: number): boolean {
+  while (p < end) {
+    switch (s.bytes[p]) {
+      case 0x3a: // SummaryDataPoint.attributes
+        p = pointAttribute(s, node, p, end);
+        break;
+      case 0x11: // SummaryDataPoint.start_time_unix_nano
+      case 0x19: // SummaryDataPoint.time_unix_nano
+        p = time(s, node, p);
+        break;
+      case 0x21: // SummaryDataPoint.count
+        s.tape[node + Point.value] = p + 1;
+        p += 9;
+        break;
+      case 0x29: // SummaryDataPoint.sum
+        s.tape[node + Point.sum] = p + 1;
+        p += 9;
+        break;
+      case 0x32: {
+        // SummaryDataPoint.quantile_values
+        const isFirst = s.tape[node + Point.bucketsAt]! < 0;
+        const stop = s.skip(p, end, 0);
+        const from = s.bytes[p + 1]! < 128 ? p + 2 : s.at;
+        if (stop < 0 || !isQuantile(s, from, stop)) return false;
+        if (isFirst) s.tape[node + Point.bucketsAt] = from;
+        p = stop;
+        break;
+      }
+      case 0x40: // SummaryDataPoint.flags
+        p = flags(s, node, p, end);
+        break;
+      default:
+        p = s.skip(p, end, KNOWN_SUMMARY);
+    }
+    if (p < 0) return false;
+  }
+  return p === end;
+}
+
+function isQuantile(s: Scan, p: number, end: number): boolean {
+  while (p < end) {
+    const tag = s.bytes[p];
+    p = tag === 0x09 || tag === 0x11 ? p + 9 : s.skip(p, end, 0b0110);
+    if (p < 0) return false;
+  }
+  return p === end;
+}
+
+function pointAttribute(s: Scan, node: number, p: number, end: number): number {
+  let n = s.bytes[p + 1]!;
+  p += 2;
+  if (n > 127) {
+    n = s.long(p - 1);
+    p = s.at;
+  }
+  const position = s.tape[node + Item.attributes]!++;
+  return n > end - p || !attribute(s, p, p + n, position) ? -1 : p + n;
+}
+
+function time(s: Scan, node: number, p: number): number {
+  const at = s.bytes[p] === 0x11 ? Point.startTime : Item.time;
+  s.tape[node + at] = s.nonZero(p + 1);
+  return p + 9;
+}
+
+function flags(s: Scan, node: number, p: number, end: number): number {
+  const bit = s.bytes[p + 1]! & NO_RECORDED_VALUE;
+  const rest = s.tape[node + Item.flags]! & ~PointFlags.noRecordedValue;
+  s.tape[node + Item.flags] = rest | (bit ? PointFlags.noRecordedValue : 0);
+  return s.varintEnd(p + 1, end);
+}
+
+/** A length-delimited field that may stand once: its payload's position goes to `slot`. */
+function payload(s: Scan, slot: number, p: number, end: number, isWords: boolean): number {
+  if (s.tape[slot]! >= 0) return -1;
+  let n = s.bytes[p + 1]!;
+  p += 2;
+  if (n > 127) {
+    n = s.long(p - 1);
+    p = s.at;
+  }
+  if (n > end - p || (isWords && n % 8 !== 0)) return -1;
+  s.tape[slot] = p;
+  return p + n;
+}
+
+function buckets(s: Scan, slot: number, p: number, end: number): number {
+  const stop = payload(s, slot, p, end, false);
+  if (stop < 0) return -1;
+  let hasCounts = false;
+  for (let at = s.tape[slot]!; at < stop; ) {
+    const tag = s.bytes[at];
+    if (tag === 0x08)
+      at = s.varintEnd(at + 1, stop); // ExponentialHistogramDataPointBuckets.offset
+    else if (tag === 0x12 && !hasCounts) {
+      // ExponentialHistogramDataPointBuckets.bucket_counts
+      hasCounts = true;
+      const from = at + 1;
+      at = s.skip(at, stop, 0);
+      if (at < 0 || !isVarints(s, s.bytes[from]! < 128 ? from + 1 : s.at, at)) return -1;
+    } else at = s.skip(at, stop, 0b0110);
+    if (at < 0) return -1;
+  }
+  return stop;
+}
+
+function isVarints(s: Scan, p: number, end: number): boolean {
+  while (p < end) {
+    p = s.varintEnd(p, end);
+    if (p < 0) return false;
+  }
+  return true;
+}
+
+function exemplar(s: Scan, node: number, p: number, end: number): number {
+  s.tape[node + Point.exemplar] = -1;
+  const stop = payload(s, node + Point.exemplar, p, end, false);
+  for (let at = s.tape[node + Point.exemplar]!; at < stop; ) {
+    const tag = s.bytes[at];
+    if (tag === 0x3a)
+      at = keyValueEnd(s, at, stop); // Exemplar.filtered_attributes
+    else if (tag === 0x22)
+      at = idEnd(s, at, stop, 8); // Exemplar.span_id
+    else if (tag === 0x2a)
+      at = idEnd(s, at, stop, 16); // Exemplar.trace_id
+    else if (tag === 0x11 || tag === 0x19 || tag === 0x31) at += 9;
+    else at = s.skip(at, stop, KNOWN_EXEMPLAR);
+    if (at < 0 || at > stop) return -1;
+  }
+  return stop;
+}
