@@ -1,23 +1,9 @@
-import {
-  BACKSLASH,
-  CLOSE,
-  COMMA,
-  EQUALS,
-  HASH,
-  LETTER_B,
-  LIST_SCALAR,
-  NAME,
-  NEWLINE,
-  OPEN,
-  QUOTE,
-  RETURN,
-  SPACE,
-  STRING,
-} from "./characters.ts";
+import { COMMA, EQUALS, HASH, NAME, NEWLINE, OPEN, QUOTE, RETURN, SPACE } from "./characters.ts";
 import { Literal, LiteralReader } from "./literals.ts";
 import { KEY_ESCAPED, PAIR, Pair, VALUE_ESCAPED } from "./pair.ts";
 import { NAME_MAX, PAIRS_MAX, Problem, STRING_MAX } from "./problems.ts";
 import { sameKeyTwice } from "./same-key.ts";
+import { isLineEnd, StringScanner } from "./strings.ts";
 import { isUtf8 } from "./utf8.ts";
 
 /**
@@ -52,6 +38,7 @@ export class LineReader {
   timeHigh = 0;
 
   readonly #literal = new LiteralReader();
+  readonly #strings = new StringScanner();
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
   #end = 0;
@@ -59,9 +46,6 @@ export class LineReader {
   #isEscaped = false;
   #isAscii = true;
   #inFields = false;
-  /** First newline inside the string or list that was read last, or -1. */
-  #brokenAt = -1;
-  #stringNewlines = 0;
   /** Where to look for the end of a bad line; -1: from the problem on. */
   #skipFrom = -1;
 
@@ -72,6 +56,7 @@ export class LineReader {
     this.#end = to;
     this.#newlines = 0;
     this.lineNumber = 0;
+    this.#strings.reset(bytes, to);
   }
 
   /** Moves to the next line, good or bad; comments and blank lines are passed over. False at the end. */
@@ -80,7 +65,10 @@ export class LineReader {
     const at = this.#line(this.#at);
     if (this.problem === Problem.none) {
       this.#at = at;
-      if (!this.#isAscii && !isUtf8(this.#bytes, this.lineAt, this.lineEnd))
+      if (
+        !(this.#isAscii && this.#strings.isAscii) &&
+        !isUtf8(this.#bytes, this.lineAt, this.lineEnd)
+      )
         this.#fail(Problem.utf8, this.lineAt);
       else if (this.tagCount > 1 && sameKeyTwice(this.#bytes, this.pairs, this.tagCount))
         this.#fail(Problem.duplicateTag, this.measurementEnd);
@@ -98,7 +86,7 @@ export class LineReader {
       if (c === NEWLINE) this.#newlines++;
       else if (c === HASH) {
         while (p + 1 < end && bytes[p + 1] !== NEWLINE) p++;
-      } else if (c !== SPACE && !(c === RETURN && this.#isLineEnd(p))) break;
+      } else if (c !== SPACE && !(c === RETURN && isLineEnd(this.#bytes, p, this.#end))) break;
     }
     this.#at = p;
     if (p >= end) return false;
@@ -109,6 +97,7 @@ export class LineReader {
     this.fieldCount = 0;
     this.hasTime = false;
     this.#isAscii = true;
+    this.#strings.isAscii = true;
     this.#inFields = false;
     return true;
   }
@@ -117,15 +106,6 @@ export class LineReader {
     this.problem = problem;
     this.problemAt = at;
     return at;
-  }
-
-  /** Whether a line ends at `p`: the end, a newline, or a carriage return before one of them. */
-  #isLineEnd(p: number): boolean {
-    if (p >= this.#end) return true;
-    const c = this.#bytes[p];
-    return (
-      c === NEWLINE || (c === RETURN && (p + 1 >= this.#end || this.#bytes[p + 1] === NEWLINE))
-    );
   }
 
   /** Reads one line; returns the position of its newline, or of the problem. */
@@ -149,13 +129,13 @@ export class LineReader {
     if (p >= this.#end || bytes[p] !== SPACE) return this.#fail(Problem.noFields, p);
     this.#inFields = true;
     p = this.#spaces(p);
-    if (this.#isLineEnd(p)) return this.#fail(Problem.noFields, p);
+    if (isLineEnd(this.#bytes, p, this.#end)) return this.#fail(Problem.noFields, p);
     do {
       if (this.fieldCount > 0) p++;
       p = this.#field(p);
       if (this.problem !== Problem.none) return p;
     } while (p < this.#end && bytes[p] === COMMA);
-    if (!this.#isLineEnd(p)) {
+    if (!isLineEnd(this.#bytes, p, this.#end)) {
       if (bytes[p] !== SPACE) return this.#fail(Problem.afterField, p);
       p = this.#time(this.#spaces(p));
       if (this.problem !== Problem.none) return p;
@@ -271,23 +251,25 @@ export class LineReader {
   }
 
   #text(i: number, quote: number): number {
-    const close = this.#string(quote);
-    const end = this.#stringEnd(close);
+    const close = this.#strings.string(quote);
+    const end = this.#strings.behindString(close);
     if (end < 0) return this.#failString(quote);
-    this.#newlines += this.#stringNewlines;
+    this.#newlines += this.#strings.newlines;
     if (close - quote > STRING_MAX) return this.#fail(Problem.tooLong, end);
     const pairs = this.pairs;
     pairs[i + Pair.valueAt] = quote + 1;
     pairs[i + Pair.valueEnd] = close;
-    pairs[i + Pair.flags] = Literal.text | (this.#isEscaped ? VALUE_ESCAPED : 0);
+    pairs[i + Pair.flags] = Literal.text | (this.#strings.isEscaped ? VALUE_ESCAPED : 0);
     return end;
   }
 
   #list(i: number, open: number): number {
-    const end = this.#listEnd(open);
+    const end = this.#strings.behindList(open);
     if (end < 0)
-      return this.#brokenAt >= 0 ? this.#failString(open) : this.#fail(Problem.fieldValue, open);
-    this.#newlines += this.#stringNewlines;
+      return this.#strings.brokenAt >= 0
+        ? this.#failString(open)
+        : this.#fail(Problem.fieldValue, open);
+    this.#newlines += this.#strings.newlines;
     if (end - open > STRING_MAX) return this.#fail(Problem.tooLong, end);
     const pairs = this.pairs;
     pairs[i + Pair.valueAt] = open;
@@ -296,87 +278,14 @@ export class LineReader {
     return end;
   }
 
-  /** The closing quote, or -1. Tells about escapes, newlines and the first newline. */
-  #string(quote: number): number {
-    const bytes = this.#bytes;
-    const end = this.#end;
-    let p = quote + 1;
-    this.#isEscaped = false;
-    this.#brokenAt = -1;
-    this.#stringNewlines = 0;
-    for (;;) {
-      while (p < end && STRING[bytes[p]!] === 0) p++;
-      if (p >= end) return -1;
-      const kind = STRING[bytes[p]!]!;
-      if (kind === 1) return p;
-      if (kind === 2) {
-        this.#isEscaped = true;
-        const c = p + 1 < end ? bytes[p + 1] : 0;
-        if (c === QUOTE || c === BACKSLASH) p++;
-      } else if (kind === 3) this.#isAscii = false;
-      else {
-        if (this.#brokenAt < 0) this.#brokenAt = p;
-        this.#stringNewlines++;
-      }
-      p++;
-    }
-  }
-
-  /** Behind the string that `#string` closed at `close`, or -1 when its quote was forgotten (see the class). */
-  #stringEnd(close: number): number {
-    if (close < 0) return -1;
-    const end = close + 1;
-    if (this.#isValueEnd(end)) return end;
-    // DataKit marks base64 text with a `b` behind the quote.
-    if (this.#bytes[end] === LETTER_B && this.#isValueEnd(end + 1)) return end + 1;
-    return this.#brokenAt < 0 ? end : -1;
-  }
-
-  #isValueEnd(p: number): boolean {
-    const c = p < this.#end ? this.#bytes[p] : COMMA;
-    return c === COMMA || c === SPACE || this.#isLineEnd(p);
-  }
-
   #failString(quote: number): number {
     this.#fail(Problem.quote, quote);
-    this.#skipFrom = this.#brokenAt < 0 ? this.#end : this.#brokenAt;
+    this.#skipFrom = this.#strings.brokenAt < 0 ? this.#end : this.#strings.brokenAt;
     return quote;
   }
 
-  /** Behind the bracket that closes a flat list of scalars and strings, or -1. */
-  #listEnd(open: number): number {
-    const bytes = this.#bytes;
-    const end = this.#end;
-    let newlines = 0;
-    let brokenAt = -1;
-    this.#brokenAt = -1;
-    this.#stringNewlines = 0;
-    let p = this.#spaces(open + 1);
-    for (let isFirst = true; ; isFirst = false) {
-      if (p < end && bytes[p] === CLOSE && isFirst) break;
-      if (p < end && bytes[p] === QUOTE) {
-        const close = this.#string(p);
-        if (brokenAt < 0) brokenAt = this.#brokenAt;
-        newlines += this.#stringNewlines;
-        this.#brokenAt = brokenAt;
-        if (close < 0) return -1;
-        p = close + 1;
-      } else {
-        const from = p;
-        while (p < end && LIST_SCALAR[bytes[p]!] === 1) p++;
-        if (this.#literal.read(bytes, from, p) !== Problem.none) return -1;
-      }
-      p = this.#spaces(p);
-      if (p < end && bytes[p] === CLOSE) break;
-      if (p >= end || bytes[p] !== COMMA) return -1;
-      p = this.#spaces(p + 1);
-    }
-    this.#stringNewlines = newlines;
-    return p + 1;
-  }
-
   #time(from: number): number {
-    if (this.#isLineEnd(from)) return from;
+    if (isLineEnd(this.#bytes, from, this.#end)) return from;
     const bytes = this.#bytes;
     let p = from;
     for (; p < this.#end; p++) {
@@ -391,7 +300,7 @@ export class LineReader {
     this.timeLow = literal.low;
     this.timeHigh = literal.high;
     const end = this.#spaces(p);
-    return this.#isLineEnd(end) ? end : this.#fail(Problem.time, end);
+    return isLineEnd(this.#bytes, end, this.#end) ? end : this.#fail(Problem.time, end);
   }
 
   /** From a problem to the newline that ends the bad line. */
@@ -404,12 +313,15 @@ export class LineReader {
       const c = bytes[p];
       if (c === SPACE) this.#inFields = true;
       if (!this.#inFields || bytes[p - 1] !== EQUALS || (c !== QUOTE && c !== OPEN)) continue;
-      const behind = c === QUOTE ? this.#stringEnd(this.#string(p)) : this.#listEnd(p);
+      const behind =
+        c === QUOTE
+          ? this.#strings.behindString(this.#strings.string(p))
+          : this.#strings.behindList(p);
       if (behind >= 0) {
-        this.#newlines += this.#stringNewlines;
+        this.#newlines += this.#strings.newlines;
         p = behind - 1;
-      } else if (this.#brokenAt >= 0) {
-        p = this.#brokenAt;
+      } else if (this.#strings.brokenAt >= 0) {
+        p = this.#strings.brokenAt;
         break;
       }
     }
