@@ -32,9 +32,23 @@ const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 // RFC 9110 §5.5.
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
+/** Headers that the client writes itself, or that belong to the connection. */
+const MANAGED = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "keep-alive",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
 /** Undefined when the header can be sent; else what is wrong with it, without its value (it may be a secret). */
 export function headerProblem(name: string, value: string): string | undefined {
   if (!NAME.test(name)) return `${JSON.stringify(name)} is not a header name`;
+  if (MANAGED.has(name.toLowerCase())) return `header ${name} is written by the client itself`;
   if (!VALUE.test(value))
     return `the value of header ${name} holds a line break or a character that HTTP does not allow`;
   return undefined;

@@ -167,7 +167,7 @@ export class Shipment<S extends Signal> {
     const { options, name } = this.#route;
     options.log.error(
       { route: name, why },
-      "the destination refuses our credentials: everything stays queued; correct the token, sending resumes by itself",
+      "the destination refuses every request, so everything stays queued: correct what it complains about; sending resumes by itself",
     );
   }
 

@@ -1,0 +1,69 @@
+import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+
+export interface AppenderOptions {
+  readonly path: string;
+  readonly createDirectory: boolean;
+  readonly fsync: boolean;
+  /** End of the last complete line. */
+  readonly completeEnd: (file: FileHandle) => Promise<number>;
+}
+
+/** Appends whole bodies to a file: a write that failed half-way is taken back. */
+export class Appender {
+  readonly #options: AppenderOptions;
+  #file: FileHandle | undefined;
+  constructor(options: AppenderOptions) {
+    this.#options = options;
+  }
+
+  /** Opens the file and cuts off a line that a crash left incomplete; returns the bytes cut. */
+  async open(): Promise<number> {
+    const { path, createDirectory, completeEnd } = this.#options;
+    if (createDirectory) await mkdir(dirname(path), { recursive: true });
+    const file = await open(path, "a+", 0o640);
+    try {
+      const { size } = await file.stat();
+      const end = await completeEnd(file);
+      if (end < size) await file.truncate(end);
+      this.#file = file;
+      return size - end;
+    } catch (reason) {
+      await file.close();
+      throw reason;
+    }
+  }
+
+  /** All of `body` or nothing. Rejects with ENOSPC, EIO …; the next call starts by repairing the file. */
+  async append(body: Uint8Array): Promise<void> {
+    await this.#reopenIfMoved();
+    if (this.#file === undefined) await this.open();
+    const file = this.#file;
+    if (file === undefined) throw new Error("the file is closed");
+    const { size } = await file.stat();
+    try {
+      for (let at = 0; at < body.length; ) {
+        const { bytesWritten } = await file.write(body, at, body.length - at);
+        at += bytesWritten;
+      }
+      if (this.#options.fsync) await file.datasync();
+    } catch (reason) {
+      await file.truncate(size).catch(() => this.close());
+      throw reason;
+    }
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  /** Log rotation renames or removes the file under us. */
+  async #reopenIfMoved(): Promise<void> {
+    if (this.#file === undefined) return;
+    const ours = await this.#file.stat();
+    const there = await stat(this.#options.path).catch(() => undefined);
+    if (there?.ino !== ours.ino || there.dev !== ours.dev) await this.close();
+  }
+}

@@ -1,0 +1,52 @@
+import { z } from "zod";
+import { delivery } from "../../config/blocks.ts";
+
+/** The options, with the names of the series tables that `tables` may list. */
+export function fileConfig(names: readonly string[]) {
+  return z
+    .strictObject({
+      path: z.string().min(1).describe("The file. `~` is not expanded."),
+      format: z
+        .enum(["lines", "otlp_json", "json"])
+        .default("otlp_json")
+        .describe(
+          "lines: line protocol, one row per line; otlp_json (the Collector's json): one OTLP/JSON request per line.",
+        ),
+      tables: z
+        .array(z.string())
+        .min(1)
+        .optional()
+        .describe("Series tables to write with `format: lines`. Default: all."),
+      append: z
+        .boolean()
+        .default(true)
+        .describe("Accepted for compatibility: the file is always continued."),
+      create_directory: z
+        .boolean()
+        .default(false)
+        .describe("Create the directory when it is missing."),
+      fsync: z
+        .boolean()
+        .default(false)
+        .describe("Wait for the disk before items count as delivered."),
+      max_body_size: z
+        .int()
+        .min(1 << 10)
+        .max(1 << 30)
+        .default(4 << 20)
+        .describe("Bytes written at once at most."),
+      ...delivery,
+    })
+    .superRefine(({ tables, path }, context) => {
+      for (const [i, name] of (tables ?? []).entries())
+        if (!names.includes(name))
+          context.addIssue({
+            code: "custom",
+            path: ["tables", i],
+            message: `no series table is called "${name}"; there are ${names.join(", ")}`,
+          });
+      if (path.includes("\0"))
+        context.addIssue({ code: "custom", path: ["path"], message: "a path cannot hold a NUL" });
+    });
+}
+export type Config = z.output<ReturnType<typeof fileConfig>>;

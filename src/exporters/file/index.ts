@@ -1,0 +1,121 @@
+import type {
+  Backend,
+  ExporterContext,
+  ExporterFactory,
+  Sending,
+  Verdict,
+} from "../../kit/backend.ts";
+import { type Pick, putBytes, RequestWriter } from "../../kit/request-writer.ts";
+import type { Batch } from "../../otlp/batch.ts";
+import type { Keys } from "../../otlp/keys.ts";
+import type { Signal } from "../../otlp/tape.ts";
+import type { Table } from "../../series/tables.ts";
+import type { Writer } from "../../series/writer.ts";
+import { Appender } from "./appender.ts";
+import { endOfLines, endOfRows } from "./complete-lines.ts";
+import { type Config, fileConfig } from "./config.ts";
+
+/** What the series room's `compileLineWriter` takes and gives. */
+export type CompileLineWriter = <S extends Signal>(options: {
+  readonly signal: S;
+  readonly tables: readonly Table[];
+  readonly keys: Keys;
+  readonly dialect: "v3";
+}) => Writer<S>;
+/** A whole batch as OTLP/JSON. */
+export type WriteJson = <S extends Signal>(batch: Batch<S>) => string;
+
+const MAX_ITEMS = 1 << 16;
+
+/** The file exporter over the given series tables. */
+export function createFile(
+  tables: readonly Table[],
+  compile: CompileLineWriter,
+  pick: Pick,
+  writeJson: WriteJson,
+): ExporterFactory<Config> {
+  return {
+    kind: "exporter",
+    type: "file",
+    summary: "Appends series rows or OTLP/JSON to a file.",
+    stability: { logs: "beta", traces: "beta", metrics: "beta" },
+    schema: fileConfig(tables.map((table) => table.measurement)),
+    example: { path: "./data/telemetry.jsonl" },
+    create: <S extends Signal>(config: Config, context: ExporterContext<S>) => {
+      const { signal, indexer } = context;
+      const chosen = tables.filter((t) => config.tables?.includes(t.measurement) ?? true);
+      const writer =
+        config.format === "lines"
+          ? compile({ signal, tables: chosen, keys: indexer.keys, dialect: "v3" })
+          : jsonWriter<S>(context, pick, writeJson);
+      return new FileBackend(config, context, writer);
+    },
+  };
+}
+
+function jsonWriter<S extends Signal>(
+  context: ExporterContext<S>,
+  pick: Pick,
+  writeJson: WriteJson,
+): Writer<S> {
+  const encoder = new TextEncoder();
+  return new RequestWriter<S>(context.indexer, pick, (batch, slab) => {
+    const bytes = encoder.encode(`${writeJson(batch)}\n`);
+    return putBytes(bytes, bytes.length, slab);
+  });
+}
+
+class FileBackend<S extends Signal> implements Backend<S> {
+  readonly writer: Writer<S>;
+  readonly limits: Backend["limits"];
+  readonly #context: ExporterContext<S>;
+  readonly #appender: Appender;
+  readonly #path: string;
+
+  constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>) {
+    this.writer = writer;
+    this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes: 1 };
+    this.#context = context;
+    this.#path = config.path;
+    this.#appender = new Appender({
+      path: config.path,
+      createDirectory: config.create_directory,
+      fsync: config.fsync,
+      completeEnd: config.format === "lines" ? endOfRows : endOfLines,
+    });
+  }
+
+  async start(): Promise<void> {
+    const { log, route } = this.#context;
+    const path = this.#path;
+    try {
+      const cut = await this.#appender.open();
+      if (cut > 0)
+        log.warn({ route, path, bytes: cut }, "cut off a line that a crash left incomplete");
+    } catch (cause) {
+      throw new Error(`cannot open ${path}: ${hintOf(cause)}`, { cause });
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#appender.close();
+  }
+
+  async post(body: Uint8Array, _sending: Sending): Promise<Verdict> {
+    try {
+      await this.#appender.append(body);
+      return { is: "sent", unconfirmed: false };
+    } catch (reason) {
+      return { is: "retry", why: `cannot write ${this.#path}: ${hintOf(reason)}`, alarm: true };
+    }
+  }
+}
+
+function hintOf(reason: unknown): string {
+  const { code, message } = reason as NodeJS.ErrnoException;
+  if (code === "ENOENT")
+    return "its directory does not exist: create it, or set create_directory: true";
+  if (code === "EACCES" || code === "EPERM") return "permission denied";
+  if (code === "ENOSPC") return "the disk is full";
+  return message;
+}

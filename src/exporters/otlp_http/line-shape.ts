@@ -1,0 +1,40 @@
+import type { Batch } from "../../otlp/batch.ts";
+import type { KeyId, Keys } from "../../otlp/keys.ts";
+import { ENTRY, ITEM_HEADER, Item, NodeType, type Signal } from "../../otlp/tape.ts";
+
+/** Attributes by which a record remembers how its line looked; other backends have no use for them. */
+const SHAPE = ["weir.tags", "weir.uint"] as const;
+
+/** Removes the line shape from batches that have one; all others are returned as they are. */
+export function lineShapeRemover(keys: Keys): <S extends Signal>(batch: Batch<S>) => Batch<S> {
+  const shape = SHAPE.map((name) => keys.id(name));
+  return (batch) => {
+    if (batch.signal !== "logs" || !holdsAny(batch.tape, shape)) return batch;
+    const draft = batch.draft();
+    const { items } = draft;
+    for (let more = items.first(); more; more = items.next())
+      for (const key of shape)
+        for (let slot = items.attribute(key); slot >= 0; slot = items.attribute(key))
+          items.delete(slot);
+    return draft.seal();
+  };
+}
+
+/** Whether an item has one of two keys; a walk over the tape's ints. */
+function holdsAny(tape: Int32Array, keys: readonly KeyId[]): boolean {
+  const one = keys[0] ?? -1;
+  const other = keys[1] ?? -1;
+  let size = 0;
+  for (let at = 0; at < tape.length; at += size) {
+    const head = tape[at + Item.size] ?? 0;
+    size = head >>> 2;
+    if (size <= 0) return false;
+    if ((head & 3) !== NodeType.item) continue;
+    const end = at + size;
+    for (let entry = at + ITEM_HEADER; entry < end; entry += ENTRY) {
+      const key = (tape[entry] ?? 0) >>> 4;
+      if (key === one || key === other) return true;
+    }
+  }
+  return false;
+}
