@@ -12,6 +12,8 @@ import { addressOf, closeListener, listen } from "./server-listener.ts";
 
 /** A paused stream buffers one full window, so windows stay small. */
 const WINDOW_BYTES = 64 * 1024;
+/** Of a connection. Nothing is ever paused, so this only saves round trips. */
+const SESSION_WINDOW_BYTES = 1024 * 1024;
 const HEADER_LIST_BYTES = 16 * 1024;
 const HEADER_PAIRS = 100;
 /** MB that one connection's HTTP/2 machinery may hold. */
@@ -125,6 +127,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
   #welcome(session: ServerHttp2Session): void {
     session.on("error", ignore);
     session.on("frameError", ignore);
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     this.#sessions.add(session);
     session.setTimeout(this.#options.maxIdleMs ?? 300_000, () => session.close());
     const ageMs = (this.#options.maxAgeMs ?? 1_800_000) * (0.9 + Math.random() * 0.2);
