@@ -114,24 +114,44 @@ function afterFailure(
 
 /** One output chunk with room behind the end: no growing, no joining, and slack for free. */
 function optionsOf(job: Job, room: number) {
-  const sizes = { chunkSize: Math.max(room + SLACK + 1, SMALLEST_OUTPUT), maxOutputLength: room };
-  return job.coding === "gzip"
-    ? sizes
-    : { ...sizes, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } };
+  return {
+    chunkSize: Math.max(room + SLACK + 1, SMALLEST_OUTPUT),
+    maxOutputLength: room,
+    info: true,
+    ...(job.coding === "zstd" && { params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } }),
+  };
 }
 
 function decodeNow(job: Job, room: number): Uint8Array {
   const decode = job.coding === "gzip" ? gunzipSync : zstdDecompressSync;
-  return decode(job.input, optionsOf(job, room));
+  return whole(job, decode(job.input, optionsOf(job, room)));
 }
 
-function decodeLater(job: Job, room: number): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const done = (error: Error | null, output: Uint8Array) =>
+async function decodeLater(job: Job, room: number): Promise<Uint8Array> {
+  const decoded = await new Promise((resolve, reject) => {
+    const done = (error: Error | null, output: unknown) =>
       error === null ? resolve(output) : reject(error);
     if (job.coding === "gzip") gunzip(job.input, optionsOf(job, room), done);
     else zstdDecompress(job.input, optionsOf(job, room), done);
   });
+  return whole(job, decoded);
+}
+
+/**
+ * The output, after a look at how much input it took (`info: true`, which the types of node:zlib do not know): for zstd, node:zlib stops
+ * silently behind the first frame, and what was in the others would be lost.
+ */
+function whole(job: Job, decoded: unknown): Uint8Array {
+  if (!isDecoded(decoded)) throw new TypeError("node:zlib ignores `info`");
+  if (job.coding === "zstd" && decoded.engine.bytesWritten !== job.input.length)
+    throw Object.assign(new Error("more than one frame"), { code: "more than one frame" });
+  return decoded.buffer;
+}
+
+function isDecoded(
+  decoded: unknown,
+): decoded is { buffer: Uint8Array; engine: { bytesWritten: number } } {
+  return typeof decoded === "object" && decoded !== null && "engine" in decoded;
 }
 
 /** Never memory of Buffer's shared pool, so nothing foreign lies behind the end and nothing foreign is kept alive. */
