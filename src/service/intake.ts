@@ -1,4 +1,5 @@
 import type { Journal } from "../journal/journal.ts";
+import { unionRoutes } from "../journal/routes.ts";
 import { getOrMake } from "../lib/get-or-make.ts";
 import type { Batch } from "../otlp/batch.ts";
 import { isRefusal, PipelineError, type Refusal } from "../otlp/status.ts";
@@ -6,7 +7,7 @@ import type { Signal } from "../otlp/tape.ts";
 import type { Intake, Lease } from "../pipeline/contracts.ts";
 import type { Logger, Meter } from "../pipeline/telemetry.ts";
 import { ReceiverCounts } from "./ledger.ts";
-import { Groups, type Pipeline, union } from "./pipeline.ts";
+import { Groups, type Pipeline } from "./pipeline.ts";
 
 /** What all intakes of a service share. */
 export interface Gate {
@@ -39,7 +40,7 @@ export class ReceiverIntake implements Intake {
       const targets = this.#targets.get(signal) ?? new Map<Journal, Uint32Array>();
       this.#targets.set(signal, targets);
       for (const { journal, bits } of pipeline.routes)
-        targets.set(journal, union(targets.get(journal) ?? new Uint32Array(0), bits));
+        targets.set(journal, unionRoutes(targets.get(journal) ?? new Uint32Array(0), bits));
     }
     this.signals = new Set(this.#pipelines.keys());
   }
@@ -126,7 +127,7 @@ async function append(groups: Groups): Promise<void> {
     let bytes = 0;
     let items = 0;
     for (const frame of frames) {
-      routes = union(routes, frame.routes);
+      routes = unionRoutes(routes, frame.routes);
       bytes += frame.batch.length;
       items += frame.batch.items;
     }
@@ -134,9 +135,16 @@ async function append(groups: Groups): Promise<void> {
     if (isRefusal(place)) throw new PipelineError(place);
     places.use(place);
   }
+  const results = groups.awaited.map(({ reader, batch }) => reader.result(batch));
   // All settle before the places are given back, even when one journal has failed.
   const appends = await Promise.allSettled(
     [...groups.frames].map(([journal, frames]) => journal.append(frames)),
   );
-  for (const append of appends) if (append.status === "rejected") throw append.reason;
+  for (const append of appends)
+    if (append.status === "rejected") {
+      for (const { reader, batch } of groups.awaited) reader.forget(batch);
+      throw append.reason;
+    }
+  places.dispose();
+  await Promise.all(results);
 }

@@ -1,10 +1,12 @@
 import type { Frame, Journal } from "../journal/journal.ts";
+import { unionRoutes } from "../journal/routes.ts";
 import { getOrMake } from "../lib/get-or-make.ts";
 import type { Batch } from "../otlp/batch.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { Transform } from "../pipeline/contracts.ts";
 import type { Meter } from "../pipeline/telemetry.ts";
 import { PipelineCounts, ProcessorCounts } from "./ledger.ts";
+import type { AwaitedReader } from "./results.ts";
 import type { Route } from "./routes.ts";
 
 interface Stage {
@@ -69,33 +71,30 @@ function sum(counts: ReadonlyMap<string, number>): number {
 /** Collects the frames of one request: one group per journal; pipelines that leave a batch untouched share its frame. */
 export class Groups {
   readonly frames = new Map<Journal, Frame[]>();
+  /** Settlements that the acknowledgement waits for. */
+  readonly awaited: { readonly reader: AwaitedReader; readonly batch: Batch }[] = [];
   readonly #arrivalMs: number;
   constructor(arrivalMs: number) {
     this.#arrivalMs = arrivalMs;
   }
 
   add(batch: Batch, routes: readonly Route[]): void {
-    for (const { journal, bits } of routes) {
+    for (const { journal, bits, awaited } of routes) {
+      if (
+        awaited !== undefined &&
+        !this.awaited.some((one) => one.reader === awaited && one.batch === batch)
+      )
+        this.awaited.push({ reader: awaited, batch });
       const group = getOrMake(this.frames, journal, (): Frame[] => []);
       const at = group.findIndex((frame) => frame.batch === batch);
       const before = group[at]?.routes;
       const frame = {
         batch,
-        routes: before === undefined ? bits : union(before, bits),
+        routes: before === undefined ? bits : unionRoutes(before, bits),
         arrivalMs: this.#arrivalMs,
       };
       if (at < 0) group.push(frame);
       else group[at] = frame;
     }
   }
-}
-
-/** Routes of either set. */
-export function union(a: Uint32Array, b: Uint32Array): Uint32Array {
-  const both = Uint32Array.from(a.length >= b.length ? a : b);
-  const other = a.length >= b.length ? b : a;
-  other.forEach((bits, word) => {
-    both[word] = (both[word] ?? 0) | bits;
-  });
-  return both;
 }

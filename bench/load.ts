@@ -1,0 +1,73 @@
+/** Load over raw sockets. Child process of the service bench: `{ port, request, connections, ms }` in, `{ ok, other }` out. */
+
+import { createSocket } from "node:dgram";
+import { connect } from "node:net";
+
+export interface HttpLoad {
+  readonly kind: "http";
+  readonly port: number;
+  /** Base64 of the whole HTTP request. */
+  readonly request: string;
+  readonly connections: number;
+  readonly ms: number;
+}
+export interface UdpLoad {
+  readonly kind: "udp";
+  readonly port: number;
+  readonly datagram: string;
+  readonly perSecond: number;
+  readonly ms: number;
+}
+export interface LoadResult {
+  readonly ok: number;
+  readonly other: number;
+}
+
+process.on("message", (load: HttpLoad | UdpLoad) => {
+  const done = load.kind === "http" ? http(load) : udp(load);
+  done.then((result) => process.send?.(result)).catch((error) => console.error(error));
+});
+process.on("disconnect", () => process.exit());
+
+async function http(load: HttpLoad): Promise<LoadResult> {
+  const request = Buffer.from(load.request, "base64");
+  const end = performance.now() + load.ms;
+  let ok = 0;
+  let other = 0;
+  const one = () =>
+    new Promise<void>((resolve) => {
+      const socket = connect(load.port, "127.0.0.1", () => socket.write(request));
+      socket.setNoDelay(true);
+      socket.on("error", () => resolve());
+      socket.on("close", () => resolve());
+      socket.on("data", (part) => {
+        if (part.toString("latin1", 9, 12) === "200") ok++;
+        else other++;
+        if (performance.now() < end) socket.write(request);
+        else socket.end();
+      });
+    });
+  await Promise.all(Array.from({ length: load.connections }, one));
+  return { ok, other };
+}
+
+/** Sends at a steady rate in bursts of one millisecond; `ok` is what the system took. */
+async function udp(load: UdpLoad): Promise<LoadResult> {
+  const socket = createSocket({ type: "udp4", sendBufferSize: 8 << 20 });
+  const datagram = Buffer.from(load.datagram);
+  await new Promise<void>((resolve) => socket.connect(load.port, "127.0.0.1", resolve));
+  const begun = performance.now();
+  let sent = 0;
+  let failed = 0;
+  const after = (error: Error | null) => {
+    if (error !== null) failed++;
+  };
+  for (let now = begun; now - begun < load.ms; now = performance.now()) {
+    const due = Math.floor(((now - begun) * load.perSecond) / 1_000);
+    for (; sent < due; sent++) socket.send(datagram, after);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  socket.close();
+  return { ok: sent - failed, other: failed };
+}

@@ -1,0 +1,85 @@
+import { type Components, createComponents } from "../components.ts";
+import type { Loaded } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Logger } from "../pipeline/telemetry.ts";
+import { createLogger } from "../service/log.ts";
+import { Service } from "../service/service.ts";
+
+export interface RunOptions {
+  /** `--config`, in order. */
+  readonly sources: readonly string[];
+  /** `--set`, in order. */
+  readonly sets: readonly string[];
+}
+
+/** Runs the service until SIGINT or SIGTERM. Resolves with the exit code: 0 after a clean stop, 1 when it could not start or a part died. */
+export async function runService({ sources, sets }: RunOptions): Promise<number> {
+  const components = createComponents();
+  const loaded = await loadConfig({
+    sources,
+    sets,
+    env: process.env,
+    catalog: components,
+    cwd: process.cwd(),
+  });
+  if (!loaded.ok) return complain(loaded);
+  const log = createLogger(loaded.config.service.telemetry.logs);
+  for (const { file, line, column, message } of loaded.warnings)
+    log.warn({ where: `${file}:${line}:${column}` }, message);
+  return serve(loaded, components, log);
+}
+
+function complain({ problems }: Extract<Loaded, { ok: false }>): number {
+  for (const { file, line, column, message } of problems)
+    process.stderr.write(`${file}:${line}:${column}: ${message}\n`);
+  return 1;
+}
+
+async function serve(
+  { config }: Extract<Loaded, { ok: true }>,
+  components: Components,
+  log: Logger,
+): Promise<number> {
+  const end = Promise.withResolvers<number>();
+  const onFailure = (error: Error) => {
+    log.error({ error: chain(error) }, "a part of the service failed; stopping");
+    end.resolve(1);
+  };
+  const self = [
+    process.execPath,
+    ...process.execArgv,
+    import.meta.resolve("../main.ts").slice("file://".length),
+  ];
+  const service = new Service({ config, components, log, self, onFailure });
+  const stopAsked = (signal: NodeJS.Signals) => {
+    log.info({ signal }, "stopping: finishing what is in flight");
+    end.resolve(0);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopAsked);
+  process.on("uncaughtException", onFailure);
+  process.on("unhandledRejection", (reason) =>
+    onFailure(reason instanceof Error ? reason : new Error(String(reason))),
+  );
+  try {
+    await service.start();
+  } catch (error) {
+    process.stderr.write(`cannot start: ${chain(error)}\n`);
+    end.resolve(1);
+  }
+  const code = await end.promise;
+  await service.stop();
+  log.info({}, "stopped");
+  return code;
+}
+
+/** The error and its causes in one line, for a person. */
+function chain(error: unknown): string {
+  const parts: string[] = [];
+  for (
+    let at: unknown = error;
+    at !== undefined && parts.length < 5;
+    at = at instanceof Error ? at.cause : undefined
+  )
+    parts.push(at instanceof Error ? at.message : String(at));
+  return parts.join(": ");
+}

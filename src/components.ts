@@ -1,0 +1,51 @@
+import type { Delivery } from "./config/blocks.ts";
+import { createDebug } from "./exporters/debug/index.ts";
+import { createFile } from "./exporters/file/index.ts";
+import { createInfluxdb } from "./exporters/influxdb/index.ts";
+import { createOtlpHttp } from "./exporters/otlp_http/index.ts";
+import { embeddedStore } from "./extensions/embedded_store/index.ts";
+import { fileStorage } from "./extensions/file_storage/index.ts";
+import { healthCheck } from "./extensions/health_check/index.ts";
+import type { ExporterFactory } from "./kit/backend.ts";
+import type { ExtensionFactory, ProcessorFactory, ReceiverFactory } from "./pipeline/factory.ts";
+import { pickItems } from "./otlp/pick.ts";
+import { writeRequestJson } from "./otlp/write-json.ts";
+import { attributes } from "./processors/attributes/index.ts";
+import { resource } from "./processors/resource/index.ts";
+import { createLineProtocol } from "./receivers/line_protocol/index.ts";
+import { otlp } from "./receivers/otlp/index.ts";
+import { lineShapes } from "./series/line-shapes.ts";
+import { shippedTables } from "./series/load.ts";
+import { compileLineWriter } from "./series/plan.ts";
+
+/** Every component by its type. */
+export interface Components {
+  readonly receivers: ReadonlyMap<string, ReceiverFactory<unknown>>;
+  readonly processors: ReadonlyMap<string, ProcessorFactory<unknown>>;
+  readonly exporters: ReadonlyMap<string, ExporterFactory<Delivery>>;
+  readonly extensions: ReadonlyMap<string, ExtensionFactory<unknown>>;
+  readonly connectors: ReadonlyMap<string, ProcessorFactory<unknown>>;
+}
+
+/** The registry: one import above and one line here per component. Reads the shipped series tables. */
+export function createComponents(): Components {
+  const tables = shippedTables();
+  return {
+    receivers: byType<ReceiverFactory<unknown>>([createLineProtocol(lineShapes(tables)), otlp]),
+    processors: byType<ProcessorFactory<unknown>>([attributes, resource]),
+    exporters: byType<ExporterFactory<Delivery>>([
+      createDebug(tables, compileLineWriter, writeRequestJson),
+      createFile(tables, compileLineWriter, writeRequestJson),
+      createInfluxdb(tables, compileLineWriter),
+      createOtlpHttp(pickItems),
+    ]),
+    extensions: byType<ExtensionFactory<unknown>>([embeddedStore, fileStorage, healthCheck]),
+    connectors: byType<ProcessorFactory<unknown>>([]),
+  };
+}
+
+function byType<T extends { readonly type: string }>(
+  factories: readonly T[],
+): ReadonlyMap<string, T> {
+  return new Map(factories.map((factory) => [factory.type, factory]));
+}

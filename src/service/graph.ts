@@ -1,0 +1,162 @@
+import type { Components } from "../components.ts";
+import type { Delivery } from "../config/blocks.ts";
+import type { ComponentConfig, Config } from "../config/config.ts";
+import { routesOf } from "../journal/routes.ts";
+import type { Backend } from "../kit/backend.ts";
+import type { ExportLoopOptions } from "../kit/delivery-route.ts";
+import { getOrMake } from "../lib/get-or-make.ts";
+import { pickItems } from "../otlp/pick.ts";
+import type { Signal } from "../otlp/tape.ts";
+import type { Component, Transform } from "../pipeline/contracts.ts";
+import type { Context } from "../pipeline/factory.ts";
+import { type Gate, ReceiverIntake } from "./intake.ts";
+import { observeRoute } from "./law.ts";
+import { Pipeline } from "./pipeline.ts";
+import { AwaitedReader } from "./results.ts";
+import { type Route, routeLimits } from "./routes.ts";
+import type { Storage } from "./storage.ts";
+
+/** An exporter × signal that is ready to run: its destination, and what its loop needs. */
+export interface Outlet {
+  readonly id: string;
+  readonly backend: Backend;
+  readonly loop: ExportLoopOptions;
+}
+
+/** Everything that the pipelines of a configuration name, built and wired, not started. */
+export interface Graph {
+  readonly receivers: ReadonlyMap<string, Component>;
+  readonly outlets: readonly Outlet[];
+  readonly routes: readonly Route[];
+}
+
+/** What the graph takes from the service. */
+export interface Surroundings {
+  readonly gate: Gate;
+  /** The context of one component: its id, its logger. */
+  readonly context: (kind: string, id: string) => Context;
+  /** By id of the file_storage; "memory" for queues without one. */
+  readonly storages: ReadonlyMap<string, Storage>;
+  readonly deadline: AbortSignal;
+}
+
+/** Builds exporters first and receivers last, so that each finds what it feeds. Only what a pipeline uses is built. */
+export function buildGraph(config: Config, components: Components, around: Surroundings): Graph {
+  const outlets: Outlet[] = [];
+  const routes = new Map<string, Route>();
+  const pipelines = new Map<string, Pipeline>();
+  for (const [id, { signal, exporters, processors }] of config.service.pipelines) {
+    const targets = exporters.map((exporter) =>
+      getOrMake(routes, `${exporter}/${signal}`, () => {
+        const { route, outlet } = connect(
+          entry(config.exporters, exporter),
+          signal,
+          components,
+          around,
+        );
+        outlets.push(outlet);
+        return route;
+      }),
+    );
+    const transforms = new Map<string, Transform>();
+    for (const name of processors)
+      transforms.set(name, transform(entry(config.processors, name), components, around));
+    pipelines.set(id, new Pipeline(id, signal, transforms, targets, around.gate.meter));
+  }
+  const receivers = new Map<string, Component>();
+  for (const [id, receiver] of config.receivers) {
+    const fed = [...config.service.pipelines].filter(([, { receivers: named }]) =>
+      named.includes(id),
+    );
+    if (fed.length === 0) continue;
+    const own = fed.flatMap(([name]) => pipelines.get(name) ?? []);
+    const intake = new ReceiverIntake(id, own, around.gate);
+    const factory = found(components.receivers, receiver);
+    receivers.set(id, factory.create(receiver.options, around.context("receiver", id), intake));
+  }
+  return { receivers, outlets, routes: [...routes.values()] };
+}
+
+function transform(
+  processor: ComponentConfig,
+  components: Components,
+  around: Surroundings,
+): Transform {
+  return found(components.processors, processor).create(
+    processor.options,
+    around.context("processor", processor.id),
+  );
+}
+
+/** One exporter × signal: its route in the right journal, and its loop's options. */
+function connect(
+  exporter: ComponentConfig,
+  signal: Signal,
+  components: Components,
+  around: Surroundings,
+) {
+  const { id } = exporter;
+  const options = exporter.options as Delivery;
+  const { sending_queue: queue, retry_on_failure: retry, timeout: timeoutMs } = options;
+  const name = `${id}/${signal}`;
+  const storage = entry(around.storages, queue.enabled ? (queue.storage ?? "memory") : "memory");
+  const { journal } = storage;
+  const isAwaited = queue.wait_for_result || !queue.enabled;
+  const own = journal.route(name, signal, "end", routeLimits(queue));
+  const reader = isAwaited ? new AwaitedReader(own) : own;
+  const route: Route = {
+    name,
+    exporter: id,
+    signal,
+    journal,
+    reader,
+    bits: routesOf([own.route]),
+    ...(reader instanceof AwaitedReader && { awaited: reader }),
+  };
+  observeRoute(around.gate.meter, route);
+  const context = { ...around.context("exporter", id), signal, route: name };
+  const backend = found(components.exporters, exporter).create(options, context);
+  const outlet: Outlet = {
+    id,
+    backend,
+    loop: {
+      reader,
+      backend,
+      journalId: journal.id,
+      deadLetters: storage.deadLetters,
+      retry,
+      timeoutMs,
+      lanes: queue.num_consumers,
+      ...(queue.batch !== undefined && { batch: batching(queue.batch) }),
+      indexer: context.indexer,
+      log: context.log,
+      meter: context.meter,
+      nowMs: context.nowMs,
+      pick: pickItems,
+      deadline: around.deadline,
+    },
+  };
+  return { route, outlet };
+}
+
+function batching(batch: NonNullable<Delivery["sending_queue"]["batch"]>) {
+  const { flush_timeout: waitMs, min_size: min, max_size: max, sizer } = batch;
+  const inItems = sizer === "items";
+  return {
+    waitMs,
+    minItems: inItems ? min : Number.MAX_SAFE_INTEGER,
+    ...(max > 0 && (inItems ? { maxItems: max } : { maxBytes: max })),
+  };
+}
+
+function entry<T>(entries: ReadonlyMap<string, T>, id: string): T {
+  const known = entries.get(id);
+  if (known === undefined) throw new Error(`"${id}" is not configured`);
+  return known;
+}
+
+function found<T>(factories: ReadonlyMap<string, T>, { type, id }: ComponentConfig): T {
+  const factory = factories.get(type);
+  if (factory === undefined) throw new Error(`"${id}": there is no component of type "${type}"`);
+  return factory;
+}

@@ -1,0 +1,203 @@
+import type { Components } from "../components.ts";
+import type { Config } from "../config/config.ts";
+import type { Config as FileStorage } from "../extensions/file_storage/config.ts";
+import { createBudget, defaultBudgetBytes, memoryLimitBytes } from "../kit/budget.ts";
+import { runExportLoop } from "../kit/export-loop.ts";
+import { createIndexer } from "../otlp/indexing.ts";
+import type { Component } from "../pipeline/contracts.ts";
+import type { Context } from "../pipeline/factory.ts";
+import type { Logger } from "../pipeline/telemetry.ts";
+import { buildGraph, type Graph } from "./graph.ts";
+import { observeJournal, observeProcess } from "./law.ts";
+import { withFields } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { createMetricsServer } from "./metrics-server.ts";
+import { openMemory, openStorage, type Storage } from "./storage.ts";
+
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly components: Components;
+  readonly log: Logger;
+  /** The command line that starts this program again: extensions run their children with it. */
+  readonly self: readonly string[];
+  /** A part of the service died: stop and exit with an error. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** Share of the memory limit that just-appended frames may take before they are read from disk. */
+const CACHE_SHARE = 0.125;
+const CACHE_BYTES = 64 << 20;
+const STOP_MS = 10_000;
+
+/**
+ * One running configuration. Starts storages and extensions, then exporters, then receivers, then says ready; stops the other way round:
+ * 1. not ready; 2. receivers finish what is in flight; 3. export loops end, what is unsent stays in the journal; 4. journals; 5. extensions.
+ */
+export class Service {
+  readonly metrics = new Metrics();
+  readonly #options: ServiceOptions;
+  readonly #indexer = createIndexer();
+  readonly #storages = new Map<string, Storage>();
+  readonly #extensions = new Map<string, Component>();
+  readonly #stopLoops = new AbortController();
+  readonly #deadline = new AbortController();
+  readonly #loops: Promise<void>[] = [];
+  #telemetry: Pick<Component, "stop"> | undefined;
+  #graph: Graph | undefined;
+  #state: "starting" | "ready" | "stopping" = "starting";
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+  }
+
+  get isReady(): boolean {
+    return this.#state === "ready";
+  }
+
+  async start(): Promise<void> {
+    const { log } = this.#options;
+    observeProcess(this.metrics, Date.now());
+    await this.#startExtensions();
+    await this.#openStorages();
+    const graph = this.#build();
+    this.#graph = graph;
+    await this.#startTelemetry();
+    for (const { backend } of graph.outlets) await backend.start();
+    for (const { loop, id } of graph.outlets)
+      this.#loops.push(
+        runExportLoop(loop, this.#stopLoops.signal).catch((error: unknown) =>
+          this.#options.onFailure(new Error(`exporter ${id} ended`, { cause: error })),
+        ),
+      );
+    for (const receiver of graph.receivers.values()) await receiver.start();
+    this.#state = "ready";
+    log.info(
+      { pipelines: [...this.#options.config.service.pipelines.keys()].join(" ") },
+      "Everything is ready. Begin running and processing data.",
+    );
+  }
+
+  /** Finishes what is in flight within 10 s; nothing acknowledged is lost when that is too short. Safe at any moment, also twice. */
+  async stop(): Promise<void> {
+    this.#state = "stopping";
+    const timer = setTimeout(() => this.#deadline.abort(), STOP_MS);
+    const deadline = this.#deadline.signal;
+    const receivers = [...(this.#graph?.receivers.values() ?? [])];
+    await Promise.allSettled(receivers.map((receiver) => receiver.stop(deadline)));
+    this.#stopLoops.abort();
+    await Promise.allSettled(this.#loops);
+    await Promise.allSettled(
+      (this.#graph?.outlets ?? []).map(({ backend }) => backend.stop(deadline)),
+    );
+    for (const storage of this.#storages.values()) await this.#quietly(storage.stop(deadline));
+    for (const extension of [...this.#extensions.values()].reverse())
+      await this.#quietly(extension.stop(deadline));
+    if (this.#telemetry !== undefined) await this.#quietly(this.#telemetry.stop(deadline));
+    clearTimeout(timer);
+  }
+
+  async #quietly(stopping: Promise<void>): Promise<void> {
+    await stopping.catch((error: unknown) =>
+      this.#options.log.warn({ error: String(error) }, "a part did not stop cleanly"),
+    );
+  }
+
+  async #startExtensions(): Promise<void> {
+    const { config, components, self } = this.#options;
+    for (const id of config.service.extensions) {
+      const extension = config.extensions.get(id);
+      const factory = extension && components.extensions.get(extension.type);
+      if (extension === undefined || factory === undefined)
+        throw new Error(`extension "${id}" is not configured`);
+      const context = { ...this.#context("extension", id), isReady: () => this.isReady, self };
+      const component = factory.create(extension.options, context);
+      this.#extensions.set(id, component);
+      await component.start();
+    }
+  }
+
+  /** Opens every storage that some queue in use names, and the memory one when a queue names none. */
+  async #openStorages(): Promise<void> {
+    const { config, log } = this.#options;
+    const cacheBytes = Math.min(CACHE_BYTES, Math.floor(memoryLimitBytes() * CACHE_SHARE));
+    const needs = { indexer: this.#indexer, log, nowMs: Date.now, cacheBytes };
+    for (const id of storagesInUse(config)) {
+      const options = config.extensions.get(id)?.options as FileStorage | undefined;
+      const storage =
+        options === undefined ? await openMemory(needs) : await openStorage(id, options, needs);
+      this.#storages.set(id, storage);
+      observeJournal(this.metrics, id, storage.journal);
+    }
+  }
+
+  #build(): Graph {
+    const { config, components, log } = this.#options;
+    const budget = createBudget(config.limits.budgetBytes ?? defaultBudgetBytes());
+    this.metrics.observe(
+      "weir_budget_used_bytes",
+      "Bytes of requests in flight.",
+      {},
+      "gauge",
+      () => budget.used,
+    );
+    this.metrics.observe(
+      "weir_budget_limit_bytes",
+      "Most bytes of requests in flight.",
+      {},
+      "gauge",
+      () => budget.limit,
+    );
+    return buildGraph(config, components, {
+      gate: {
+        meter: this.metrics,
+        log,
+        nowMs: Date.now,
+        isStopping: () => this.#state === "stopping",
+        take: (bytes) => budget.take(bytes),
+      },
+      context: (kind, id) => this.#context(kind, id),
+      storages: this.#storages,
+      deadline: this.#deadline.signal,
+    });
+  }
+
+  async #startTelemetry(): Promise<void> {
+    const { config, log } = this.#options;
+    const { listen } = config.service.telemetry.metrics;
+    if (listen === undefined) return;
+    const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host;
+    const endpoint = `${host}:${listen.port}`;
+    const server = createMetricsServer(endpoint, this.metrics, () => this.#graph?.routes ?? []);
+    await server.start();
+    this.#telemetry = server;
+    log.info(
+      { endpoint: `http://${server.address() ?? endpoint}/metrics` },
+      "metrics are served here",
+    );
+  }
+
+  #context(kind: string, id: string): Context {
+    return {
+      id,
+      log: withFields(this.#options.log, { [kind]: id }),
+      meter: this.metrics,
+      indexer: this.#indexer,
+      nowMs: Date.now,
+      fail: this.#options.onFailure,
+    };
+  }
+}
+
+/** Ids of the storages that exporters in pipelines name; "memory" where a queue names none. */
+function storagesInUse(config: Config): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (const { exporters } of config.service.pipelines.values())
+    for (const id of exporters) {
+      const options = config.exporters.get(id)?.options as
+        | { sending_queue?: { enabled?: boolean; storage?: string } }
+        | undefined;
+      const queue = options?.sending_queue;
+      ids.add((queue?.enabled === false ? undefined : queue?.storage) ?? "memory");
+    }
+  return ids;
+}

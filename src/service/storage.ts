@@ -1,0 +1,125 @@
+import { statfs } from "node:fs/promises";
+import { join } from "node:path";
+import type { Config as FileStorage } from "../extensions/file_storage/config.ts";
+import type { Journal } from "../journal/journal.ts";
+import { directoryLock } from "../journal/lock.ts";
+import { createMemoryIo } from "../journal/memory-io.ts";
+import { createJournal } from "../journal/open.ts";
+import { openDirectory } from "../journal/real-io.ts";
+import { type DeadLetters, openDeadLetters } from "../kit/dead-letters.ts";
+import type { Indexer } from "../otlp/indexer.ts";
+import type { Logger } from "../pipeline/telemetry.ts";
+
+/** A started journal and the dead letters beside it. */
+export interface Storage {
+  /** Id of the file_storage extension, or "memory". */
+  readonly id: string;
+  readonly journal: Journal;
+  readonly deadLetters: DeadLetters;
+  stop(deadline: AbortSignal): Promise<void>;
+}
+
+interface Needs {
+  readonly indexer: Indexer;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+  /** Memory for frames that were just appended, shared by the readers of one journal. */
+  readonly cacheBytes: number;
+}
+
+const GIB = 2 ** 30;
+const JOURNAL_BYTES = 8 * GIB;
+const FREE_DISK_SHARE = 0.2;
+const DEAD_LETTER_BYTES = 256 << 20;
+const MEMORY_BYTES = 256 << 20;
+
+/** Opens the directory of a file_storage: the queue's journal, and the dead letters' in a directory below it. */
+export async function openStorage(
+  id: string,
+  options: FileStorage,
+  needs: Needs,
+): Promise<Storage> {
+  const { directory, create_directory: create, fsync } = options;
+  if (!fsync)
+    needs.log.warn(
+      { storage: id, directory },
+      "fsync is off: a power cut may lose what was acknowledged",
+    );
+  await using opened = new AsyncDisposableStack();
+  const io = opened.use(await openDirectory(directory, { create }));
+  const maxBytes = options.max_bytes ?? (await defaultBytes(directory));
+  const common = {
+    indexer: needs.indexer,
+    log: needs.log,
+    nowMs: needs.nowMs,
+    fsync,
+    segmentBytes: options.segment_bytes,
+  };
+  const journal = createJournal({
+    ...common,
+    io,
+    lock: directoryLock(directory),
+    maxBytes,
+    retainMs: options.retain,
+    cacheBytes: needs.cacheBytes,
+  });
+  await journal.start();
+  opened.defer(() => journal.stop(AbortSignal.abort()));
+  const aside = join(directory, "dead-letters");
+  const lettersIo = opened.use(await openDirectory(aside, { create: true }));
+  const letters = createJournal({
+    ...common,
+    io: lettersIo,
+    lock: directoryLock(aside),
+    maxBytes: DEAD_LETTER_BYTES,
+    cacheBytes: 0,
+  });
+  await letters.start();
+  opened.defer(() => letters.stop(AbortSignal.abort()));
+  const deadLetters = await openDeadLetters(letters);
+  const closing = opened.move();
+  return {
+    id,
+    journal,
+    deadLetters,
+    async stop(deadline) {
+      await journal.stop(deadline);
+      await letters.stop(deadline);
+      await closing.disposeAsync();
+    },
+  };
+}
+
+/** Queues without storage: the same journal over memory, gone with the process. */
+export async function openMemory(needs: Needs): Promise<Storage> {
+  const make = (maxBytes: number) =>
+    createJournal({
+      io: createMemoryIo(),
+      indexer: needs.indexer,
+      log: needs.log,
+      nowMs: needs.nowMs,
+      fsync: false,
+      segmentBytes: 4 << 20,
+      maxBytes,
+      cacheBytes: needs.cacheBytes,
+    });
+  const journal = make(MEMORY_BYTES);
+  const letters = make(MEMORY_BYTES >> 3);
+  await journal.start();
+  await letters.start();
+  return {
+    id: "memory",
+    journal,
+    deadLetters: await openDeadLetters(letters),
+    async stop(deadline) {
+      await journal.stop(deadline);
+      await letters.stop(deadline);
+    },
+  };
+}
+
+/** 8 GiB or 20 % of the free disk, whichever is less (DESIGN §7). */
+async function defaultBytes(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return Math.min(JOURNAL_BYTES, Math.floor(bavail * bsize * FREE_DISK_SHARE));
+}
