@@ -52,11 +52,8 @@ export interface TelemetryConfig {
     readonly level: "debug" | "info" | "warn" | "error";
     readonly encoding: "console" | "json";
   };
-  readonly metrics: {
-    readonly level: "none" | "basic" | "normal" | "detailed";
-    /** Where Prometheus reads; undefined = nowhere (level none, or no reader). */
-    readonly listen: { readonly host: string; readonly port: number } | undefined;
-  };
+  /** `host:port` where Prometheus reads; undefined = nowhere (level none, or no reader). */
+  readonly metricsEndpoint: string | undefined;
 }
 
 /** A configuration in which everything that can be known before the start is right. */

@@ -1,4 +1,21 @@
-import type { Catalog, Loaded } from "./config.ts";
+import type { z } from "zod";
+import { isNothing, readComponents, type Written } from "./components.ts";
+import type { Catalog, Config, Loaded, TelemetryConfig } from "./config.ts";
+import { expand } from "./expand.ts";
+import { checkListeners } from "./listeners.ts";
+import { suggestion } from "./nearest.ts";
+import { parseOptions } from "./options.ts";
+import { readExtensions, readPipelines } from "./pipelines.ts";
+import { inReadingOrder, type Place, Problems } from "./problem.ts";
+import { service as serviceSchema } from "./service-schema.ts";
+import { readSources } from "./sources.ts";
+import { checkStorage } from "./storage.ts";
+import type { telemetry } from "./telemetry.ts";
+import { configs, translate } from "./translate.ts";
+import { translated } from "./translated.ts";
+import { emptyMap, keyAt, type Node, nodeAt, placeAt } from "./tree.ts";
+
+const TOP_KEYS = ["receivers", "processors", "exporters", "connectors", "extensions", "service"];
 
 export interface LoadOptions {
   /** Paths, or `file:`, `env:` and `yaml:` URIs; later ones win. */
@@ -11,7 +28,94 @@ export interface LoadOptions {
   readonly cwd: string;
 }
 
-/** Reads, merges, expands and checks a configuration. Never throws: what is wrong comes back as problems. */
-export async function loadConfig(_options: LoadOptions): Promise<Loaded> {
-  return { ok: false, problems: [], warnings: [] };
+/** Reads, merges, expands and checks a configuration. Never throws: what is wrong comes back as problems, all at once. */
+export async function loadConfig(options: LoadOptions): Promise<Loaded> {
+  return (await loadWithTree(options)).loaded;
+}
+
+/** The same, with the configuration as it was written: merged and expanded. */
+export async function loadWithTree(
+  options: LoadOptions,
+): Promise<{ readonly loaded: Loaded; readonly root: Node | undefined }> {
+  const problems = new Problems();
+  const root = await readRoot(options, problems);
+  const config = root && check(root, withTranslated(options.catalog), problems);
+  const order = (list: Problems["errors"]) => inReadingOrder(list, options.sources);
+  const warnings = order(problems.warnings);
+  if (config && problems.errors.length === 0)
+    return { loaded: { ok: true, config, warnings }, root };
+  return { loaded: { ok: false, problems: order(problems.errors), warnings }, root };
+}
+
+async function readRoot(options: LoadOptions, problems: Problems): Promise<Node | undefined> {
+  const merged = await readSources(options.sources, options.sets, options, problems);
+  if (merged === undefined) return undefined;
+  const root = await expand(merged, options, problems);
+  if (root.kind !== "map") {
+    problems.error(root.place, "expected a mapping with receivers, exporters, service at the top");
+    return undefined;
+  }
+  for (const [key, { at }] of root.entries)
+    if (!TOP_KEYS.includes(key))
+      problems.error(at, `unknown key "${key}"${suggestion(key, TOP_KEYS)}`);
+  return root;
+}
+
+/** The catalog, with the processors that are accepted and become something else. */
+export function withTranslated(catalog: Catalog): Catalog {
+  return { ...catalog, processors: new Map([...catalog.processors, ...translated]) };
+}
+
+function check(root: Node, catalog: Catalog, problems: Problems): Config | undefined {
+  const written = readComponents(root, catalog, problems);
+  const node = nodeAt(root, ["service"]);
+  const at = keyAt(root, ["service"]) ?? { ...root.place, line: 1, column: 1 };
+  if (node === undefined || isNothing(node)) {
+    problems.error(at, '"service" is missing: it says which pipelines and extensions run');
+    return undefined;
+  }
+  const parsed = parseOptions(serviceSchema, node, at, problems);
+  const service = node.kind === "map" ? node : emptyMap(at);
+  const extensions = readExtensions(service, written, problems);
+  const pipelines = readPipelines(service, at, written, problems);
+  checkStorage(written, extensions, problems);
+  const telemetry = parsed && telemetryConfig(parsed.options.telemetry);
+  const inUse = [...pipelines.values()].flatMap((pipeline) => pipeline.receivers);
+  checkListeners(
+    [...chosen(written, "receivers", inUse), ...chosen(written, "extensions", extensions)],
+    telemetry?.metricsEndpoint,
+    metricsPlace(service, at),
+    problems,
+  );
+  if (telemetry === undefined) return undefined;
+  const { budgetBytes, ...parts } = translate(pipelines, written, problems);
+  return {
+    receivers: configs(written.receivers),
+    processors: parts.processors,
+    exporters: parts.exporters,
+    extensions: configs(written.extensions),
+    service: { extensions, telemetry, pipelines: parts.pipelines },
+    limits: { budgetBytes },
+  };
+}
+
+function chosen(written: Written, section: "receivers" | "extensions", ids: readonly string[]) {
+  return [...written[section].values()].filter(({ id }) => ids.includes(id));
+}
+
+function metricsPlace(service: Node, at: Place): Place {
+  const path = ["telemetry", "metrics", "readers", 0, "pull", "exporter", "prometheus", "port"];
+  const place = placeAt(service, path);
+  return place === service.place ? at : place;
+}
+
+function telemetryConfig({ logs, metrics }: z.output<typeof telemetry>): TelemetryConfig {
+  const { level, encoding } = logs;
+  const reader = metrics.level === "none" ? undefined : metrics.readers[0];
+  const { host, port } = reader?.pull.exporter.prometheus ?? {};
+  const name = host?.includes(":") ? `[${host}]` : host;
+  return {
+    logs: { level, encoding },
+    metricsEndpoint: name === undefined ? undefined : `${name}:${port}`,
+  };
 }

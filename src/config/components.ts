@@ -1,0 +1,96 @@
+import type { Catalog, ComponentConfig, ComponentSchema, Section } from "./config.ts";
+import { aliasOf, parseId, SECTIONS } from "./names.ts";
+import { suggestion } from "./nearest.ts";
+import { parseOptions } from "./options.ts";
+import type { Place, Problems } from "./problem.ts";
+import { emptyMap, type Node, nodeAt } from "./tree.ts";
+
+/** One entry of a section, also when its options are wrong: then `config` is undefined. */
+export interface WrittenComponent {
+  readonly id: string;
+  readonly section: Section;
+  /** Undefined: nobody knows this type. */
+  readonly schema: ComponentSchema | undefined;
+  readonly config: ComponentConfig | undefined;
+  /** Where its key stands. */
+  readonly at: Place;
+  readonly node: Node;
+}
+
+export type Written = Readonly<Record<Section, ReadonlyMap<string, WrittenComponent>>>;
+
+/** Reads the five sections of components; unused ones are checked too, as in the Collector. */
+export function readComponents(root: Node, catalog: Catalog, problems: Problems): Written {
+  const read = (section: Section) => readSection(root, section, catalog[section], problems);
+  return {
+    receivers: read("receivers"),
+    processors: read("processors"),
+    exporters: read("exporters"),
+    connectors: read("connectors"),
+    extensions: read("extensions"),
+  };
+}
+
+function readSection(
+  root: Node,
+  section: Section,
+  types: ReadonlyMap<string, ComponentSchema>,
+  problems: Problems,
+): ReadonlyMap<string, WrittenComponent> {
+  const written = new Map<string, WrittenComponent>();
+  const node = nodeAt(root, [section]);
+  if (node === undefined || isNothing(node)) return written;
+  if (node.kind !== "map") {
+    problems.error(node.place, `${section}: expected a mapping of ids to options`);
+    return written;
+  }
+  for (const [key, { at, value }] of node.entries) {
+    const parsed = parseId(key);
+    if (typeof parsed === "string") problems.error(at, parsed);
+    else if (written.has(parsed.id)) problems.error(at, `id "${parsed.id}" is there twice`);
+    else {
+      const type = currentType(section, parsed.type, types, at, problems);
+      const schema = types.get(type);
+      if (schema === undefined) unknownType(section, parsed.type, types, at, problems);
+      const options = isNothing(value) ? emptyMap(at) : value;
+      const result = schema && parseOptions(schema.schema, options, at, problems);
+      const { id, name } = parsed;
+      const config = result && { id, type, name, options: result.options, where: at };
+      written.set(id, { id, section, schema, config, at, node: options });
+    }
+  }
+  return written;
+}
+
+function currentType(
+  section: Section,
+  type: string,
+  types: ReadonlyMap<string, ComponentSchema>,
+  at: Place,
+  problems: Problems,
+): string {
+  if (types.has(type)) return type;
+  const current = aliasOf(section, type);
+  if (current === undefined || !types.has(current)) return type;
+  problems.warn(at, `"${type}" is the old name of "${current}": please write ${current}`);
+  return current;
+}
+
+function unknownType(
+  section: Section,
+  type: string,
+  types: ReadonlyMap<string, ComponentSchema>,
+  at: Place,
+  problems: Problems,
+): void {
+  const current = aliasOf(section, type);
+  const why = current
+    ? `the ${SECTIONS[section]} "${type}" (now ${current}) is not built in`
+    : `unknown ${SECTIONS[section]} type "${type}"`;
+  problems.error(at, `${why}${suggestion(current ?? type, types.keys())}`);
+}
+
+/** `key:` with nothing behind it. */
+export function isNothing(node: Node): boolean {
+  return node.kind === "scalar" && node.value === null;
+}
