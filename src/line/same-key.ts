@@ -7,11 +7,12 @@ const FEW = 24;
 export function sameKeyTwice(bytes: Uint8Array, pairs: Int32Array, count: number): boolean {
   if (count > FEW) return sameKeyInMany(bytes, pairs, count);
   for (let i = PAIR; i < count * PAIR; i += PAIR)
-    for (let j = 0; j < i; j += PAIR) if (isSame(bytes, pairs, i, j)) return true;
+    for (let j = 0; j < i; j += PAIR) if (sameKey(bytes, pairs, i, j)) return true;
   return false;
 }
 
-function isSame(bytes: Uint8Array, pairs: Int32Array, i: number, j: number): boolean {
+/** Whether the pairs at `i` and `j` have the same key. */
+export function sameKey(bytes: Uint8Array, pairs: Int32Array, i: number, j: number): boolean {
   const at = pairs[i + Pair.keyAt]!;
   const other = pairs[j + Pair.keyAt]!;
   const length = pairs[i + Pair.keyEnd]! - at;
@@ -30,7 +31,7 @@ function sameKeyInMany(bytes: Uint8Array, pairs: Int32Array, count: number): boo
       hash = Math.imul(hash ^ bytes[p]!, 0x01000193);
     let slot = (hash ^ (hash >>> 15)) & mask;
     for (; slots[slot]! >= 0; slot = (slot + 1) & mask)
-      if (isSame(bytes, pairs, i, slots[slot]!)) return true;
+      if (sameKey(bytes, pairs, i, slots[slot]!)) return true;
     slots[slot] = i;
   }
   return false;

@@ -1,0 +1,270 @@
+import { NameMap } from "../line/name-map.ts";
+import { Pair, VALUE_ESCAPED } from "../line/pair.ts";
+import { describeProblem, Problem } from "../line/problems.ts";
+import { LineReader } from "../line/reader.ts";
+import { type Precision, TimeScale } from "../line/time.ts";
+import { unescapeMeasurement, unescapeName } from "../line/unescape.ts";
+import { LogRecord, ResourceLogs, ScopeLogs } from "../otlp/tags.gen.ts";
+import { SLACK } from "../wire/slack.ts";
+import { DoorOutput } from "./door-output.ts";
+import { Column, RecordFields } from "./door-record.ts";
+
+/** What the door needs to know of a table: the way back from a row to a log record (mapping §6). */
+export interface LineShape {
+  readonly measurement: string;
+  /** The column that becomes the record's body. */
+  readonly body?: string;
+  readonly tags: ReadonlySet<string>;
+  readonly fields: ReadonlySet<string>;
+  /** Rows are told apart within one request, so requests must not be merged. */
+  readonly spread: boolean;
+  readonly severity?: { readonly column: string; readonly levels: ReadonlyMap<string, number> };
+  /** The tag that becomes the resource's `service.name`. */
+  readonly service?: string;
+}
+
+/** One OTLP logs request. */
+export interface DoorResult {
+  /** The request from 0 to `length`, then SLACK bytes. Nobody else holds this memory. */
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  /** Log records in it. */
+  readonly items: number;
+  readonly badLines: number;
+  /** Sentence about the first bad line, with its number; "" when there is none. */
+  readonly firstBad: string;
+  /** Lines whose time does not fit 1677–2262: they carry the time of receipt. */
+  readonly replacedTimes: number;
+  readonly hasSpread: boolean;
+}
+
+interface Plan {
+  readonly columns: NameMap;
+  readonly levels: NameMap | undefined;
+  readonly spread: boolean;
+}
+
+/** Longest message of the request: lengths have at most 28 bits. */
+const GROUP_BOUND = (1 << 28) - 1;
+const EMPTY = new Uint8Array(0);
+
+function planOf(shape: LineShape | undefined): Plan {
+  const codes = new Map<string, number>();
+  const mark = (name: string, code: number) => codes.set(name, (codes.get(name) ?? 0) | code);
+  for (const tag of shape?.tags ?? []) mark(tag, Column.tag);
+  if (shape?.body !== undefined) mark(shape.body, Column.body);
+  if (shape?.severity !== undefined) mark(shape.severity.column, Column.severity);
+  mark(shape?.service ?? "service", Column.service);
+  mark("site_name", Column.site);
+  mark("trace_id", Column.trace);
+  mark("span_id", Column.span);
+  return {
+    columns: new NameMap(codes),
+    levels: shape?.severity && new NameMap(shape.severity.levels),
+    spread: shape?.spread ?? false,
+  };
+}
+
+/**
+ * Lines → the bytes of an OTLP logs request, one log record per line (mapping §6), without an object or string per line. The attribute
+ * `weir.tags` marks a record that came as a line.
+ */
+export class LineDoor {
+  readonly #reader = new LineReader();
+  readonly #out = new DoorOutput();
+  readonly #fields = new RecordFields(this.#reader, this.#out);
+  readonly #time: TimeScale;
+  readonly #arrival = new TimeScale("ns");
+  readonly #shapes: NameMap;
+  readonly #plans: readonly Plan[];
+  readonly #undeclared = planOf(undefined);
+  /** `service.name` of lines without a tag for it. */
+  readonly #service: Uint8Array;
+  readonly #serviceView: DataView;
+  readonly #scratch = new Uint8Array((1 << 16) + SLACK);
+  readonly #scratchView = new DataView(this.#scratch.buffer);
+  /** State before the latest `append`, for `undo`. */
+  #before = { length: 0, group: 0, scope: 0, serviceAt: 0, serviceLength: 0, ...emptyCounts() };
+  #counts = emptyCounts();
+  /** Content of the open ResourceLogs and ScopeLogs; 0 when none is open. */
+  #group = 0;
+  #scope = 0;
+  #serviceAt = 0;
+  #serviceLength = 0;
+
+  constructor(
+    shapes: readonly LineShape[],
+    options: { readonly precision: Precision; readonly serviceName?: string },
+  ) {
+    this.#shapes = new NameMap(new Map(shapes.map((shape, i) => [shape.measurement, i])));
+    this.#plans = shapes.map(planOf);
+    this.#time = new TimeScale(options.precision);
+    const name = Buffer.from(options.serviceName ?? "");
+    this.#service = name.length === 0 ? EMPTY : Buffer.concat([name, Buffer.alloc(SLACK)]);
+    this.#serviceView = new DataView(
+      this.#service.buffer,
+      this.#service.byteOffset,
+      this.#service.byteLength,
+    );
+  }
+
+  /** Bytes of the request so far. */
+  get length(): number {
+    return this.#out.length;
+  }
+
+  /**
+   * Adds the lines of `bytes[from, to)`; the memory needs SLACK bytes behind `to`. Returns whether a line belongs to a spread table: such
+   * lines must be a request of their own (see `undo`).
+   */
+  append(bytes: Uint8Array, view: DataView, from: number, to: number, receivedMs: number): boolean {
+    this.#before = {
+      length: this.#out.length,
+      group: this.#group,
+      scope: this.#scope,
+      serviceAt: this.#serviceAt,
+      serviceLength: this.#serviceLength,
+      ...this.#counts,
+    };
+    const reader = this.#reader;
+    let hasSpread = false;
+    this.#arrival.setMillis(receivedMs);
+    this.#fields.source(bytes, view);
+    reader.reset(bytes, view, from, to);
+    while (reader.next())
+      if (reader.problem === Problem.none) hasSpread = this.#line(bytes, view) || hasSpread;
+      else this.#bad();
+    if (hasSpread) this.#counts.hasSpread = true;
+    return hasSpread;
+  }
+
+  /** Takes the latest `append` back. */
+  undo(): void {
+    const { length, group, scope, serviceAt, serviceLength, ...counts } = this.#before;
+    this.#out.length = length;
+    this.#group = group;
+    this.#scope = scope;
+    this.#serviceAt = serviceAt;
+    this.#serviceLength = serviceLength;
+    this.#counts = counts;
+  }
+
+  /** Ends the request and starts an empty one. */
+  finish(): DoorResult {
+    this.#closeGroup();
+    const length = this.#out.length;
+    const counts = this.#counts;
+    this.#counts = emptyCounts();
+    return { bytes: this.#out.take(), length, ...counts };
+  }
+
+  #bad(): void {
+    const { problem, problemAt, lineAt, lineNumber } = this.#reader;
+    if (this.#counts.badLines++ > 0) return;
+    this.#counts.firstBad = `line ${lineNumber}, byte ${problemAt - lineAt + 1}: ${describeProblem(problem)}`;
+  }
+
+  #line(bytes: Uint8Array, view: DataView): boolean {
+    const reader = this.#reader;
+    const out = this.#out;
+    const size = reader.lineEnd - reader.lineAt;
+    const bound = 3 * size + 64 * (reader.tagCount + reader.fieldCount) + 256;
+    out.ensure(2 * bound + this.#service.length);
+    const plan = this.#planOfLine(bytes);
+    const serviceTag = this.#fields.look(plan.columns);
+    this.#openGroup(bytes, view, serviceTag);
+    out.byte(ScopeLogs.log_records);
+    // Lists grow when they become JSON; their room is made when they are met.
+    const room = this.#fields.hasList ? GROUP_BOUND : bound;
+    const record = out.open(room);
+    this.#writeTimes();
+    this.#fields.write(plan.levels);
+    const from = reader.measurementAt;
+    const length = reader.measurementEnd - from;
+    out.byte(LogRecord.event_name);
+    if (reader.measurementEscaped) {
+      const end = unescapeMeasurement(this.#scratch, 0, bytes, from, reader.measurementEnd);
+      out.varint(end);
+      out.copy(this.#scratchView, 0, end);
+    } else {
+      out.varint(length);
+      out.copy(view, from, length);
+    }
+    out.close(record, room);
+    this.#counts.items++;
+    return plan.spread;
+  }
+
+  #planOfLine(bytes: Uint8Array): Plan {
+    const { measurementAt, measurementEnd } = this.#reader;
+    const shape = this.#shapes.get(bytes, measurementAt, measurementEnd);
+    return shape < 0 ? this.#undeclared : this.#plans[shape]!;
+  }
+
+  #writeTimes(): void {
+    const reader = this.#reader;
+    const out = this.#out;
+    const arrival = this.#arrival;
+    let time = arrival;
+    if (reader.hasTime) {
+      if (this.#time.set(reader.timeLow, reader.timeHigh)) time = this.#time;
+      else this.#counts.replacedTimes++;
+    }
+    out.byte(LogRecord.time_unix_nano);
+    out.fixed64(time.low, time.high);
+    out.byte(LogRecord.observed_time_unix_nano);
+    out.fixed64(arrival.low, arrival.high);
+  }
+
+  /** Consecutive lines with the same service share one ResourceLogs. */
+  #openGroup(bytes: Uint8Array, view: DataView, serviceTag: number): void {
+    let source = this.#serviceView;
+    let from = 0;
+    let length = Math.max(0, this.#service.length - SLACK);
+    if (serviceTag >= 0) {
+      const { pairs } = this.#reader;
+      source = view;
+      from = pairs[serviceTag + Pair.valueAt]!;
+      length = pairs[serviceTag + Pair.valueEnd]! - from;
+      if ((pairs[serviceTag + Pair.flags]! & VALUE_ESCAPED) !== 0) {
+        length = unescapeName(this.#scratch, 0, bytes, from, from + length);
+        source = this.#scratchView;
+        from = 0;
+      }
+    }
+    if (this.#group > 0 && this.#isCurrent(source, from, length)) return;
+    this.#closeGroup();
+    const out = this.#out;
+    out.byte(0x0a); // ExportLogsServiceRequest.resource_logs
+    this.#group = out.open(GROUP_BOUND);
+    this.#serviceLength = length;
+    if (length > 0) {
+      out.byte(ResourceLogs.resource);
+      const resource = out.open(length + 64);
+      this.#fields.writeService(source, from, length);
+      out.close(resource, length + 64);
+      this.#serviceAt = out.length - length;
+    }
+    out.byte(ResourceLogs.scope_logs);
+    this.#scope = out.open(GROUP_BOUND);
+  }
+
+  #isCurrent(source: DataView, from: number, length: number): boolean {
+    if (length !== this.#serviceLength) return false;
+    const { view } = this.#out;
+    for (let i = 0; i < length; i++)
+      if (view.getUint8(this.#serviceAt + i) !== source.getUint8(from + i)) return false;
+    return true;
+  }
+
+  #closeGroup(): void {
+    if (this.#group === 0) return;
+    this.#out.close(this.#scope, GROUP_BOUND);
+    this.#out.close(this.#group, GROUP_BOUND);
+    this.#group = 0;
+  }
+}
+
+function emptyCounts() {
+  return { items: 0, badLines: 0, firstBad: "", replacedTimes: 0, hasSpread: false };
+}
