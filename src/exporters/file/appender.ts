@@ -9,16 +9,40 @@ export interface AppenderOptions {
   readonly completeEnd: (file: FileHandle) => Promise<number>;
 }
 
-/** Appends whole bodies to a file: a write that failed half-way is taken back. */
+/** Appends whole bodies to a file, one after the other, for all routes that write to it: a write that failed half-way is taken back. */
 export class Appender {
   readonly #options: AppenderOptions;
   #file: FileHandle | undefined;
+  #users = 0;
+  #last: Promise<unknown> = Promise.resolve();
   constructor(options: AppenderOptions) {
     this.#options = options;
   }
 
-  /** Opens the file and cuts off a line that a crash left incomplete; returns the bytes cut. */
+  /** For one more route. Opens the file and cuts off a line that a crash left incomplete; returns the bytes cut. */
   async open(): Promise<number> {
+    this.#users += 1;
+    return await this.#inTurn(async () => (this.#file === undefined ? await this.#open() : 0));
+  }
+
+  /** All of `body` or nothing. Rejects with ENOSPC, EIO …; the next call starts by repairing the file. */
+  async append(body: Uint8Array): Promise<void> {
+    await this.#inTurn(() => this.#append(body));
+  }
+
+  /** Of one route; the last one closes the file. */
+  async close(): Promise<void> {
+    this.#users -= 1;
+    if (this.#users <= 0) await this.#inTurn(() => this.#close());
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {});
+    return await turn;
+  }
+
+  async #open(): Promise<number> {
     const { path, createDirectory, completeEnd } = this.#options;
     if (createDirectory) await mkdir(dirname(path), { recursive: true });
     const file = await open(path, "a+", 0o640);
@@ -34,10 +58,9 @@ export class Appender {
     }
   }
 
-  /** All of `body` or nothing. Rejects with ENOSPC, EIO …; the next call starts by repairing the file. */
-  async append(body: Uint8Array): Promise<void> {
+  async #append(body: Uint8Array): Promise<void> {
     await this.#reopenIfMoved();
-    if (this.#file === undefined) await this.open();
+    if (this.#file === undefined) await this.#open();
     const file = this.#file;
     if (file === undefined) throw new Error("the file is closed");
     const { size } = await file.stat();
@@ -48,12 +71,12 @@ export class Appender {
       }
       if (this.#options.fsync) await file.datasync();
     } catch (reason) {
-      await file.truncate(size).catch(() => this.close());
+      await file.truncate(size).catch(() => this.#close());
       throw reason;
     }
   }
 
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
@@ -64,6 +87,6 @@ export class Appender {
     if (this.#file === undefined) return;
     const ours = await this.#file.stat();
     const there = await stat(this.#options.path).catch(() => undefined);
-    if (there?.ino !== ours.ino || there.dev !== ours.dev) await this.close();
+    if (there?.ino !== ours.ino || there.dev !== ours.dev) await this.#close();
   }
 }

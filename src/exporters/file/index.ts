@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type {
   Backend,
   ExporterContext,
@@ -6,6 +7,7 @@ import type {
   Verdict,
 } from "../../kit/backend.ts";
 import { type Pick, putBytes, RequestWriter } from "../../kit/request-writer.ts";
+import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Batch } from "../../otlp/batch.ts";
 import type { Keys } from "../../otlp/keys.ts";
 import type { Signal } from "../../otlp/tape.ts";
@@ -34,6 +36,7 @@ export function createFile(
   pick: Pick,
   writeJson: WriteJson,
 ): ExporterFactory<Config> {
+  const appenders = new Map<string, Appender>();
   return {
     kind: "exporter",
     type: "file",
@@ -48,7 +51,7 @@ export function createFile(
         config.format === "lines"
           ? compile({ signal, tables: chosen, keys: indexer.keys, dialect: "v3" })
           : jsonWriter<S>(context, pick, writeJson);
-      return new FileBackend(config, context, writer);
+      return new FileBackend(config, context, writer, appenderOf(appenders, config));
     },
   };
 }
@@ -65,29 +68,42 @@ function jsonWriter<S extends Signal>(
   });
 }
 
+/** Routes (signals, a reload's old and new instance) that write to one file take turns. */
+function appenderOf(appenders: Map<string, Appender>, config: Config): Appender {
+  const format = config.format === "lines" ? "lines" : "json";
+  return getOrMake(
+    appenders,
+    `${format} ${resolve(config.path)}`,
+    () =>
+      new Appender({
+        path: config.path,
+        createDirectory: config.create_directory,
+        fsync: config.fsync,
+        completeEnd: format === "lines" ? endOfRows : endOfLines,
+      }),
+  );
+}
+
 class FileBackend<S extends Signal> implements Backend<S> {
   readonly writer: Writer<S>;
   readonly limits: Backend["limits"];
   readonly #context: ExporterContext<S>;
   readonly #appender: Appender;
   readonly #path: string;
+  #started = false;
 
-  constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>) {
+  constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>, appender: Appender) {
     this.writer = writer;
     this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes: 1 };
     this.#context = context;
     this.#path = config.path;
-    this.#appender = new Appender({
-      path: config.path,
-      createDirectory: config.create_directory,
-      fsync: config.fsync,
-      completeEnd: config.format === "lines" ? endOfRows : endOfLines,
-    });
+    this.#appender = appender;
   }
 
   async start(): Promise<void> {
     const { log, route } = this.#context;
     const path = this.#path;
+    this.#started = true;
     try {
       const cut = await this.#appender.open();
       if (cut > 0)
@@ -98,7 +114,8 @@ class FileBackend<S extends Signal> implements Backend<S> {
   }
 
   async stop(): Promise<void> {
-    await this.#appender.close();
+    if (this.#started) await this.#appender.close();
+    this.#started = false;
   }
 
   async post(body: Uint8Array, _sending: Sending): Promise<Verdict> {

@@ -62,7 +62,7 @@ export function influxdbConfig(names: readonly string[]) {
           ["token"],
           "the token holds a space, a line break or another character that HTTP headers do not allow",
         );
-      const { username, password } = new URL(config.endpoint);
+      const { username, password } = URL.parse(config.endpoint) ?? { username: "", password: "" };
       if (username !== "" || password !== "")
         issue(
           ["endpoint"],

@@ -1,0 +1,341 @@
+import { expect, onTestFinished, test } from "vitest";
+import { createInfluxdb } from "../../src/exporters/influxdb/index.ts";
+import { type Api, influxdbVerdict } from "../../src/exporters/influxdb/verdicts.ts";
+import type { Table } from "../../src/series/tables.ts";
+import {
+  exportRig,
+  fakeIndexer,
+  LineWriter,
+  recordingLog,
+  recordingMeter,
+} from "../support/export-rig.ts";
+import { httpSink, type SinkAnswer } from "../support/http-sink.ts";
+
+const NOW = Date.UTC(2026, 0, 1);
+const partial = (entries: readonly (readonly [number, string])[]) =>
+  JSON.stringify({
+    error: "partial write of line protocol occurred",
+    data: entries.map(([line_number, error_message]) => ({
+      error_message,
+      line_number,
+      original_line: "function_logs,functi",
+    })),
+  });
+const TYPE =
+  "invalid column type for column 'temp', expected iox::column_type::field::float, got iox::column_type::field::string";
+const V1_CONFLICT =
+  '{"error":"partial write: field type conflict: input field \\"duration_ms\\" on measurement \\"function_logs\\" is type float, already exists as type integer dropped=1"}';
+const V1_PARSE =
+  '{"error":"partial write: unable to parse \'bad line here x\': invalid field format dropped=0"}';
+const V1_TAGS =
+  '{"error":"partial write: max-values-per-tag limit exceeded (100000/100000): measurement=\\"function_logs\\" tag=\\"execution_id\\" value=\\"x\\" dropped=1"}';
+const V2_CONFLICT =
+  '{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict: input field \\"x\\" on measurement \\"m\\" is type float, already exists as type integer dropped=1"}';
+
+const rows: readonly (readonly [Api, number, string, object, RegExp?])[] = [
+  ["v3", 204, "", { is: "sent", unconfirmed: false }],
+  ["v3", 200, "", { is: "sent", unconfirmed: false }],
+  ["v3", 400, partial([[2, TYPE]]), { is: "rows_rejected", rows: [1] }, /column 'temp'/],
+  [
+    "v3",
+    400,
+    partial([
+      [2, "a"],
+      [5, "b"],
+      [2, "c"],
+    ]),
+    { is: "rows_rejected", rows: [1, 4] },
+  ],
+  ["v3", 400, partial([]), { is: "rejected" }],
+  ["v3", 400, partial([[0, "zero"]]), { is: "rejected" }],
+  ["v3", 400, partial([[1.5, "half"]]), { is: "rejected" }],
+  ["v3", 400, partial([[2, TYPE]]).slice(0, 120), { is: "rejected" }],
+  [
+    "v3",
+    422,
+    partial([[3, "Update to schema would exceed number of tables per database limit of 2000"]]),
+    { is: "rows_rejected", rows: [2] },
+  ],
+  [
+    "v3",
+    422,
+    '{"error":"Adding a new database would exceed limit of 5 databases"}',
+    { is: "retry", alarm: true },
+  ],
+  [
+    "v3",
+    400,
+    '{"error":"line protocol parsing error","data":{"error_message":"No fields were provided","line_number":1,"original_line":"m"}}',
+    { is: "rejected" },
+    /No fields were provided/,
+  ],
+  [
+    "v3",
+    400,
+    '{"error":"parsing failed for write_lp endpoint","data":{"error_message":"x","line_number":1,"original_line":"m"}}',
+    { is: "rejected" },
+  ],
+  [
+    "v3",
+    401,
+    '{"error": "the request was not authenticated"}',
+    { is: "pause" },
+    /not authenticated.*token/,
+  ],
+  ["v3", 403, '{"error": "forbidden"}', { is: "pause" }],
+  ["v3", 413, "max request size (10485760 bytes) exceeded", { is: "split" }, /10485760/],
+  ["v3", 429, "this service is overloaded, please try again later", { is: "retry" }, /overloaded/],
+  ["v3", 404, '{"error":"not found"}', { is: "retry", alarm: true }, /api/],
+  ["v3", 500, '{"error":"internal"}', { is: "retry" }],
+  ["v3", 599, "", { is: "retry" }],
+  ["v3", 302, "", { is: "retry", alarm: true }, /endpoint/],
+  ["v3", 415, "", { is: "rejected" }],
+  ["v3", 408, "", { is: "retry" }],
+  ["v2", 204, "", { is: "sent" }],
+  [
+    "v2",
+    400,
+    '{"code":"invalid","message":"line protocol parse failed: x"}',
+    { is: "rejected" },
+    /line protocol parse failed: x/,
+  ],
+  ["v2", 401, '{"code":"unauthorized","message":"unauthorized access"}', { is: "pause" }],
+  ["v2", 403, '{"code":"forbidden","message":"insufficient permissions"}', { is: "pause" }],
+  [
+    "v2",
+    404,
+    '{"code":"not found","message":"bucket \\"b\\" not found"}',
+    { is: "retry", alarm: true },
+    /create the bucket/,
+  ],
+  ["v2", 413, '{"code":"request too large","message":"x"}', { is: "split" }],
+  ["v2", 422, V2_CONFLICT, { is: "rejected" }, /already exists as type integer/],
+  ["v2", 500, V2_CONFLICT, { is: "rejected" }],
+  [
+    "v2",
+    500,
+    '{"code":"internal error","message":"An internal error has occurred"}',
+    { is: "retry" },
+  ],
+  ["v2", 503, "", { is: "retry" }],
+  ["v1", 204, "", { is: "sent" }],
+  ["v1", 400, V1_CONFLICT, { is: "rejected" }, /field type conflict/],
+  ["v1", 400, V1_PARSE, { is: "rejected" }, /unable to parse/],
+  ["v1", 400, V1_TAGS, { is: "rejected" }, /max-values-per-tag/],
+  ["v1", 401, '{"error":"authorization failed"}', { is: "pause" }],
+  [
+    "v1",
+    404,
+    '{"error":"database not found: \\"weir\\""}',
+    { is: "retry", alarm: true },
+    /database not found: "weir".*CREATE DATABASE/,
+  ],
+  ["v1", 413, '{"error":"Request Entity Too Large"}', { is: "split" }],
+  ["v1", 500, '{"error":"timeout"}', { is: "retry" }],
+  ["v1", 503, "", { is: "retry" }],
+];
+
+const cases = rows.map(([api, status, body, expected, why]) => {
+  return { api, status, body, expected, why };
+});
+
+test.each(cases)("$api $status $body", ({ api, status, body, expected, why }) => {
+  const answer = { status, body: Buffer.from(body), retryAfter: undefined, contentType: undefined };
+  const verdict = influxdbVerdict(api, answer, NOW);
+  expect(verdict).toMatchObject(expected);
+  if (why !== undefined) expect("why" in verdict && verdict.why).toMatch(why);
+  if (verdict.is === "retry" && !("alarm" in expected)) expect(verdict.alarm).toBeUndefined();
+});
+
+test.each([
+  ["7", 7_000],
+  [new Date(NOW + 9_000).toUTCString(), 9_000],
+  ["never", undefined],
+])("Retry-After %s", (retryAfter, afterMs) => {
+  for (const status of [429, 503]) {
+    const answer = { status, body: Buffer.alloc(0), retryAfter, contentType: undefined };
+    const verdict = influxdbVerdict("v3", answer, NOW);
+    expect(verdict.is === "retry" && verdict.afterMs).toBe(afterMs);
+  }
+});
+
+test("a broken connection is tried again", () => {
+  expect(influxdbVerdict("v3", { error: "other side closed" }, NOW)).toEqual({
+    is: "retry",
+    why: "other side closed",
+  });
+});
+
+const table = (measurement: string): Table => ({
+  file: "test",
+  measurement,
+  doc: "",
+  identity: "exact",
+  match: { logs: undefined, spans: undefined },
+  columns: [],
+  required: [],
+  extraTags: [],
+  extraFields: [],
+  attributes: false,
+  body: undefined,
+  emptyField: undefined,
+  service: undefined,
+  severity: undefined,
+});
+const TABLES = [table("function_logs"), table("requests")];
+
+async function influx(options: object, ...script: readonly SinkAnswer[]) {
+  const sink = await httpSink(...script);
+  onTestFinished(() => sink[Symbol.asyncDispose]());
+  const compiled: { tables: string[]; dialect: string }[] = [];
+  const meter = recordingMeter();
+  const factory = createInfluxdb(TABLES, (given) => {
+    compiled.push({ tables: given.tables.map((t) => t.measurement), dialect: given.dialect });
+    given.onFieldDropped?.("function_logs", "duration", "not_a_number", 2);
+    given.onFieldDropped?.("function_logs", "duration", "not_a_number", 1);
+    return new LineWriter();
+  });
+  const config = factory.schema.parse({ endpoint: sink.url, database: "weir", ...options });
+  const backend = factory.create(config, {
+    id: "influxdb/eu",
+    route: "influxdb/eu ü/logs",
+    signal: "logs",
+    log: recordingLog(),
+    meter,
+    indexer: fakeIndexer,
+    nowMs: () => NOW,
+    fail: () => {},
+  });
+  onTestFinished(() => backend.stop(AbortSignal.abort()));
+  const sending = {
+    journal: "jrnl",
+    route: "influxdb/eu ü/logs",
+    from: [3, 0],
+    to: [5, 41],
+    rows: 1,
+    attempt: 1,
+  } as const;
+  const post = () =>
+    backend.post(new TextEncoder().encode("m f=1 1\n"), sending, AbortSignal.timeout(2_000));
+  return { sink, backend, post, compiled, meter };
+}
+
+test.each([
+  [{}, "/api/v3/write_lp?db=weir&precision=nanosecond&accept_partial=true", undefined],
+  [
+    { token: "t0p" },
+    "/api/v3/write_lp?db=weir&precision=nanosecond&accept_partial=true",
+    "Bearer t0p",
+  ],
+  [
+    { no_sync: true },
+    "/api/v3/write_lp?db=weir&precision=nanosecond&accept_partial=true&no_sync=true",
+    undefined,
+  ],
+  [
+    { api: "v2", org: "a b", database: "x&y", token: "t" },
+    "/api/v2/write?bucket=x%26y&precision=ns&org=a%20b",
+    "Token t",
+  ],
+  [
+    { api: "v1", retention_policy: "two weeks" },
+    "/write?db=weir&precision=ns&rp=two%20weeks",
+    undefined,
+  ],
+  [
+    { api: "v1", username: "ü", password: "p" },
+    "/write?db=weir&precision=ns",
+    `Basic ${Buffer.from("ü:p").toString("base64")}`,
+  ],
+])("%j posts to %s", async (options, url, authorization) => {
+  const { sink, post } = await influx(options, { status: 204 });
+  expect(await post()).toEqual({ is: "sent", unconfirmed: false });
+  expect(sink.requests[0]).toMatchObject({ method: "POST", url, body: Buffer.from("m f=1 1\n") });
+  expect(sink.requests[0]?.headers.authorization).toBe(authorization);
+  expect(sink.requests[0]?.headers["x-weir-range"]).toBe("jrnl/influxdb/eu%20%C3%BC/logs/3.0-5.41");
+});
+
+test("a path in the endpoint is put before the API's", async () => {
+  const { sink, post } = await influx({}, { status: 204 });
+  const behind = await influx({ endpoint: `${sink.url}/influx/` });
+  await behind.post();
+  await post();
+  expect(sink.requests[0]?.url).toMatch(/^\/influx\/api\/v3\/write_lp\?/);
+});
+
+test("compiles the chosen tables for the API's dialect, and counts fields that do not fit", async () => {
+  const { compiled, meter } = await influx({ api: "v1", tables: ["requests"] });
+  expect(compiled).toEqual([{ tables: ["requests"], dialect: "v1" }]);
+  expect((await influx({})).compiled[0]?.tables).toEqual(["function_logs", "requests"]);
+  expect(meter.value("weir_exporter_dropped_fields_total")).toBe(3);
+});
+
+test("limits follow the options", async () => {
+  const { backend } = await influx({ max_body_size: 4096, sending_queue: { num_consumers: 7 } });
+  expect(backend.limits).toMatchObject({ bytes: 4096, lanes: 7 });
+});
+
+test.each([
+  [{ tables: ["function_log"] }, ["tables", 0], 'did you mean "function_logs"?'],
+  [{ tables: ["zzz"] }, ["tables", 0], "there are function_logs, requests"],
+  [{ database: "_x" }, ["database"], "letter or digit first"],
+  [{ token: "a\r\nb" }, ["token"], "line break"],
+  [{ endpoint: "http://u:p@127.0.0.1:1" }, ["endpoint"], "not in the URL"],
+  [{ endpoint: "127.0.0.1:8181" }, ["endpoint"], "expected a URL"],
+  [{ max_body_size: 10 }, ["max_body_size"], ""],
+])("%j is a configuration error", (options, path, message) => {
+  const { schema } = createInfluxdb(TABLES, () => {
+    throw new Error("not compiled here");
+  });
+  const given = { endpoint: "http://127.0.0.1:1", database: "weir", ...options };
+  const { error } = schema.safeParse(given);
+  expect(error?.issues[0]?.path).toEqual(path);
+  expect(error?.issues[0]?.message).toContain(message);
+  expect(JSON.stringify(error?.issues)).not.toContain("\\r\\n");
+});
+
+/** Rows that a sink refuses, as InfluxDB would: by name (v3), or without (v1, where the other rows are stored all the same). */
+test.each(["v3", "v1", "v2"] as const)(
+  "%s: two bad rows of 300 end as two dead letters",
+  async (api) => {
+    const { sink, backend } = await influx({ api });
+    const bad = new Set(["1.17", "2.99"]);
+    sink.answer = ({ body }) => {
+      const lines = body.toString().trim().split("\n");
+      const named = lines.flatMap((line, i) => (bad.has(line) ? [[i + 1, TYPE] as const] : []));
+      if (named.length === 0) return { status: 204 };
+      if (api === "v3") return { status: 400, body: partial(named) };
+      return api === "v1" ? { status: 400, body: V1_CONFLICT } : { status: 422, body: V2_CONFLICT };
+    };
+    const rig = exportRig({ frames: [100, 200], framesPerRange: 2, backend });
+    await rig.untilSettled();
+    expect(rig.deadLetters.keys()).toEqual([...bad]);
+    expect(rig.reader.settled.get(1)).toMatchObject({ delivered: 298, deadLettered: 2 });
+    expect(sink.requests.length).toBeLessThan(api === "v3" ? 2 : 42);
+    for (const { answer } of rig.deadLetters.letters.values()) expect(answer).toMatch(/type/);
+    expect(sink.requests[0]?.headers["x-weir-range"]).toBe("j1/test/eu/logs/1.0-2.199");
+  },
+);
+
+test("resets, overloads and hangs lose nothing", async () => {
+  const { sink, backend } = await influx({});
+  const moods: readonly SinkAnswer[] = [
+    { does: "reset" },
+    { does: "hang" },
+    { status: 503, headers: { "retry-after": "0" } },
+    { status: 204 },
+    { status: 429 },
+  ];
+  const stored = new Set<string>();
+  sink.answer = ({ body }, index) => {
+    const mood = moods[index % moods.length] as SinkAnswer;
+    if ("status" in mood && mood.status === 204)
+      for (const line of body.toString().trim().split("\n")) stored.add(line);
+    return mood;
+  };
+  const rig = exportRig({ frames: Array.from({ length: 20 }, () => 10), backend, timeoutMs: 50 });
+  await rig.untilSettled();
+  expect(stored.size).toBe(200);
+  expect(rig.deadLetters.letters.size).toBe(0);
+  expect(sink.mostOpen).toBeLessThanOrEqual(3);
+});
