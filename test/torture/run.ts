@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { freePorts, isBalanced, type Law, Service } from "../support/service.ts";
 import { Senders } from "./senders.ts";
-import { freePorts, isBalanced, type Law, Service } from "./service.ts";
 import { Sink } from "./sinks.ts";
 
 /** Cursor records are written at least every second (DESIGN §7); the rest is the sink's and the timer's slack. */

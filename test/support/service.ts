@@ -14,7 +14,16 @@ export class Service {
   /** What the service wrote to stderr, newest last, bounded. */
   log = "";
 
-  constructor(config: string, healthPort: number, metricsPort: number) {
+  readonly #prefix: readonly string[];
+
+  /** `prefix` goes before the command, for example taskset. */
+  constructor(
+    config: string,
+    healthPort: number,
+    metricsPort: number,
+    prefix: readonly string[] = [],
+  ) {
+    this.#prefix = prefix;
     this.#config = config;
     this.#healthPort = healthPort;
     this.#metricsPort = metricsPort;
@@ -23,10 +32,14 @@ export class Service {
   /** Starts it and waits until health says ready; returns the milliseconds that took. */
   async start(): Promise<number> {
     const begun = Date.now();
-    const child = spawn(process.execPath, ["src/main.ts", "--config", this.#config], {
-      cwd: ROOT,
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+    const [command = "", ...args] = [
+      ...this.#prefix,
+      process.execPath,
+      "src/main.ts",
+      "--config",
+      this.#config,
+    ];
+    const child = spawn(command, args, { cwd: ROOT, stdio: ["ignore", "ignore", "pipe"] });
     this.#child = child;
     child.stderr?.on("data", (text) => {
       this.log = (this.log + String(text)).slice(-20_000);
@@ -51,9 +64,28 @@ export class Service {
     return ended;
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** /metrics as text. */
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.#metricsPort}/metrics`)).text();
+  }
+
+  /** Sum of all series of one metric. */
+  async metric(name: string): Promise<number> {
+    let sum = 0;
+    for (const [, value] of (await this.metrics()).matchAll(
+      new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"),
+    ))
+      sum += Number(value);
+    return sum;
+  }
+
   /** Terms of the law per exporter, from /metrics. */
   async law(): Promise<readonly Law[]> {
-    const text = await (await fetch(`http://127.0.0.1:${this.#metricsPort}/metrics`)).text();
+    const text = await this.metrics();
     const laws = new Map<string, Law>();
     for (const [, term, labels, value] of text.matchAll(
       /^weir_route_(\w+?)_items(?:_total)?\{([^}]*)\} (\d+)$/gm,

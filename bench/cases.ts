@@ -1,0 +1,164 @@
+import { LineReader } from "../src/line/reader.ts";
+import type { Batch } from "../src/otlp/batch.ts";
+import { createIndexer } from "../src/otlp/indexing.ts";
+import type { KeyId } from "../src/otlp/keys.ts";
+import type { Range } from "../src/otlp/range.ts";
+import type { Signal } from "../src/otlp/tape.ts";
+import { shippedTables } from "../src/series/load.ts";
+import { compileLineWriter } from "../src/series/plan.ts";
+import type { Slab, Writer } from "../src/series/writer.ts";
+import { SLACK, withSlack } from "../src/wire/slack.ts";
+import { requestType } from "../test/support/otlp.ts";
+import { mixedLogs, plainLogs, plainMetrics, plainSpans } from "./payloads.ts";
+import { linesOfObjects, touchEveryByte } from "./twins.ts";
+
+/** A job of the bench: does some records' work and says how many. */
+export type Job = () => number;
+
+const indexer = createIndexer();
+const MIXED = 64;
+const RENAMES = [
+  ["function.id", "fn"],
+  ["execution.id", "execution_identifier"],
+  ["function.version", "version"],
+  ["memory_used_mb", "memory.used"],
+] as const;
+
+export function indexOf<S extends Signal>(signal: S, bytes: Uint8Array): Batch<S> {
+  const roomy = withSlack(bytes);
+  const indexed = indexer.index(signal, roomy, bytes.length);
+  if ("refused" in indexed) throw new Error(indexed.why);
+  return indexed.batch;
+}
+
+/** Index only. `payloads` are taken in turn. */
+export function indexJob(signal: Signal, payloads: readonly Uint8Array[]): Job {
+  const roomy = payloads.map((bytes) => withSlack(Uint8Array.from(bytes)));
+  let turn = 0;
+  return () => {
+    const i = turn++ % payloads.length;
+    const indexed = indexer.index(
+      signal,
+      roomy[i] as Uint8Array,
+      (payloads[i] as Uint8Array).length,
+    );
+    return "batch" in indexed ? indexed.batch.items : 0;
+  };
+}
+
+export function decodeJob(bytes: Uint8Array, records: number): Job {
+  const type = requestType("logs");
+  return () => {
+    type.decode(bytes);
+    return records;
+  };
+}
+
+/** Wire bytes → lines: index and write, as the service does for each frame. */
+export function linesJob(payloads: readonly Uint8Array[], tables: readonly string[]): Job {
+  const all = shippedTables();
+  const chosen = all.filter(({ measurement }) => tables.includes(measurement));
+  const writer = compileLineWriter({
+    signal: "logs",
+    tables: chosen,
+    declared: all,
+    keys: indexer.keys,
+    dialect: "v3",
+  });
+  const roomy = payloads.map((bytes) => withSlack(Uint8Array.from(bytes)));
+  const slab = makeSlab(8 << 20);
+  let turn = 0;
+  return () => {
+    const i = turn++ % payloads.length;
+    const indexed = indexer.index(
+      "logs",
+      roomy[i] as Uint8Array,
+      (payloads[i] as Uint8Array).length,
+    );
+    if ("refused" in indexed) throw new Error(indexed.why);
+    return writeAll(writer, indexed.batch, slab);
+  };
+}
+
+function writeAll(writer: Writer<"logs">, batch: Batch<"logs">, slab: Slab): number {
+  const range: Range<"logs"> = {
+    first: 1,
+    last: 1,
+    frames: [{ seq: 1, batch, arrivalMs: 0, note: new Uint8Array(0) }],
+    items: batch.items,
+  };
+  for (let from = 0; from < batch.items; ) {
+    slab.length = 0;
+    from = writer.write(range, from, batch.items, slab).to;
+  }
+  return batch.items;
+}
+
+export function makeSlab(bytes: number): Slab {
+  const memory = new Uint8Array(bytes + SLACK);
+  return { bytes: memory, view: new DataView(memory.buffer), length: 0 };
+}
+
+export function objectsJob(bytes: Uint8Array, records: number): Job {
+  const type = requestType("logs");
+  return () => {
+    linesOfObjects(type, bytes);
+    return records;
+  };
+}
+
+/** Draft, four renames on every record, seal. */
+export function renameJob(bytes: Uint8Array): Job {
+  const batch = indexOf("logs", bytes);
+  const pairs = RENAMES.map(([from, to]) => [indexer.keys.id(from), indexer.keys.id(to)] as const);
+  return () => {
+    const draft = batch.draft();
+    const { items } = draft;
+    for (let more = items.first(); more; more = items.next())
+      for (const pair of pairs) rename(items, pair);
+    return draft.seal().items;
+  };
+}
+
+function rename(
+  items: ReturnType<Batch["draft"]>["items"],
+  [from, to]: readonly [KeyId, KeyId],
+): void {
+  const slot = items.attribute(from);
+  if (slot >= 0) items.rename(slot, to);
+}
+
+export function touchJob(bytes: Uint8Array, records: number): Job {
+  let sum = 0;
+  return () => {
+    sum ^= touchEveryByte(bytes, bytes.length);
+    return sum === -1 ? records : records;
+  };
+}
+
+/** Lines of 264 bytes through the reader. */
+export function readLinesJob(lines: number): Job {
+  const text = Array.from(
+    { length: lines },
+    (_, i) =>
+      `function_logs,function_id=550e8400-e29b-41d4-a716-446655440000,execution_id=660e8400-e29b-41d4-a716-${String(i).padStart(12, "0")},status=success,version=1 ` +
+      `duration_ms=1234i,memory_used_mb=45i,exit_code=0i,cpu_time_ms=800i,message="Function executed successfully" ${1_705_314_600_000_000_000n + BigInt(i)}\n`,
+  ).join("");
+  const bytes = new TextEncoder().encode(text);
+  const roomy = withSlack(bytes);
+  const view = new DataView(roomy.buffer, roomy.byteOffset, roomy.byteLength);
+  const reader = new LineReader();
+  return () => {
+    reader.reset(roomy, view, 0, bytes.length);
+    let n = 0;
+    while (reader.next()) n++;
+    return n;
+  };
+}
+
+export const payloads = {
+  plain: (n: number) => [plainLogs(n)],
+  mixed: (n: number) => Array.from({ length: MIXED }, (_, seed) => mixedLogs(n, seed)),
+  spans: (n: number) => [plainSpans(n)],
+  metrics: (n: number) => [plainMetrics(n)],
+};

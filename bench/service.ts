@@ -1,0 +1,176 @@
+/** The whole service as a child process, pinned to one core, over real sockets; its CPU time per record from its own metrics. */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { freePorts, Service } from "../test/support/service.ts";
+import { payloads } from "./cases.ts";
+import type { HttpLoad, LoadResult, UdpLoad } from "./load.ts";
+
+interface Row {
+  readonly job: string;
+  readonly "M records/s per core": string;
+  readonly "µs CPU per record": string;
+  readonly "records/s seen": string;
+  readonly delivered: string;
+  readonly "RSS MB": string;
+}
+
+const MS = 4_000;
+const PINNED = ["taskset", "-c", "1"];
+
+export async function serviceBench(): Promise<void> {
+  const sink = fork(new URL("./sink.ts", import.meta.url), { stdio: "inherit" });
+  const [{ port: sinkPort }] = (await once(sink, "message")) as [{ port: number }];
+  const load = fork(new URL("./load.ts", import.meta.url), { stdio: "inherit" });
+  const rows: Row[] = [];
+  for (const isDurable of [false, true])
+    for (const n of [10, 100, 1000])
+      rows.push(
+        await withService(sinkPort, isDurable, (service, ports) =>
+          httpRow(service, load, ports.http, n, isDurable),
+        ),
+      );
+  rows.push(
+    await withService(sinkPort, true, (service, ports) =>
+      udpRow(service, load, ports.udp, 120_000),
+    ),
+  );
+  rows.push(
+    await withService(sinkPort, true, (service, ports) =>
+      udpRow(service, load, ports.udp, 150_000),
+    ),
+  );
+  console.table(rows);
+  sink.disconnect();
+  load.disconnect();
+}
+
+async function withService(
+  sinkPort: number,
+  isDurable: boolean,
+  run: (service: Service, ports: { http: number; udp: number }) => Promise<Row>,
+): Promise<Row> {
+  const [http = 0, grpc = 0, health = 0, metrics = 0, udp = 0] = await freePorts(5);
+  const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
+  const config = join(directory, "config.yaml");
+  const storage = isDurable ? "storage: file_storage, " : "";
+  await writeFile(
+    config,
+    `
+receivers:
+  otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${grpc}" }, http: { endpoint: "127.0.0.1:${http}" } } }
+  line_protocol: { udp: { endpoint: "127.0.0.1:${udp}" } }
+extensions:
+  health_check: { endpoint: "127.0.0.1:${health}" }
+  file_storage: { directory: "${join(directory, "queue")}" }
+exporters:
+  influxdb:
+    endpoint: "http://127.0.0.1:${sinkPort}"
+    database: weir
+    tables: [function_logs]
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+service:
+  extensions: [health_check, file_storage]
+  telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metrics} } } } }] } }
+  pipelines:
+    logs: { receivers: [otlp, line_protocol], exporters: [influxdb] }
+`,
+  );
+  const service = new Service(config, health, metrics, process.platform === "linux" ? PINNED : []);
+  try {
+    await service.start();
+    return await run(service, { http, udp });
+  } finally {
+    await service.kill("SIGTERM");
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function httpRow(
+  service: Service,
+  load: ChildProcess,
+  port: number,
+  n: number,
+  isDurable: boolean,
+): Promise<Row> {
+  const [body] = payloads.plain(n) as [Uint8Array];
+  const head = `POST /v1/logs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${body.length}\r\n\r\n`;
+  const request = Buffer.concat([Buffer.from(head), body]).toString("base64");
+  const job: HttpLoad = { kind: "http", port, request, connections: 8, ms: MS };
+  await give(load, { ...job, ms: 1_500 }); // warm-up
+  await settled(service);
+  return measured(
+    service,
+    `OTLP/HTTP → function_logs lines, ${n} a request${isDurable ? ", journal before the ack" : ""}`,
+    async () => {
+      const { ok, other } = await give(load, job);
+      return { sent: ok * n, note: other > 0 ? ` (${other} requests refused)` : "" };
+    },
+  );
+}
+
+async function udpRow(
+  service: Service,
+  load: ChildProcess,
+  port: number,
+  perSecond: number,
+): Promise<Row> {
+  const datagram =
+    'function_logs,function_id=550e8400-e29b-41d4-a716-446655440000,execution_id=660e8400-e29b-41d4-a716-446655440000,status=success,version=1 duration_ms=1234i,memory_used_mb=45i,exit_code=0i,cpu_time_ms=800i,message="Function executed successfully" 1705314600000000000';
+  const job: UdpLoad = { kind: "udp", port, datagram, perSecond, ms: MS };
+  await give(load, { ...job, perSecond: 50_000, ms: 1_500 });
+  await settled(service);
+  const dropsBefore = await service.metric("weir_udp_kernel_drops_total");
+  return measured(service, `UDP lines, one a datagram, ${perSecond / 1_000}k/s asked`, async () => {
+    const { ok } = await give(load, job);
+    await sleep(500);
+    const drops = (await service.metric("weir_udp_kernel_drops_total")) - dropsBefore;
+    return { sent: ok - drops, note: ` (${drops} of ${ok} dropped by the kernel)` };
+  });
+}
+
+async function measured(
+  service: Service,
+  job: string,
+  work: () => Promise<{ sent: number; note: string }>,
+): Promise<Row> {
+  const cpu = () => service.metric("otelcol_process_cpu_seconds");
+  const delivered = () => service.metric("weir_route_delivered_items_total");
+  const [cpuBefore, deliveredBefore] = [await cpu(), await delivered()];
+  const begun = performance.now();
+  const { sent, note } = await work();
+  const seconds = (performance.now() - begun) / 1_000;
+  const rss = await rssMb(service);
+  await settled(service);
+  const used = (await cpu()) - cpuBefore;
+  const arrived = (await delivered()) - deliveredBefore;
+  return {
+    job,
+    "M records/s per core": (sent / used / 1e6).toFixed(2),
+    "µs CPU per record": ((used / sent) * 1e6).toFixed(2),
+    "records/s seen": Math.round(sent / seconds).toLocaleString("en"),
+    delivered: `${arrived === sent ? "all" : `${arrived} of ${sent}`}${note}`,
+    "RSS MB": rss.toFixed(0),
+  };
+}
+
+/** Waits until the queue is empty. */
+async function settled(service: Service): Promise<void> {
+  await sleep(300);
+  for (const end = Date.now() + 60_000; Date.now() < end; await sleep(100))
+    if ((await service.law()).every(({ queued }) => queued === 0)) return;
+}
+
+async function rssMb(service: Service): Promise<number> {
+  const status = await readFile(`/proc/${service.pid}/status`, "utf8").catch(() => "");
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
+}
+
+async function give(load: ChildProcess, job: HttpLoad | UdpLoad): Promise<LoadResult> {
+  load.send(job);
+  const [result] = (await once(load, "message")) as [LoadResult];
+  return result;
+}
