@@ -1,0 +1,74 @@
+import type { IncomingMessage } from "node:http";
+import type { Precision } from "../line/time.ts";
+import { HttpError, readBody } from "./http-body.ts";
+import { parseRange } from "./ranges.ts";
+import type { WriteAnswer } from "./write-answer.ts";
+import type { StoreWriter } from "./writer.ts";
+
+const PRECISIONS = new Map<string, Precision>([
+  ["auto", "auto"],
+  ["nanosecond", "ns"],
+  ["ns", "ns"],
+  ["n", "ns"],
+  ["microsecond", "us"],
+  ["us", "us"],
+  ["u", "us"],
+  ["millisecond", "ms"],
+  ["ms", "ms"],
+  ["second", "s"],
+  ["s", "s"],
+]);
+const NANOS = { auto: 1n, ns: 1n, us: 1_000n, ms: 1_000_000n, s: 1_000_000_000n } as const;
+const MAX_NAME = 511;
+
+/** `POST /api/v3/write_lp`: parameters, header and body of a request become a write. */
+export async function writeLines(
+  request: IncomingMessage,
+  query: URLSearchParams,
+  writer: StoreWriter,
+  maxBytes: number,
+): Promise<WriteAnswer> {
+  const database = query.get("db");
+  if (database === null) throw new HttpError(400, "missing query parameter 'db'");
+  checkDatabaseName(database);
+  const precision = PRECISIONS.get(query.get("precision") ?? "auto");
+  if (precision === undefined)
+    throw new HttpError(
+      400,
+      `invalid precision '${query.get("precision")}': expected auto, nanosecond, microsecond, millisecond or second`,
+    );
+  const acceptPartial = flag(query, "accept_partial", true);
+  // Accepted and not needed: every answer is given after the commit.
+  flag(query, "no_sync", false);
+  const header = request.headers["x-weir-range"];
+  const range = typeof header === "string" ? parseRange(header) : undefined;
+  if (header !== undefined && range === undefined)
+    throw new HttpError(
+      400,
+      "X-Weir-Range is malformed: expected <journal>/<route>/<seq>.<item>-<seq>.<item>",
+    );
+  const bytes = await readBody(request, maxBytes);
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const nowNs = now - (now % NANOS[precision]);
+  return await writer.write({ database, bytes, precision, acceptPartial, range, nowNs });
+}
+
+function flag(query: URLSearchParams, name: string, fallback: boolean): boolean {
+  const text = query.get(name);
+  if (text === null) return fallback;
+  if (text !== "true" && text !== "false")
+    throw new HttpError(400, `invalid ${name} '${text}': expected true or false`);
+  return text === "true";
+}
+
+/** InfluxDB's rule: a letter or digit first, then letters, digits, `_`, `-`, and at most one `/`. */
+function checkDatabaseName(name: string): void {
+  const fault = (text: string) => new HttpError(400, JSON.stringify({ error: text }));
+  if (name === "") throw fault("db name cannot be empty");
+  if (name.length > MAX_NAME) throw fault(`db name is longer than ${MAX_NAME} characters`);
+  if (!/^[A-Za-z0-9]/.test(name)) throw fault("db name did not start with a number or letter");
+  if (!/^[A-Za-z0-9_-]+(?:\/[A-Za-z0-9_-]*)?$/.test(name))
+    throw fault(
+      "db name must use only letters, numbers, underscores and hyphens, and at most one slash",
+    );
+}
