@@ -36,6 +36,7 @@ const CONDITION_KEYS = [
 ] as const;
 /** A plan keeps one bit for each place of each source. */
 const SOURCES_MAX = 15;
+const NAME = /^[A-Za-z_][\w.-]*$/;
 /** Line protocol knows these itself. */
 const RESERVED = new Set(["time", "attributes"]);
 
@@ -45,6 +46,7 @@ export function readColumns(place: Place): Column[] {
   const names = entries.map((entry) => entry.name);
   const columns = entries.map(({ name, key, value }) => {
     if (RESERVED.has(name)) key.wrong(`"${name}" is reserved and cannot be a column`);
+    if (!NAME.test(name)) key.wrong(`"${name}" cannot be a column: use letters, digits, _ . -`);
     return readColumn(name, value, names);
   });
   if (columns.length > 0 && columns.length === columns.filter((c) => c.kind === "tag").length)

@@ -1,6 +1,8 @@
 import type { Dialect } from "../line/writer.ts";
 import type { Keys } from "../otlp/keys.ts";
 import type { Signal } from "../otlp/tape.ts";
+import { compileLogs } from "./compile.ts";
+import { LogLineWriter } from "./line-writer.ts";
 import type { Table } from "./tables.ts";
 import type { Writer } from "./writer.ts";
 
@@ -18,7 +20,11 @@ export interface LineWriterOptions<S extends Signal> {
   readonly onFieldDropped?: OnFieldDropped;
 }
 
-/** Items → line protocol, by the tables. Compiled once. */
-export function compileLineWriter<S extends Signal>(options: LineWriterOptions<S>): Writer<S> {
-  throw new Error(`no line writer for signal ${options.signal} yet`);
+/** Items → line protocol, by the tables. Compiled once; a writer keeps scratch memory, so it is for one caller at a time. */
+export function compileLineWriter<S extends Signal>(options: LineWriterOptions<S>): Writer<S>;
+export function compileLineWriter(options: LineWriterOptions<Signal>): Writer<"logs"> {
+  const { signal, tables, declared = tables, keys, dialect, onFieldDropped } = options;
+  if (signal !== "logs") throw new Error(`lines cannot be written for the signal ${signal} yet`);
+  const all = [...declared, ...tables.filter((table) => !declared.includes(table))];
+  return new LogLineWriter(compileLogs(tables, all, keys), dialect, onFieldDropped);
 }

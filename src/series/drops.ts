@@ -1,0 +1,71 @@
+import type { Plan } from "./compile.ts";
+import { REASONS } from "./values.ts";
+
+/** More drops of one item are not told apart from these. */
+const ITEM_MAX = 256;
+
+/** Counts values that were left out: kept aside while an item is written, counted once it is in the slab. */
+export class Drops {
+  readonly #plan: Plan;
+  /** By (column + 1) × reason; the first row is for what has no column: times, names. */
+  readonly #totals: Int32Array;
+  readonly #tables: string[];
+  readonly #columns: string[];
+  readonly #item = new Int32Array(ITEM_MAX);
+  #pending = 0;
+  #dirty = false;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#totals = new Int32Array((plan.columns.length + plan.tables.length + 1) * REASONS.length);
+    this.#tables = plan.columns.map(() => "");
+    this.#columns = plan.columns.map((column) => column.name);
+    for (const table of plan.tables)
+      for (const column of [...table.tags, ...table.fields])
+        this.#tables[column.index] = table.table.measurement;
+  }
+
+  /** A value of a column of the plan. */
+  column(column: number, reason: number): void {
+    this.#add(column, reason);
+  }
+
+  /** What has no column: a time out of range, an undeclared name. `table` -1: no table of the plan. */
+  other(table: number, reason: number): void {
+    this.#add(this.#plan.columns.length + table + 1, reason);
+  }
+
+  #add(row: number, reason: number): void {
+    if (this.#pending < ITEM_MAX) this.#item[this.#pending++] = row * REASONS.length + reason;
+  }
+
+  /** The item is not written after all, or was only looked at. */
+  forget(): void {
+    this.#pending = 0;
+  }
+
+  keep(): void {
+    if (this.#pending === 0) return;
+    for (let i = 0; i < this.#pending; i++) this.#totals[this.#item[i]!]!++;
+    this.#pending = 0;
+    this.#dirty = true;
+  }
+
+  report(tell: (table: string, column: string, reason: string, n: number) => void): void {
+    if (!this.#dirty) return;
+    this.#dirty = false;
+    const columns = this.#plan.columns.length;
+    for (let i = 0; i < this.#totals.length; i++) {
+      const n = this.#totals[i]!;
+      if (n === 0) continue;
+      this.#totals[i] = 0;
+      const row = Math.floor(i / REASONS.length);
+      const reason = REASONS[i % REASONS.length]!;
+      if (row < columns) tell(this.#tables[row]!, this.#columns[row]!, reason, n);
+      else {
+        const table = this.#plan.tables[row - columns - 1]?.table.measurement ?? "";
+        tell(table, reason === "range" ? "time" : "", reason, n);
+      }
+    }
+  }
+}

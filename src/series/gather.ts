@@ -1,0 +1,204 @@
+import type { Batch } from "../otlp/batch.ts";
+import { ENTRY, Group, ITEM_HEADER, Item, Kind, Log, LogFlags } from "../otlp/tape.ts";
+import { JsonWriter } from "../otlp/value-json.ts";
+import { Part, type Plan, SlotKind, type Uses } from "./compile.ts";
+import { KeyOrder } from "./order.ts";
+
+const NOTHING = new Uint8Array(16);
+
+/**
+ * The sources of one item, found in one pass over its attribute entries: a slot for each name and place, and for each column a
+ * mask of the sources that are present, the first in bit 0. What the resource contributes is a template that each item starts from.
+ */
+export class Gather {
+  readonly plan: Plan;
+  readonly masks: Int32Array;
+  readonly kind: Uint8Array;
+  readonly from: Int32Array;
+  readonly end: Int32Array;
+  bytes: Uint8Array = NOTHING;
+  view: DataView = new DataView(NOTHING.buffer);
+  tape: Int32Array = new Int32Array(0);
+  readonly json = new JsonWriter();
+  readonly order = new KeyOrder();
+  /** Tape index of the item, of its first entry, and behind its last. */
+  at = 0;
+  entries = 0;
+  entriesEnd = 0;
+  severity = 0;
+  /** Bit t: some attribute is not declared by table t. */
+  undeclared = 0;
+  /** Entry of `weir.tags`, `weir.uint`; -1 is none. */
+  lineTags = -1;
+  lineUint = -1;
+  /** Bytes of the item and of its resource and scope name. */
+  length = 0;
+  /** Whether some value may become JSON or base64, which takes more room. */
+  isOdd = false;
+  #resourceOdd = false;
+  #resourceLength = 0;
+  readonly #template: Int32Array;
+  #batch: Batch | undefined;
+  #group = -1;
+
+  constructor(plan: Plan) {
+    this.plan = plan;
+    this.masks = new Int32Array(plan.columns.length);
+    this.#template = new Int32Array(plan.columns.length);
+    this.kind = new Uint8Array(plan.slots);
+    this.from = new Int32Array(plan.slots);
+    this.end = new Int32Array(plan.slots);
+  }
+
+  open(batch: Batch): void {
+    if (this.#batch === batch) return;
+    this.#batch = batch;
+    this.#group = -1;
+    this.bytes = batch.bytes;
+    this.view = batch.view;
+    this.tape = batch.tape;
+    this.json.reset(batch.bytes, batch.view);
+    this.order.reset(batch.bytes, batch.tape);
+  }
+
+  /** Lets go of the last batch. */
+  close(): void {
+    this.#batch = undefined;
+    this.bytes = NOTHING;
+    this.view = new DataView(NOTHING.buffer);
+    this.tape = new Int32Array(0);
+    this.json.reset(this.bytes, this.view);
+    this.order.reset(this.bytes, this.tape);
+  }
+
+  /** Moves to the item whose node is at tape index `at`. */
+  item(at: number): void {
+    const tape = this.tape;
+    const group = tape[at + Item.group]!;
+    if (group !== this.#group) this.#enter(group);
+    const masks = this.masks;
+    const template = this.#template;
+    for (let i = 0; i < template.length; i++) masks[i] = template[i]!;
+    this.at = at;
+    this.undeclared = 0;
+    this.lineTags = -1;
+    this.lineUint = -1;
+    this.isOdd = this.#resourceOdd;
+    this.length = this.#resourceLength + tape[at + Item.end]! - tape[at + Item.at]!;
+    this.entries = at + ITEM_HEADER;
+    this.entriesEnd = this.entries + ENTRY * tape[at + Item.attributes]!;
+    this.#parts(at);
+    this.#attributes();
+  }
+
+  /** What the log record itself has. */
+  #parts(at: number): void {
+    const tape = this.tape;
+    const flags = tape[at + Item.flags]!;
+    const bodyKind = flags & LogFlags.bodyKindMask;
+    if (bodyKind !== Kind.none) {
+      if (bodyKind > Kind.double) this.isOdd = true;
+      this.#part(Part.body, bodyKind, tape[at + Log.bodyAt]!, tape[at + Log.bodyEnd]!);
+    }
+    this.severity = (flags >>> LogFlags.severityShift) & LogFlags.severityMask;
+    if (this.severity > 0) this.#part(Part.severity_number, SlotKind.small, this.severity, 0);
+    const text = tape[at + Log.severityTextAt]!;
+    const textEnd = tape[at + Log.severityTextEnd]!;
+    if (text >= 0 && textEnd > text) this.#part(Part.severity_text, Kind.text, text, textEnd);
+    const name = tape[at + Log.eventNameAt]!;
+    const nameEnd = tape[at + Log.eventNameEnd]!;
+    if (name >= 0 && nameEnd > name) this.#part(Part.event_name, Kind.text, name, nameEnd);
+    const trace = tape[at + Item.trace]!;
+    if (trace >= 0) this.#part(Part.trace_id, SlotKind.hex, trace, trace + 16);
+    const span = tape[at + Item.span]!;
+    if (span >= 0) this.#part(Part.span_id, SlotKind.hex, span, span + 8);
+  }
+
+  #part(part: number, kind: number, from: number, end: number): void {
+    this.kind[part] = kind;
+    this.from[part] = from;
+    this.end[part] = end;
+    const { start, column, bit } = this.plan.partUses;
+    const isEmpty = kind === Kind.text && from === end;
+    for (let u = start[part]!; u < start[part + 1]!; u++) {
+      const c = column[u]!;
+      if (!isEmpty || this.plan.wantsText[c] === 0) this.masks[c]! |= bit[u]!;
+    }
+  }
+
+  #attributes(): void {
+    const tape = this.tape;
+    const { recordSlot, recordUses, declaredBy, lineTags, lineUint } = this.plan;
+    const end = this.entriesEnd;
+    let undeclared = 0;
+    for (let e = this.entries; e < end; e += ENTRY) {
+      const head = tape[e]!;
+      const key = head >>> 4;
+      undeclared |= ~declaredBy[key]!;
+      const slot = recordSlot[key]!;
+      const kind = head & 15;
+      if (kind > Kind.double) this.isOdd = true;
+      if (slot >= 0) {
+        this.kind[slot] = kind;
+        this.from[slot] = tape[e + 2]!;
+        this.end[slot] = tape[e + 3]!;
+        this.#use(recordUses, key, this.masks, kind, tape[e + 3]! - tape[e + 2]!);
+      } else if (key === lineTags) this.lineTags = e;
+      else if (key === lineUint) this.lineUint = e;
+    }
+    this.undeclared = undeclared;
+  }
+
+  /** Sets or, for a value that counts as absent, clears the bits of a key: of duplicates, the last holds. */
+  #use(uses: Uses, key: number, masks: Int32Array, kind: number, length: number): void {
+    const { start, column, bit } = uses;
+    const stop = start[key + 1]!;
+    if (kind > Kind.text || (kind === Kind.text && length > 0)) {
+      for (let u = start[key]!; u < stop; u++) masks[column[u]!]! |= bit[u]!;
+      return;
+    }
+    const wantsText = this.plan.wantsText;
+    for (let u = start[key]!; u < stop; u++) {
+      const c = column[u]!;
+      if (kind === Kind.none || wantsText[c] === 1) masks[c]! &= ~bit[u]!;
+      else masks[c]! |= bit[u]!;
+    }
+  }
+
+  /** The template of a group: its resource's attributes and its scope's name. */
+  #enter(group: number): void {
+    this.#group = group;
+    const tape = this.tape;
+    const { resourceSlot, resourceUses } = this.plan;
+    const template = this.#template;
+    template.fill(0);
+    this.#resourceOdd = false;
+    const first = tape[group + Group.resourceEntries]!;
+    const end = first + ENTRY * tape[group + Group.resourceCount]!;
+    for (let e = first; e < end; e += ENTRY) {
+      const key = tape[e]! >>> 4;
+      const slot = resourceSlot[key]!;
+      if (slot < 0) continue;
+      const kind = tape[e]! & 15;
+      if (kind > Kind.double) this.#resourceOdd = true;
+      this.kind[slot] = kind;
+      this.from[slot] = tape[e + 2]!;
+      this.end[slot] = tape[e + 3]!;
+      this.#use(resourceUses, key, template, kind, tape[e + 3]! - tape[e + 2]!);
+    }
+    const name = tape[group + Group.scopeNameAt]!;
+    const nameEnd = tape[group + Group.scopeNameEnd]!;
+    this.#resourceLength = Math.max(
+      0,
+      tape[group + Group.resourceEnd]! - tape[group + Group.resourceAt]!,
+    );
+    if (name < 0 || nameEnd <= name) return;
+    this.#resourceLength += nameEnd - name;
+    this.kind[Part.scope_name] = Kind.text;
+    this.from[Part.scope_name] = name;
+    this.end[Part.scope_name] = nameEnd;
+    const { start, column, bit } = this.plan.partUses;
+    for (let u = start[Part.scope_name]!; u < start[Part.scope_name + 1]!; u++)
+      template[column[u]!]! |= bit[u]!;
+  }
+}

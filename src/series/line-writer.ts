@@ -1,0 +1,326 @@
+import type { Dialect } from "../line/writer.ts";
+import type { Batch } from "../otlp/batch.ts";
+import type { Range, Stored } from "../otlp/range.ts";
+import { Item, Log, NodeType } from "../otlp/tape.ts";
+import { writeInt } from "../wire/numbers.ts";
+import { SLACK } from "../wire/slack.ts";
+import type { Plan, PlanTable } from "./compile.ts";
+import { Gather } from "./gather.ts";
+import { LineRows } from "./line-rows.ts";
+import { RowWriter } from "./rows.ts";
+import { SpreadTable } from "./spread.ts";
+import { Reason, Scratch } from "./values.ts";
+import type { Slab, Writer, Written } from "./writer.ts";
+
+const SPACE = 32;
+const NEWLINE = 10;
+const NOTHING_DROPPED: ReadonlyMap<string, number> = new Map();
+
+/** What a pass over an item is for. */
+const Pass = { write: 0, count: 1, replay: 2 } as const;
+
+/** Log records → lines, by a compiled plan. One caller at a time; a call leaves nothing behind but caches. */
+export class LogLineWriter implements Writer<"logs"> {
+  readonly #plan: Plan;
+  readonly #gather: Gather;
+  readonly #rows: RowWriter;
+  readonly #lines: LineRows;
+  /** By table: rows of the frame, for tables with `identity: spread`. */
+  readonly #spread: (SpreadTable | undefined)[];
+  readonly #spreads: SpreadTable[];
+  readonly #scratch = new Scratch();
+  readonly #tell: ((table: string, column: string, reason: string, n: number) => void) | undefined;
+  #pass: number = Pass.write;
+  /** Rows of the item last passed. */
+  #count = 0;
+  /** Time of arrival of the frame, in halves of nanoseconds. */
+  #arrivalLow = 0;
+  #arrivalHigh = 0;
+  #low = 0;
+  #high = 0;
+  /** The frame whose spread state is held, and its next item. */
+  #held: Batch | undefined;
+  #heldArrivalMs = -1;
+  #next = 0;
+
+  constructor(
+    plan: Plan,
+    dialect: Dialect,
+    tell?: (table: string, column: string, reason: string, n: number) => void,
+  ) {
+    this.#plan = plan;
+    this.#gather = new Gather(plan);
+    this.#rows = new RowWriter(plan, this.#gather, dialect);
+    this.#lines = new LineRows(this.#rows);
+    this.#spread = plan.tables.map(({ table, isChosen }) =>
+      isChosen && table.identity === "spread" ? new SpreadTable() : undefined,
+    );
+    this.#spreads = this.#spread.filter((table) => table !== undefined);
+    this.#tell = tell;
+  }
+
+  write(range: Range<"logs">, from: number, to: number, out: Slab): Written {
+    let base = 0;
+    let done = from;
+    let rows = 0;
+    let rowless = 0;
+    for (const frame of range.frames) {
+      const items = frame.batch.items;
+      if (base + items <= from) {
+        base += items;
+        continue;
+      }
+      if (base >= to) break;
+      const stop = Math.min(to - base, items);
+      this.#open(frame, Math.max(from - base, 0));
+      let item = 0;
+      const tape = frame.batch.tape;
+      for (let at = 0; at < tape.length && item < stop; at += tape[at]! >>> 2) {
+        if ((tape[at]! & 3) !== NodeType.item) continue;
+        if (base + item >= from) {
+          if (!this.#fits(at, item, out)) return this.#written(done, rows, rowless);
+          rows += this.#count;
+          if (this.#count === 0) rowless++;
+          done++;
+        }
+        item++;
+      }
+      base += items;
+    }
+    return this.#written(done, rows, rowless);
+  }
+
+  itemOfRow(range: Range<"logs">, from: number, row: number): number {
+    let base = 0;
+    let seen = 0;
+    for (const frame of range.frames) {
+      this.#gather.open(frame.batch);
+      const tape = frame.batch.tape;
+      let item = base;
+      for (let at = 0; at < tape.length; at += tape[at]! >>> 2) {
+        if ((tape[at]! & 3) !== NodeType.item) continue;
+        if (item >= from) {
+          this.#aside(at, Pass.count);
+          seen += this.#count;
+          if (seen > row) return item;
+        }
+        item++;
+      }
+      base += frame.batch.items;
+    }
+    throw new RangeError(`row ${row} was not written: items from ${from} on make ${seen} rows`);
+  }
+
+  #written(to: number, rows: number, rowless: number): Written {
+    this.#gather.close();
+    if (this.#tell !== undefined) this.#rows.drops.report(this.#tell);
+    const dropped = rowless === 0 ? NOTHING_DROPPED : new Map([["no_table", rowless]]);
+    return { to, rows, dropped };
+  }
+
+  /** Makes ready for a frame's items from `start` on. */
+  #open(frame: Stored<"logs">, start: number): void {
+    this.#gather.open(frame.batch);
+    const nanos = BigInt(Math.trunc(frame.arrivalMs)) * 1_000_000n;
+    this.#arrivalLow = Number(BigInt.asIntN(32, nanos));
+    this.#arrivalHigh = Number(BigInt.asIntN(32, nanos >> 32n));
+    if (this.#spreads.length === 0) return;
+    const isHeld =
+      this.#held === frame.batch && this.#heldArrivalMs === frame.arrivalMs && this.#next === start;
+    if (isHeld) return;
+    this.#held = frame.batch;
+    this.#heldArrivalMs = frame.arrivalMs;
+    for (const table of this.#spreads) table.open();
+    if (start > 0) this.#replay(frame.batch, start);
+    this.#next = start;
+  }
+
+  /** Walks a frame's first items again, until the spread tables know them as if they had just been written. */
+  #replay(batch: Batch, items: number): void {
+    const tape = batch.tape;
+    for (let again = true; again; ) {
+      again = false;
+      for (const table of this.#spreads) table.restart();
+      let item = 0;
+      for (let at = 0; at < tape.length && item < items; at += tape[at]! >>> 2) {
+        if ((tape[at]! & 3) !== NodeType.item) continue;
+        this.#aside(at, Pass.replay);
+        if (this.#wants()) {
+          again = true;
+          break;
+        }
+        item++;
+      }
+    }
+  }
+
+  #wants(): boolean {
+    for (const table of this.#spreads) if (table.wants) return true;
+    return false;
+  }
+
+  /** Passes an item without writing it anywhere. */
+  #aside(at: number, pass: number): void {
+    this.#gather.item(at);
+    this.#scratch.need(this.#room());
+    this.#pass = pass;
+    this.#item(this.#scratch.view, 0);
+    this.#pass = Pass.write;
+    this.#rows.drops.forget();
+  }
+
+  /** Most bytes the rows of the present item can take. */
+  #room(): number {
+    const { length, isOdd, undeclared, lineTags } = this.#gather;
+    const { fanOut, tables, constantRoom } = this.#plan;
+    let factor = 4 * fanOut;
+    if (isOdd || undeclared !== 0 || lineTags >= 0) factor += 16 * (fanOut + tables.length);
+    return constantRoom + length * factor;
+  }
+
+  /** Writes all rows of an item, or none and answers false. */
+  #fits(at: number, item: number, out: Slab): boolean {
+    const limit = out.bytes.length - SLACK;
+    this.#gather.item(at);
+    const room = this.#room();
+    for (const table of this.#spreads) table.mark();
+    const isDirect = out.length + room <= limit;
+    if (!isDirect) this.#scratch.need(room);
+    const target = isDirect ? out.view : this.#scratch.view;
+    const start = isDirect ? out.length : 0;
+    let end = this.#item(target, start);
+    if (this.#spreads.length > 0 && this.#wants()) {
+      this.#rows.drops.forget();
+      this.#replay(this.#held!, item);
+      for (const table of this.#spreads) table.mark();
+      this.#gather.item(at);
+      if (!isDirect) this.#scratch.need(room);
+      end = this.#again(isDirect ? out.view : this.#scratch.view, start, item);
+    }
+    if (!isDirect) {
+      if (out.length + end > limit) {
+        for (const table of this.#spreads) table.undo();
+        this.#rows.drops.forget();
+        return false;
+      }
+      out.bytes.set(this.#scratch.bytes.subarray(0, end), out.length);
+      end += out.length;
+    }
+    out.length = end;
+    this.#next = item + 1;
+    this.#rows.drops.keep();
+    return true;
+  }
+
+  /** After a replay; a second table may now want its rows too. */
+  #again(target: DataView, start: number, item: number): number {
+    const at = this.#gather.at;
+    for (;;) {
+      const end = this.#item(target, start);
+      if (!this.#wants()) return end;
+      this.#rows.drops.forget();
+      this.#replay(this.#held!, item);
+      for (const table of this.#spreads) table.mark();
+      this.#gather.item(at);
+    }
+  }
+
+  /** The rows of the present item; returns their end, and leaves their number in `#count`. */
+  #item(out: DataView, at: number): number {
+    this.#count = 0;
+    const gather = this.#gather;
+    const nameAt = gather.tape[gather.at + Log.eventNameAt]!;
+    const nameEnd = gather.tape[gather.at + Log.eventNameEnd]!;
+    const hasName = nameAt >= 0 && nameEnd > nameAt;
+    const named = hasName ? this.#named(nameAt, nameEnd) : undefined;
+    const isLine = gather.lineTags >= 0 && hasName;
+    this.#time(isLine);
+    if (isLine) {
+      if (named !== undefined && !named.isChosen) return at;
+      return this.#end(named, out, at, this.#lines.row(named, out, at));
+    }
+    let isGenericOnly = false;
+    if (named !== undefined) {
+      if (this.#has(named.required)) {
+        if (!named.isChosen) return at;
+        return this.#end(named, out, at, this.#rows.row(named, out, at));
+      }
+      isGenericOnly = true;
+    }
+    let o = at;
+    const tables = this.#plan.tables;
+    for (let t = 0; t < tables.length; t++) {
+      const table = tables[t]!;
+      if (table.groups === undefined || !table.isChosen) continue;
+      if (isGenericOnly && table.groups.length > 0) continue;
+      if (!this.#has(table.groups) || !this.#has(table.required)) continue;
+      if (this.#pass === Pass.replay && this.#spread[t] === undefined) continue;
+      o = this.#end(table, out, o, this.#rows.row(table, out, o));
+    }
+    return o;
+  }
+
+  /** Whether every one of these columns has a source. */
+  #has(columns: PlanTable["required"]): boolean {
+    const masks = this.#gather.masks;
+    for (let i = 0; i < columns.length; i++) if (masks[columns[i]!.index] === 0) return false;
+    return true;
+  }
+
+  /** The declared table of this name. */
+  #named(from: number, end: number): PlanTable | undefined {
+    const tables = this.#plan.tables;
+    const constants = this.#plan.constants.view;
+    const view = this.#gather.view;
+    for (let t = 0; t < tables.length; t++) {
+      const { at, length } = tables[t]!.measurement;
+      if (length !== end - from) continue;
+      let i = 0;
+      while (i < length && constants.getUint8(at + i) === view.getUint8(from + i)) i++;
+      if (i === length) return tables[t];
+    }
+    return undefined;
+  }
+
+  /** Ends a row that goes from `at` to `end` with its time; -1: there is no row. */
+  #end(table: PlanTable | undefined, out: DataView, at: number, end: number): number {
+    if (end < 0) return at;
+    let low = this.#low;
+    let high = this.#high;
+    const spread = table === undefined ? undefined : this.#spread[table.index];
+    if (spread !== undefined && this.#pass !== Pass.count) {
+      spread.low = low;
+      spread.high = high;
+      if (!spread.place(out, at, this.#rows.tagsEnd, end)) return at;
+      low = spread.low;
+      high = spread.high;
+    }
+    this.#count++;
+    out.setUint8(end, SPACE);
+    const stop = writeInt(out, end + 1, low, high);
+    out.setUint8(stop, NEWLINE);
+    return stop + 1;
+  }
+
+  /** Time of the item: its own where an int64 of nanoseconds holds it, else the frame's arrival. Lines may be older than 1970. */
+  #time(isLine: boolean): void {
+    const gather = this.#gather;
+    const at = gather.tape[gather.at + Item.time]!;
+    this.#low = this.#arrivalLow;
+    this.#high = this.#arrivalHigh;
+    if (at < 0) return;
+    const low = gather.view.getInt32(at, true);
+    const high = gather.view.getInt32(at + 4, true);
+    // InfluxDB's range leaves out the highest int64 and the two lowest.
+    const isIn =
+      high >= 0
+        ? high < 0x7fffffff || low !== -1
+        : isLine && (high > -0x80000000 || low >>> 0 >= 2);
+    if (!isIn) {
+      this.#rows.drops.other(-1, Reason.range);
+      return;
+    }
+    this.#low = low;
+    this.#high = high;
+  }
+}

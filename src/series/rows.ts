@@ -1,0 +1,280 @@
+import { type Dialect, LineText, writeString } from "../line/writer.ts";
+import { ENTRY, Kind } from "../otlp/tape.ts";
+import { jsonRoom, writeJsonText } from "../otlp/value-json.ts";
+import { copy } from "../wire/copy.ts";
+import type { Plan, PlanColumn, PlanTable, Text } from "./compile.ts";
+import { Drops } from "./drops.ts";
+import type { Gather } from "./gather.ts";
+import { ID_TEXT_MAX, readSpanId, readTraceId } from "./ids.ts";
+import type { KeyOrder } from "./order.ts";
+import { Rules } from "./rules.ts";
+import { Scratch, Values } from "./values.ts";
+
+const SPACE = 32;
+const COMMA = 44;
+
+/** Writes tags and fields of one row; the caller adds the time. Positions are in the memory that it was given. */
+export class RowWriter {
+  readonly plan: Plan;
+  readonly gather: Gather;
+  readonly values: Values;
+  readonly text: LineText;
+  readonly order: KeyOrder;
+  readonly drops: Drops;
+  /** Position behind the tags of the row just written. */
+  tagsEnd = 0;
+  readonly #rules: Rules;
+  readonly #json = new Scratch();
+  readonly #word = new Scratch();
+  readonly #utf8 = new TextDecoder();
+  #wordView: DataView;
+  #wordFrom = 0;
+  #wordEnd = 0;
+
+  constructor(plan: Plan, gather: Gather, dialect: Dialect) {
+    this.plan = plan;
+    this.gather = gather;
+    this.order = gather.order;
+    this.text = new LineText(dialect);
+    this.values = new Values(this.text, gather.json);
+    this.#rules = new Rules(gather, this.values, this.order);
+    this.drops = new Drops(plan);
+    this.#wordView = this.#word.view;
+  }
+
+  /** The row of an OTLP item in a table, without its time; -1 when it has no field. */
+  row(table: PlanTable, out: DataView, at: number): number {
+    let o = this.constant(out, at, table.measurement);
+    const masks = this.gather.masks;
+    const tags = table.tags;
+    for (let i = 0; i < tags.length; i++) {
+      const column = tags[i]!;
+      const mask = masks[column.index]!;
+      if (mask !== 0) o = this.#column(table, column, mask, out, o);
+      else if (column.otherwise.length > 0) o = this.#otherwise(column, out, o);
+    }
+    this.tagsEnd = o;
+    const fields = table.fields;
+    for (let i = 0; i < fields.length; i++) {
+      const column = fields[i]!;
+      const mask = masks[column.index]!;
+      if (mask !== 0) o = this.#column(table, column, mask, out, o);
+      else if (column.otherwise.length > 0) o = this.#otherwise(column, out, o);
+    }
+    if (table.table.attributes && ((this.gather.undeclared >>> table.index) & 1) === 1)
+      o = this.#attributes(table, out, o);
+    return this.endFields(table, out, o);
+  }
+
+  /** The first field's comma becomes the space behind the tags. A row without a field gets an empty one, or is none. */
+  endFields(table: PlanTable | undefined, out: DataView, at: number): number {
+    let o = at;
+    if (o === this.tagsEnd) {
+      if (table?.emptyField === undefined) return -1;
+      o = this.constant(out, o, table.emptyField);
+    }
+    out.setUint8(this.tagsEnd, SPACE);
+    return o;
+  }
+
+  constant(out: DataView, at: number, text: Text): number {
+    return copy(out, at, this.plan.constants.view, text.at, text.length);
+  }
+
+  /** The first source that is present. */
+  #column(table: PlanTable, column: PlanColumn, mask: number, out: DataView, at: number): number {
+    const bit = 31 - Math.clz32(mask & -mask);
+    if (column.id !== undefined && column.forms[bit] !== undefined)
+      return this.#id(table, column, mask, out, at);
+    const slot = column.slots[bit]!;
+    const gather = this.gather;
+    return this.column(
+      column,
+      column.divideBy[bit]!,
+      gather.kind[slot]!,
+      gather.from[slot]!,
+      gather.end[slot]!,
+      out,
+      at,
+    );
+  }
+
+  /** `,name=value`, or nothing (and one drop counted) when the value does not fit. */
+  column(
+    column: PlanColumn,
+    divideBy: number,
+    kind: number,
+    from: number,
+    end: number,
+    out: DataView,
+    at: number,
+  ): number {
+    const values = this.values;
+    const o = this.constant(out, at, column.head);
+    let stop: number;
+    switch (column.kind) {
+      case "tag":
+        if (kind === Kind.text && (column.lowerCase || column.words.length > 0)) {
+          this.#toWord(column, from, end);
+          stop = values.tagText(out, o, this.#wordView, this.#wordFrom, this.#wordEnd);
+        } else stop = values.tag(out, o, kind, from, end);
+        break;
+      case "float":
+        stop = values.float(out, o, kind, from, end, divideBy);
+        break;
+      case "integer":
+        stop = values.integer(out, o, kind, from, end);
+        break;
+      case "boolean":
+        stop = values.boolean(out, o, kind, from, end);
+        break;
+      case "text":
+        if (kind === Kind.text && (column.lowerCase || column.words.length > 0)) {
+          this.#toWord(column, from, end);
+          stop = writeString(out, o, this.#wordView, this.#wordFrom, this.#wordEnd);
+        } else stop = values.textField(out, o, kind, from, end);
+        break;
+      default:
+        stop = values.any(out, o, kind, from, end);
+    }
+    if (stop >= 0) return stop;
+    this.drops.column(column.index, values.reason);
+    return at;
+  }
+
+  #otherwise(column: PlanColumn, out: DataView, at: number): number {
+    const text = this.#rules.first(column.otherwise);
+    if (text === undefined) return at;
+    const o = this.constant(out, at, column.head);
+    const view = this.plan.constants.view;
+    if (column.kind === "tag")
+      return this.values.tagText(out, o, view, text.at, text.at + text.length);
+    return writeString(out, o, view, text.at, text.at + text.length);
+  }
+
+  /** Leaves the text in lower case, or what the table says for it, in `#wordView`. */
+  #toWord(column: PlanColumn, from: number, end: number): void {
+    this.#wordView = this.gather.view;
+    this.#wordFrom = from;
+    this.#wordEnd = end;
+    if (column.lowerCase) this.#toLowerCase(from, end);
+    const length = this.#wordEnd - this.#wordFrom;
+    const constants = this.plan.constants.view;
+    for (let w = 0; w < column.words.length; w++) {
+      const word = column.words[w]!;
+      if (word.from.length !== length) continue;
+      let i = 0;
+      while (
+        i < length &&
+        constants.getUint8(word.from.at + i) === this.#wordView.getUint8(this.#wordFrom + i)
+      )
+        i++;
+      if (i < length) continue;
+      this.#wordView = constants;
+      this.#wordFrom = word.to.at;
+      this.#wordEnd = word.to.at + word.to.length;
+      return;
+    }
+  }
+
+  #toLowerCase(from: number, end: number): void {
+    const bytes = this.gather.bytes;
+    let any = 0;
+    for (let p = from; p < end; p++) {
+      const c = bytes[p]!;
+      if (c > 127) any |= 2;
+      else if (c >= 65 && c <= 90) any |= 1;
+    }
+    if (any === 0) return;
+    const scratch = this.#word;
+    if (any & 2) {
+      const text = this.#utf8.decode(bytes.subarray(from, end)).toLowerCase();
+      this.#wordEnd = scratch.set(text);
+    } else {
+      scratch.need(end - from);
+      for (let p = from; p < end; p++) {
+        const c = bytes[p]!;
+        scratch.bytes[p - from] = c >= 65 && c <= 90 ? c | 32 : c;
+      }
+      this.#wordEnd = end - from;
+    }
+    this.#wordView = scratch.view;
+    this.#wordFrom = 0;
+  }
+
+  /** An id that the record itself lacks: the first source that has a well-formed one. */
+  #id(table: PlanTable, column: PlanColumn, mask: number, out: DataView, at: number): number {
+    const isTrace = column.id === "trace";
+    for (let rest = mask; rest !== 0; rest &= rest - 1) {
+      const bit = 31 - Math.clz32(rest & -rest);
+      const form = column.forms[bit];
+      const slot = column.slots[bit]!;
+      if (form === undefined) continue;
+      if (!isTrace && form === "traceparent" && this.#traceSlot(table) !== slot) continue;
+      const text = this.#slotText(slot);
+      const id = isTrace ? readTraceId(form, text) : readSpanId(form, text);
+      if (id === undefined) continue;
+      const o = this.constant(out, at, column.head);
+      const length = this.#word.set(id);
+      return writeString(out, o, this.#word.view, 0, length);
+    }
+    return at; // malformed ids count as absent
+  }
+
+  /** The slot that gives this row's trace id, -1 when there is none. */
+  #traceSlot(table: PlanTable): number {
+    const column = table.traceColumn;
+    if (column === undefined) return -1;
+    for (let rest = this.gather.masks[column.index]!; rest !== 0; rest &= rest - 1) {
+      const bit = 31 - Math.clz32(rest & -rest);
+      const form = column.forms[bit];
+      const slot = column.slots[bit]!;
+      if (form === undefined || readTraceId(form, this.#slotText(slot)) !== undefined) return slot;
+    }
+    return -1;
+  }
+
+  /** Text of a slot that may hold an id; integers in decimal, as Datadog sends them. */
+  #slotText(slot: number): string {
+    const gather = this.gather;
+    const kind = gather.kind[slot]!;
+    const from = gather.from[slot]!;
+    const end = gather.end[slot]!;
+    if (kind === Kind.text && end - from <= ID_TEXT_MAX)
+      return this.#utf8.decode(gather.bytes.subarray(from, end));
+    if (kind !== Kind.int) return "";
+    const json = gather.json;
+    json.varint(from);
+    return String((BigInt(json.high) << 32n) | BigInt(json.low >>> 0));
+  }
+
+  /** The undeclared attributes as one JSON object with sorted keys. */
+  #attributes(table: PlanTable, out: DataView, at: number): number {
+    const gather = this.gather;
+    const { tape } = gather;
+    const order = this.order;
+    order.count = 0;
+    for (let e = gather.entries; e < gather.entriesEnd; e += ENTRY) {
+      const head = tape[e]!;
+      if ((this.plan.declaredBy[head >>> 4]! >>> table.index) & 1) continue;
+      order.add(e);
+    }
+    order.sort();
+    const json = this.#json;
+    json.need(jsonRoom(gather.length) + 8 * order.count);
+    let o = 0;
+    json.view.setUint8(o++, 123);
+    for (let i = 0; i < order.count; i++) {
+      const e = order.list[i]!;
+      const kind = tape[e]! & 15;
+      if (kind === Kind.none) continue;
+      if (o > 1) json.view.setUint8(o++, COMMA);
+      o = writeJsonText(json.view, o, gather.view, order.keyFrom(e), order.keyEnd(e));
+      json.view.setUint8(o++, 58);
+      o = gather.json.value(json.view, o, kind as Kind, tape[e + 2]!, tape[e + 3]!);
+    }
+    if (o === 1) return at;
+    json.view.setUint8(o++, 125);
+    return writeString(out, this.constant(out, at, table.attributes), json.view, 0, o);
+  }
+}
