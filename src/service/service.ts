@@ -163,10 +163,8 @@ export class Service {
 
   async #startTelemetry(): Promise<void> {
     const { config, log } = this.#options;
-    const { listen } = config.service.telemetry.metrics;
-    if (listen === undefined) return;
-    const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host;
-    const endpoint = `${host}:${listen.port}`;
+    const { metricsEndpoint: endpoint } = config.service.telemetry;
+    if (endpoint === undefined) return;
     const server = createMetricsServer(endpoint, this.metrics, () => this.#graph?.routes ?? []);
     await server.start();
     this.#telemetry = server;
