@@ -26,28 +26,71 @@ const FIXED: Readonly<Record<string, number>> = {
   sfixed32: 5,
   float: 5,
 };
-const target = new URL("../src/otlp/tags.gen.ts", import.meta.url);
-const text = generate();
-if (!process.argv.includes("--check")) writeFileSync(target, text);
-else if (readFileSync(target, "utf8") !== text) {
-  console.error("src/otlp/tags.gen.ts is stale: run `node tools/gen-tags.ts`");
-  process.exitCode = 1;
+const root = load();
+const OUTPUT: Readonly<Record<string, string>> = {
+  "tags.gen.ts": tags(),
+  "schema.gen.ts": schema(),
+};
+for (const [file, text] of Object.entries(OUTPUT)) {
+  const target = new URL(`../src/otlp/${file}`, import.meta.url);
+  if (!process.argv.includes("--check")) writeFileSync(target, text);
+  else if (readFileSync(target, "utf8") !== text) {
+    console.error(`src/otlp/${file} is stale: run \`node tools/gen-tags.ts\``);
+    process.exitCode = 1;
+  }
 }
 
-function generate(): string {
-  const root = new protobuf.Root();
-  root.resolvePath = (_origin, path) => fileURLToPath(new URL(`../proto/${path}`, import.meta.url));
-  root.loadSync(FILES, { keepCase: true }).resolveAll();
+function load(): protobuf.Root {
+  const loaded = new protobuf.Root();
+  loaded.resolvePath = (_origin, path) =>
+    fileURLToPath(new URL(`../proto/${path}`, import.meta.url));
+  loaded.loadSync(FILES, { keepCase: true }).resolveAll();
+  return loaded;
+}
+
+function tags(): string {
   const lines = ["// Generated from proto/ by tools/gen-tags.ts. Do not edit."];
   for (const type of messages(root)) {
-    const name = type.parent instanceof protobuf.Type ? type.parent.name + type.name : type.name;
-    lines.push("", `/** ${type.fullName.slice(1)} */`);
-    lines.push(`export const ${type.fullName === ".google.rpc.Status" ? "RpcStatus" : name} = {`);
+    lines.push("", `/** ${type.fullName.slice(1)} */`, `export const ${nameOf(type)} = {`);
     for (const field of type.fieldsArray.toSorted((a, b) => a.id - b.id))
       lines.push(`  ${field.name}: 0x${tagOf(field).toString(16).padStart(2, "0")},`);
     lines.push("} as const;");
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** What slow paths (canonicalize, JSON) need to know of each field. */
+function schema(): string {
+  const lines = [
+    "// Generated from proto/ by tools/gen-tags.ts. Do not edit.",
+    'import type { FieldSchema } from "./schema.ts";',
+    "",
+    "/** Fields of every message, by number. */",
+    "export const SCHEMA = {",
+  ];
+  for (const type of messages(root)) {
+    lines.push(`  ${nameOf(type)}: [`);
+    for (const field of type.fieldsArray.toSorted((a, b) => a.id - b.id))
+      lines.push(`    ${rowOf(field)},`);
+    lines.push("  ],");
+  }
+  lines.push("} as const satisfies Readonly<Record<string, readonly FieldSchema[]>>;");
+  return `${lines.join("\n")}\n`;
+}
+
+function rowOf(field: protobuf.Field): string {
+  const resolved = field.resolvedType;
+  const isMessage = resolved instanceof protobuf.Type;
+  const type = isMessage ? "message" : resolved ? "enum" : field.type;
+  const oneof = field.partOf && !field.options?.["proto3_optional"] ? field.partOf.name : "";
+  const camel = field.name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const message = isMessage ? nameOf(resolved) : "";
+  return `{ number: ${field.id}, name: "${camel}", type: "${type}", message: "${message}", isRepeated: ${field.repeated}, oneof: "${oneof}" }`;
+}
+
+function nameOf(type: protobuf.Type): string {
+  if (type.fullName === ".google.rpc.Status") return "RpcStatus";
+  return type.parent instanceof protobuf.Type ? type.parent.name + type.name : type.name;
 }
 
 function* messages(space: protobuf.NamespaceBase): Generator<protobuf.Type> {

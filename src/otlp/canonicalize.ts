@@ -1,12 +1,219 @@
+import { isUtf8 } from "node:buffer";
+import { ProtoWriter } from "./build.ts";
+import { type Canonical, CutOut, type Field, fieldAt, Malformed } from "./fields.ts";
+import { MAX_DEPTH } from "./scan.ts";
+import { type FieldSchema, fieldsOf, idSizeOf, wireTypeOf } from "./schema.ts";
 import type { Signal } from "./tape.ts";
-export type Canonical =
-  | {
-      readonly bytes: Uint8Array;
-      readonly length: number;
-      readonly rejected: number;
-      readonly why: string;
+
+const REQUEST: Readonly<Record<Signal, string>> = {
+  logs: "ExportLogsServiceRequest",
+  metrics: "ExportMetricsServiceRequest",
+  traces: "ExportTraceServiceRequest",
+};
+/** The messages that are items: cut out when bad, where everything around them is sound. */
+const ITEMS: ReadonlySet<string> = new Set([
+  "LogRecord",
+  "Span",
+  "NumberDataPoint",
+  "HistogramDataPoint",
+  "ExponentialHistogramDataPoint",
+  "SummaryDataPoint",
+]);
+/** Field numbers above this one are legal (2^29 − 1 is the last), but no unknown field of theirs is kept. */
+const KEPT_FIELDS = 2 ** 27;
+
+/**
+ * Re-encodes any valid OTLP request into the one shape that indexer and writers assume: known fields in order of their numbers, each
+ * singular one once (the last, or all merged), numbers packed, key before value, resource before scopes, unknown fields last
+ * (none in an AnyValue), text in valid UTF-8 (U+FFFD for what is not). Bad items are left out and counted; where no item
+ * can be cut out, the request is refused. Slow and exact: it also is the judge of what is bad.
+ */
+export function canonicalize(signal: Signal, bytes: Uint8Array, length: number): Canonical {
+  const pass = new Pass(length);
+  try {
+    pass.message(REQUEST[signal], bytes.subarray(0, length), 0);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    return {
+      refused: "malformed",
+      why: `the body is no valid OTLP protobuf ${signal} request: ${error.message}`,
+    };
+  }
+  const { out } = pass;
+  return { bytes: out.bytes, length: out.length, rejected: pass.rejected, why: pass.why };
+}
+
+class Pass {
+  readonly out: ProtoWriter;
+  rejected = 0;
+  why = "";
+
+  constructor(length: number) {
+    this.out = new ProtoWriter(length + 1024);
+  }
+
+  /** Writes the message `content`. `depth`: AnyValues around it. */
+  message(name: string, content: Uint8Array, depth: number): void {
+    const fields = fieldsOf(name);
+    const present = new Set<number>();
+    const chosen = new Map<string, number>();
+    let hasUnknown = false;
+    for (const field of walk(content)) {
+      const known = fields.find((one) => one.number === field.number);
+      if (known === undefined) {
+        hasUnknown = true;
+        continue;
+      }
+      check(name, known, field);
+      present.add(known.number);
+      if (known.oneof !== "") chosen.set(known.oneof, known.number);
     }
-  | { readonly refused: "malformed" | "too_large"; readonly why: string };
-export function canonicalize(_signal: Signal, _bytes: Uint8Array, _length: number): Canonical {
-  return { refused: "malformed", why: "the request is not valid OTLP protobuf" };
+    if (name === "KeyValue" && !present.has(1)) this.out.data(0x0a, new Uint8Array(0));
+    for (const field of fields) {
+      if (!present.has(field.number)) continue;
+      if (field.name.endsWith("Strindex")) continue; // indexes into nothing
+      if (field.oneof !== "" && chosen.get(field.oneof) !== field.number) continue;
+      if (field.isRepeated) this.#repeated(field, content, depth);
+      else this.#singular(field, fields, content, depth);
+    }
+    if (hasUnknown && name !== "AnyValue") this.#unknown(fields, content);
+  }
+
+  #repeated(field: FieldSchema, content: Uint8Array, depth: number): void {
+    const { out } = this;
+    if (wireTypeOf(field.type) === 2) {
+      for (const found of walk(content))
+        if (found.number === field.number)
+          this.#nested(field, content.subarray(found.at, found.end), depth);
+      return;
+    }
+    out.open((field.number << 3) | 2);
+    for (const found of walk(content)) {
+      if (found.number !== field.number) continue;
+      if (found.wireType === 2) packed(field, content, found, out);
+      else scalar(field, content, found, out);
+    }
+    out.close();
+  }
+
+  #singular(
+    field: FieldSchema,
+    fields: readonly FieldSchema[],
+    content: Uint8Array,
+    depth: number,
+  ): void {
+    let last: Field | undefined;
+    let parts: Uint8Array[] = [];
+    for (const found of walk(content)) {
+      if (found.number === field.number) {
+        last = found;
+        if (field.type === "message") parts.push(content.subarray(found.at, found.end));
+      } else if (field.oneof !== "" && isSibling(fields, field, found.number)) parts = [];
+    }
+    if (last === undefined) return;
+    if (wireTypeOf(field.type) === 2) {
+      const whole = parts.length > 1 ? Buffer.concat(parts) : content.subarray(last.at, last.end);
+      this.#nested(field, parts.length === 1 ? (parts[0] as Uint8Array) : whole, depth);
+      return;
+    }
+    this.out.varint((field.number << 3) | wireTypeOf(field.type));
+    scalar(field, content, last, this.out);
+  }
+
+  /** A text, bytes or message field. Entity references are kept as they are: nothing here reads them. */
+  #nested(field: FieldSchema, content: Uint8Array, depth: number): void {
+    const { out } = this;
+    const tag = (field.number << 3) | 2;
+    if (field.type === "string") {
+      if (isUtf8(content)) out.data(tag, content);
+      else out.text(tag, new TextDecoder("utf-8", { ignoreBOM: true }).decode(content));
+    } else if (field.type === "bytes") {
+      const size = idSizeOf(field.name);
+      if (size > 0 && content.length > 0 && content.length !== size)
+        throw new CutOut(`${field.name} has ${content.length} bytes instead of ${size}`);
+      out.data(tag, content);
+    } else if (field.message === "EntityRef") out.data(tag, content);
+    else if (ITEMS.has(field.message)) this.#item(tag, field, content);
+    else {
+      const inner = field.message === "AnyValue" ? depth + 1 : depth;
+      if (inner > MAX_DEPTH) throw new CutOut(`values are nested deeper than ${MAX_DEPTH}`);
+      out.open(tag);
+      this.message(field.message, content, inner);
+      out.close();
+    }
+  }
+
+  #item(tag: number, field: FieldSchema, content: Uint8Array): void {
+    const { out } = this;
+    const before = out.length;
+    try {
+      out.open(tag, 2);
+      this.message(field.message, content, 0);
+      out.close();
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+      out.rewind(before);
+      this.rejected++;
+      if (this.why === "") this.why = `${field.message}: ${error.message}`;
+    }
+  }
+
+  #unknown(fields: readonly FieldSchema[], content: Uint8Array): void {
+    for (const found of walk(content)) {
+      if (found.number >= KEPT_FIELDS) continue;
+      if (fields.some((one) => one.number === found.number)) continue;
+      this.out.varint(((found.number << 3) | found.wireType) >>> 0);
+      if (found.wireType === 2) this.out.varint(found.end - found.at);
+      this.out.raw(content.subarray(found.at, found.end));
+    }
+  }
+}
+
+function* walk(content: Uint8Array): Generator<Field> {
+  for (let at = 0; at < content.length; ) {
+    const field = fieldAt(content, at);
+    yield field;
+    at = field.end;
+  }
+}
+
+/** A known field with a wire type that is not its own is malformed; numbers of a repeated field may stand alone or packed. */
+function check(message: string, known: FieldSchema, found: Field): void {
+  const own = wireTypeOf(known.type);
+  if (found.wireType === own || (known.isRepeated && found.wireType === 2)) return;
+  throw new Malformed(`${message}.${known.name} has wire type ${found.wireType} instead of ${own}`);
+}
+
+function isSibling(fields: readonly FieldSchema[], field: FieldSchema, number: number): boolean {
+  return fields.some((one) => one.number === number && one.oneof === field.oneof);
+}
+
+/** One number without its tag. Varints become minimal, and lose bits that 64 do not hold. */
+function scalar(field: FieldSchema, content: Uint8Array, found: Field, out: ProtoWriter): void {
+  if (wireTypeOf(field.type) === 0) out.varint64(varintAt(content, found.at, found.end));
+  else out.raw(content.subarray(found.at, found.end));
+}
+
+function packed(field: FieldSchema, content: Uint8Array, found: Field, out: ProtoWriter): void {
+  if (wireTypeOf(field.type) === 1) {
+    if ((found.end - found.at) % 8 !== 0)
+      throw new Malformed(`${field.name} has ${found.end - found.at} bytes, no multiple of 8`);
+    out.raw(content.subarray(found.at, found.end));
+    return;
+  }
+  for (let at = found.at; at < found.end; ) {
+    let end = at;
+    while (end < found.end && content[end]! > 127) end++;
+    if (end === found.end || end - at > 9)
+      throw new Malformed(`${field.name} ends within a number, or has one of more than 10 bytes`);
+    out.varint64(varintAt(content, at, end + 1));
+    at = end + 1;
+  }
+}
+
+function varintAt(content: Uint8Array, at: number, end: number): bigint {
+  if (end - at === 1) return BigInt(content[at]!);
+  let value = 0n;
+  for (let p = end - 1; p >= at; p--) value = (value << 7n) | BigInt(content[p]! & 127);
+  return BigInt.asUintN(64, value);
 }

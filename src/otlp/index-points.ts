@@ -74,7 +74,7 @@ function metricField(s: Scan, node: number, tag: number, p: number, end: number)
     at = Metric.descriptionAt; // Metric.description
   else if (tag === 0x1a)
     at = Metric.unitAt; // Metric.unit
-  else return tag >>> 3 > 12;
+  else return tag > 7 && ((KNOWN_METRIC >>> (tag >>> 3)) & 1) === 0;
   if (tape[node + Metric.dataAt]! >= 0) return false;
   tape[node + at] = p === end ? -1 : p;
   tape[node + at + 1] = p === end ? -1 : end;

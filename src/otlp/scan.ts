@@ -259,7 +259,6 @@ export function anyValue(s: Scan, p: number, end: number, top: number, key: numb
 
 /** Whether [p, end) is a canonical ArrayValue or KeyValueList whose owner is at `depth`. */
 function isList(s: Scan, p: number, end: number, isMap: boolean, depth: number): boolean {
-  if (depth >= MAX_DEPTH) return p === end;
   const bytes = s.bytes;
   while (p < end) {
     if (bytes[p] !== 0x0a) {
@@ -305,6 +304,7 @@ export function isKeyValue(s: Scan, p: number, end: number, depth: number): bool
 }
 
 function isAnyValue(s: Scan, p: number, end: number, depth: number): boolean {
+  if (depth > MAX_DEPTH) return false;
   if (p === end) return true;
   const tag = s.bytes[p++]!;
   if (tag === 0x18 || tag === 0x10) return s.varintEnd(p, end) === end;
