@@ -29,7 +29,7 @@ export interface DoorOptions {
   readonly submit?: (batches: readonly Batch[]) => Promise<void>;
   readonly admit?: (signal: Signal, bytes: number) => Refusal | undefined;
   readonly index?: (signal: Signal, bytes: Uint8Array, length: number) => Indexed<Signal>;
-  readonly indexer?: Indexer;
+  readonly indexer?: Indexer | undefined;
 }
 
 /** An `otlp` receiver on real sockets, with a budget and everything that it told the rest of the house. */
