@@ -21,6 +21,8 @@ import { type Config, fileConfig } from "./config.ts";
 export type CompileLineWriter = <S extends Signal>(options: {
   readonly signal: S;
   readonly tables: readonly Table[];
+  /** All tables, where `tables` is a choice. */
+  readonly declared?: readonly Table[];
   readonly keys: Keys;
   readonly dialect: "v3";
 }) => Writer<S>;
@@ -49,7 +51,7 @@ export function createFile(
       const chosen = tables.filter((t) => config.tables?.includes(t.measurement) ?? true);
       const writer =
         config.format === "lines"
-          ? compile({ signal, tables: chosen, keys: indexer.keys, dialect: "v3" })
+          ? compile({ signal, tables: chosen, declared: tables, keys: indexer.keys, dialect: "v3" })
           : jsonWriter<S>(context, pick, writeJson);
       return new FileBackend(config, context, writer, appenderOf(appenders, config));
     },

@@ -22,6 +22,8 @@ const MAX_ITEMS = 1 << 16;
 export type CompileLineWriter = <S extends Signal>(options: {
   readonly signal: S;
   readonly tables: readonly Table[];
+  /** All tables, where `tables` is a choice. */
+  readonly declared?: readonly Table[];
   readonly keys: Keys;
   readonly dialect: Api;
   readonly onFieldDropped?: (table: string, column: string, reason: string, n: number) => void;
@@ -47,6 +49,7 @@ export function createInfluxdb(
       const writer = compile({
         signal,
         tables: chosen,
+        declared: tables,
         keys: indexer.keys,
         dialect,
         onFieldDropped,
