@@ -23,15 +23,17 @@ export function parseDuration(text: string): number | undefined {
   return text.startsWith("-") ? -total : total;
 }
 
-const rawDuration = z.union([z.string(), z.literal(0)]).transform((text, context) => {
-  const ms = parseDuration(String(text));
-  if (ms !== undefined && ms >= 0) return ms;
-  context.addIssue({
-    code: "custom",
-    message: `expected a duration such as 200ms, 5s or 1h30m, got ${JSON.stringify(text)}`,
+const wantsDuration = (got: unknown) =>
+  `expected a duration such as 200ms, 5s or 1h30m, got ${typeof got === "number" || typeof got === "string" ? JSON.stringify(got) : "something else"}`;
+
+const rawDuration = z
+  .union([z.string(), z.literal(0)], { error: ({ input }) => wantsDuration(input) })
+  .transform((text, context) => {
+    const ms = parseDuration(String(text));
+    if (ms !== undefined && ms >= 0) return ms;
+    context.addIssue({ code: "custom", message: wantsDuration(text) });
+    return z.NEVER;
   });
-  return z.NEVER;
-});
 
 /** A duration option; the parsed value is milliseconds. */
 export function duration(what: string, fallback: string) {

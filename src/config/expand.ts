@@ -77,7 +77,9 @@ class Expansion {
       trial,
       file === undefined ? place : undefined,
     );
-    // What is not YAML is a text, as in the Collector.
+    // What is not YAML is a text, as in the Collector; but a file that is called YAML was meant to be.
+    if (parsed === undefined && /\.ya?ml$/i.test(file ?? ""))
+      for (const error of trial.errors) this.#problems.error(error, error.message);
     const node: Node = parsed ?? { kind: "scalar", value: text, place };
     const expanded = await this.node(node, depth + 1);
     if (!text.includes("$")) return withOriginal(expanded, text);

@@ -25,6 +25,7 @@ const KINDS: Readonly<Record<string, string>> = {
   object: "a mapping",
   record: "a mapping",
   null: "nothing",
+  nonoptional: "a value",
 };
 
 /** Says what zod found in plain words; `value` and `schema` are what it looked at. */
@@ -152,6 +153,7 @@ export function show(value: unknown, isHidden: boolean): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a mapping";
   if (isHidden) return typeof value === "string" ? "a text" : `a ${typeof value}`;
+  if (typeof value === "string" && /\/\/[^/]*@/.test(value)) return "a text with a login in it";
   if (typeof value === "string")
     return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   return String(value);

@@ -1,0 +1,27 @@
+const HELP = `Weir: an OpenTelemetry Collector-compatible service for function platforms.
+
+Usage
+  weir --config <file> [--config <file> …] [--set a.b=value …]   run the service
+  weir <command> [flags]
+
+Commands
+  validate       check a configuration: silent when it is right, else every mistake with its line
+  components     what is built in, as YAML
+  print-config   the merged configuration; --mode=unredacted shows secrets, --format=json
+  query          ask the embedded store: weir query "SELECT * FROM logs LIMIT 10"
+  store          run the embedded store alone
+  help, version  this text; the version
+
+Flags
+  --config <file or URI>   configuration; several are merged, later ones win (file:, env:, yaml:)
+  --set <a.b.c=value>      one option, wins over all files
+  --help, --version
+
+In a clone: npm start, or npm run weir -- validate --config otel-config.yaml
+`;
+
+/** Prints how to use the command line. */
+export function printHelp(write: (text: string) => void): number {
+  write(HELP);
+  return 0;
+}
