@@ -116,7 +116,7 @@ export class Committer {
   moved(): void {
     const { state, cache, flushMs } = this.#options;
     let unread = Number.POSITIVE_INFINITY;
-    let isDirty = false;
+    let { isDamageNew: isDirty } = state;
     for (const route of state.routes.values()) {
       isDirty ||= route.isDirty;
       if (route.unread.frames > 0) unread = Math.min(unread, route.progress.upTo);
@@ -189,8 +189,7 @@ export class Committer {
 
   async #writeOnce(batch: readonly Pending[]): Promise<void> {
     const { state } = this.#options;
-    const isDirty = [...state.routes.values()].some((route) => route.isDirty);
-    if (batch.length === 0 && !isDirty) return;
+    if (batch.length === 0 && !state.isDirty) return;
     try {
       const groups = batch.map(({ group }) => group);
       const { segment, frames } = await this.#writer.write(groups);

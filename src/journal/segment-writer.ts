@@ -80,6 +80,7 @@ export class SegmentWriter {
     segment.length = encoded.end;
     for (const frame of encoded.frames) segment.add(frame);
     state.segments.frames += encoded.frames.length;
+    state.isDamageNew = false;
     for (const [route, version] of versions) route.savedVersion = version;
     return { segment, frames: encoded.frames };
   }
@@ -95,7 +96,7 @@ export class SegmentWriter {
   #encode(active: Active, groups: readonly GroupDraft[], isFresh: boolean): Encoded {
     const { state } = this.#options;
     const { segment, seed } = active;
-    const isDirty = isFresh || [...state.routes.values()].some((route) => route.isDirty);
+    const isDirty = isFresh || state.isDirty;
     const checkpoint = isDirty ? [draftGroup([draftCheckpoint(state.checkpoint(isFresh))])] : [];
     const all = [...checkpoint, ...groups];
     const at = isFresh ? SEGMENT_HEADER : segment.length;

@@ -24,6 +24,8 @@ export class JournalState {
   readonly damage: (readonly [id: number, offset: number])[] = [];
   nextSeq: Seq = 1;
   nextSegment = 1;
+  /** The last checkpoint does not say it all. */
+  isDamageNew = false;
   /** The identity file does not know all routes. */
   isIdentityStale = true;
 
@@ -31,12 +33,24 @@ export class JournalState {
     this.id = id;
   }
 
+  /** Whether a checkpoint would say something new. */
+  get isDirty(): boolean {
+    return this.isDamageNew || [...this.routes.values()].some((route) => route.isDirty);
+  }
+
   /** Counts damage once, also across restarts. */
   quarantine(reason: string, segment: number, offset: number): boolean {
+    if (!this.note(segment, offset)) return false;
+    this.quarantined.set(reason, (this.quarantined.get(reason) ?? 0) + 1);
+    return true;
+  }
+
+  /** Remembers a place, so that it is not counted (again). False when it was known. */
+  note(segment: number, offset: number): boolean {
     if (this.damage.some(([id, at]) => id === segment && at === offset)) return false;
     if (this.damage.length >= DAMAGE_MAX) this.damage.shift();
     this.damage.push([segment, offset]);
-    this.quarantined.set(reason, (this.quarantined.get(reason) ?? 0) + 1);
+    this.isDamageNew = true;
     return true;
   }
 
@@ -45,9 +59,10 @@ export class JournalState {
     const routes = [...this.routes.values()].filter((route) => full || route.isDirty);
     const saved = routes.map((route) => route.save(asOf));
     const quarantined = Object.fromEntries(this.quarantined);
-    if (!full) return { routes: saved, quarantined };
+    const { damage } = this;
+    if (!full) return { routes: saved, quarantined, ...(this.isDamageNew ? { damage } : {}) };
     const segments = this.segments.list.map(({ id, length }) => [id, length] as const);
-    return { routes: saved, quarantined, segments, damage: this.damage };
+    return { routes: saved, quarantined, segments, damage };
   }
 
   identity(closed?: readonly [segment: number, length: number]): Identity {

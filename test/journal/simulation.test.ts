@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { Simulation } from "./simulation.ts";
+
+/** WEIR_SEEDS=n for more; WEIR_SEED=n for one. A failure names its seed. */
+const only = process.env["WEIR_SEED"];
+const seeds = Number(process.env["WEIR_SEEDS"] ?? 1_000);
+
+async function runSeeds(mayFlip: boolean): Promise<string[]> {
+  const failures: string[] = [];
+  const [from, to] = only === undefined ? [1, seeds] : [Number(only), Number(only)];
+  for (let seed = from; seed <= to && failures.length < 5; seed++) {
+    try {
+      await new Simulation(seed, mayFlip).run(4, 40);
+    } catch (error) {
+      failures.push(`seed ${seed}: ${only ? (error as Error).stack : (error as Error).message}`);
+    }
+  }
+  return failures;
+}
+
+test("what was acknowledged survives kills, power cuts, full disks and failing syncs", async () => {
+  expect(await runSeeds(false)).toEqual([]);
+}, 600_000);
+
+test("with flipped bits on top, nothing wrong is delivered and the law holds after each start", async () => {
+  expect(await runSeeds(true)).toEqual([]);
+}, 600_000);
