@@ -1,0 +1,30 @@
+/**
+ * `npm run interop [-- name …]`: real peers, installed by the ordinary clients of their own registries. A peer that cannot be installed
+ * here is a visible skip, not a failure. The last line is the total.
+ */
+import { influxdb1 } from "./influxdb1.ts";
+import type { Peer } from "./peer.ts";
+
+const PEERS: readonly Peer[] = [influxdb1];
+
+const wanted = process.argv.slice(2);
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+for (const peer of PEERS) {
+  if (wanted.length > 0 && !wanted.includes(peer.name)) continue;
+  console.log(`== ${peer.name}: ${peer.what}`);
+  const missing = await peer.install();
+  if (missing !== undefined) {
+    skipped++;
+    console.log(`skipped: ${missing}`);
+    continue;
+  }
+  await peer.run((what, isFine, detail = "") => {
+    if (isFine) passed++;
+    else failed++;
+    console.log(`${isFine ? "ok    " : "FAILED"} ${what}${detail === "" ? "" : `: ${detail}`}`);
+  });
+}
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exitCode = failed === 0 ? 0 : 1;
