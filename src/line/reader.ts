@@ -23,6 +23,8 @@ export class LineReader {
   lineAt = 0;
   /** Behind the line's last byte (its newline not included). */
   lineEnd = 0;
+  /** A string ran to the end of the memory: with more memory the line might be good. */
+  isUnclosed = false;
   measurementAt = 0;
   measurementEnd = 0;
   measurementEscaped = false;
@@ -93,6 +95,7 @@ export class LineReader {
     this.lineAt = p;
     this.lineNumber = this.#newlines + 1;
     this.problem = Problem.none;
+    this.isUnclosed = false;
     this.tagCount = 0;
     this.fieldCount = 0;
     this.hasTime = false;
@@ -280,6 +283,7 @@ export class LineReader {
 
   #failString(quote: number): number {
     this.#fail(Problem.quote, quote);
+    this.isUnclosed = this.#strings.isUnclosed;
     this.#skipFrom = this.#strings.brokenAt < 0 ? this.#end : this.#strings.brokenAt;
     return quote;
   }
@@ -317,6 +321,7 @@ export class LineReader {
         c === QUOTE
           ? this.#strings.behindString(this.#strings.string(p))
           : this.#strings.behindList(p);
+      this.isUnclosed ||= behind < 0 && this.#strings.isUnclosed;
       if (behind >= 0) {
         this.#newlines += this.#strings.newlines;
         p = behind - 1;

@@ -29,6 +29,8 @@ export class StringScanner {
   /** First newline inside, or -1. */
   brokenAt = -1;
   newlines = 0;
+  /** The memory ended first. */
+  isUnclosed = false;
   readonly #literal = new LiteralReader();
   #bytes: Uint8Array = new Uint8Array(0);
   #end = 0;
@@ -46,9 +48,13 @@ export class StringScanner {
     this.isEscaped = false;
     this.brokenAt = -1;
     this.newlines = 0;
+    this.isUnclosed = false;
     for (;;) {
       while (p < end && STRING[bytes[p]!] === 0) p++;
-      if (p >= end) return -1;
+      if (p >= end) {
+        this.isUnclosed = true;
+        return -1;
+      }
       const kind = STRING[bytes[p]!]!;
       if (kind === 1) return p;
       if (kind === 2) {
@@ -87,6 +93,7 @@ export class StringScanner {
     let brokenAt = -1;
     this.brokenAt = -1;
     this.newlines = 0;
+    this.isUnclosed = false;
     let p = this.#behindSpaces(open + 1);
     for (let isFirst = true; ; isFirst = false) {
       if (p < end && bytes[p] === CLOSE && isFirst) break;
@@ -104,6 +111,7 @@ export class StringScanner {
       }
       p = this.#behindSpaces(p);
       if (p < end && bytes[p] === CLOSE) break;
+      this.isUnclosed = p >= end;
       if (p >= end || bytes[p] !== COMMA) return -1;
       p = this.#behindSpaces(p + 1);
     }

@@ -1,0 +1,51 @@
+import { z } from "zod";
+import { duration, listenEndpoint } from "../../config/blocks.ts";
+
+const udp = z.strictObject({
+  endpoint: listenEndpoint("Where to listen for datagrams.", "127.0.0.1:8094"),
+  recv_buffer_size: z
+    .int()
+    .min(4_096)
+    .max(1 << 30)
+    .default(8 << 20)
+    .describe(
+      "Receive buffer asked of the kernel, in bytes; a warning says when it grants less (sysctl net.core.rmem_max).",
+    ),
+});
+export type UdpConfig = z.output<typeof udp>;
+
+const tcp = z.strictObject({
+  endpoint: listenEndpoint("Where to listen for connections.", "127.0.0.1:8094"),
+  max_line_size: z
+    .int()
+    .min(1_024)
+    .max(64 << 20)
+    .default(2 << 20)
+    .describe("Longest line in bytes; a longer one is counted as a bad line."),
+  max_connections: z
+    .int()
+    .min(1)
+    .default(1_024)
+    .describe("Connections at once; further ones are closed."),
+  idle_timeout: duration("Close a connection that sends nothing for this long; 0s = never.", "10m"),
+});
+export type TcpConfig = z.output<typeof tcp>;
+
+export const config = z
+  .strictObject({
+    udp: udp.optional().describe("Datagrams of lines. Absent: off."),
+    tcp: tcp.optional().describe("Newline-separated lines over TCP. Absent: off."),
+    precision: z
+      .enum(["auto", "ns", "us", "ms", "s"])
+      .default("auto")
+      .describe("Unit of the times in the lines; auto decides by their magnitude."),
+    service_name: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("service.name of lines that have neither a tag service nor site_name."),
+  })
+  .refine((c) => c.udp !== undefined || c.tcp !== undefined, {
+    error: 'needs "udp" or "tcp", for example udp: { endpoint: "127.0.0.1:8094" }',
+  });
+export type Config = z.output<typeof config>;

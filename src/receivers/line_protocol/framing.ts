@@ -1,0 +1,80 @@
+import { NEWLINE } from "../../line/characters.ts";
+import { LineReader } from "../../line/reader.ts";
+import { SLACK } from "../../wire/slack.ts";
+
+const FIRST = 1 << 16;
+
+/** Bytes of one connection, cut at newlines that are not inside a quoted string, also when a string arrives in several reads. */
+export class Framing {
+  bytes: Uint8Array = new Uint8Array(FIRST + SLACK);
+  view: DataView = new DataView(this.bytes.buffer);
+  length = 0;
+  /** Over-long lines cut since the connection began. */
+  tooLong = 0;
+  readonly #reader = new LineReader();
+  readonly #maxLine: number;
+  /** Inside an over-long line: everything up to the next newline is thrown away. */
+  #isSkipping = false;
+
+  constructor(maxLineSize: number) {
+    this.#maxLine = maxLineSize;
+  }
+
+  push(chunk: Uint8Array): void {
+    let rest = chunk;
+    if (this.#isSkipping) {
+      const newline = chunk.indexOf(NEWLINE);
+      if (newline < 0) return;
+      this.#isSkipping = false;
+      rest = chunk.subarray(newline + 1);
+    }
+    const need = this.length + rest.length + SLACK;
+    if (need > this.bytes.length) {
+      const bytes = new Uint8Array(Math.max(need, this.bytes.length * 2));
+      bytes.set(this.bytes.subarray(0, this.length));
+      this.bytes = bytes;
+      this.view = new DataView(bytes.buffer);
+    }
+    this.bytes.set(rest, this.length);
+    this.length += rest.length;
+  }
+
+  /** Length of the whole lines at the front; `take` them afterwards. A line that grows over the limit is cut and counted in `tooLong`. */
+  whole(): number {
+    const reader = this.#reader;
+    reader.reset(this.bytes, this.view, 0, this.length);
+    let safe = 0;
+    while (reader.next()) {
+      if (reader.isUnclosed || reader.lineEnd >= this.length) {
+        if (this.length - reader.lineAt <= this.#maxLine) return reader.lineAt;
+        return this.#cut(reader.lineAt, reader.isUnclosed);
+      }
+      safe = reader.lineEnd + 1;
+    }
+    // What is left is blank or a comment, which may be unfinished.
+    const newline = this.bytes.lastIndexOf(NEWLINE, this.length - 1);
+    const end = this.length === 0 ? 0 : Math.max(safe, newline + 1);
+    if (this.length - end > this.#maxLine) return this.#cut(end, false);
+    return end;
+  }
+
+  /** Length up to the last newline of any kind: for when nothing more comes to close an open string. */
+  stuck(): number {
+    return this.length === 0 ? 0 : this.bytes.lastIndexOf(NEWLINE, this.length - 1) + 1;
+  }
+
+  take(length: number): void {
+    this.bytes.copyWithin(0, length, this.length);
+    this.length -= length;
+  }
+
+  /** The line at `lineAt` is too long. With a forgotten quote it ends at the first newline, which the reader sees, too. */
+  #cut(lineAt: number, isUnclosed: boolean): number {
+    const newline = this.bytes.subarray(lineAt, this.length).lastIndexOf(NEWLINE);
+    if (isUnclosed && newline >= 0) return lineAt + newline + 1;
+    this.tooLong++;
+    this.#isSkipping = true;
+    this.length = lineAt;
+    return lineAt;
+  }
+}

@@ -1,0 +1,100 @@
+import type { Refusal } from "../../otlp/status.ts";
+import type { Intake, Lease } from "../../pipeline/contracts.ts";
+import type { Context } from "../../pipeline/factory.ts";
+import type { DoorResult } from "../../series/door.ts";
+
+export type Transport = "udp" | "tcp";
+
+const LOG_EVERY_MS = 10_000;
+const REASONS_MAX = 20;
+const BRACE = 0x7b;
+const BRACKET = 0x5b;
+
+/** Counts of lines by reason, said in the log at most once in ten seconds. */
+class RareLog {
+  readonly #unsaid = new Map<string, number>();
+  #saidMs = Number.NEGATIVE_INFINITY;
+
+  say(lines: number, why: string, nowMs: number, write: (lines: Record<string, number>) => void) {
+    // Reasons hold line numbers: bounded, so that odd input cannot fill the memory.
+    const key = this.#unsaid.size < REASONS_MAX ? why : "other reasons";
+    this.#unsaid.set(key, (this.#unsaid.get(key) ?? 0) + lines);
+    if (nowMs - this.#saidMs < LOG_EVERY_MS) return;
+    this.#saidMs = nowMs;
+    write(Object.fromEntries(this.#unsaid));
+    this.#unsaid.clear();
+  }
+}
+
+/** What both transports do with lines: admission, counts of what is bad or lost, the way into the pipelines. */
+export class HandOver {
+  readonly #context: Context;
+  readonly #intake: Intake;
+  readonly #transport: Transport;
+  readonly #bad = new RareLog();
+  readonly #lost = new RareLog();
+
+  constructor(context: Context, intake: Intake, transport: Transport) {
+    this.#context = context;
+    this.#intake = intake;
+    this.#transport = transport;
+  }
+
+  /** Room for `bytes` of lines, or why not. */
+  admit(bytes: number): Lease | Refusal {
+    return this.#intake.admit("logs", bytes, this.#transport);
+  }
+
+  /** Counts lines that no resend could save: a mistake of the sender. */
+  bad(lines: number, why: string): void {
+    if (lines === 0) return;
+    this.#intake.rejected("logs", lines, why, this.#transport);
+    this.#bad.say(lines, why, this.#context.nowMs(), (reasons) =>
+      this.#context.log.warn(this.#fields(reasons), "lines were rejected"),
+    );
+  }
+
+  /** Counts good lines that had no room. */
+  lost(lines: number, why: string): void {
+    if (lines === 0) return;
+    this.#intake.rejected("logs", lines, why, this.#transport);
+    this.sayLost(lines, why);
+  }
+
+  /** Lost lines that the intake has counted. */
+  sayLost(lines: number, why: string): void {
+    this.#lost.say(lines, why, this.#context.nowMs(), (reasons) =>
+      this.#context.log.error(this.#fields(reasons), "lines were lost"),
+    );
+  }
+
+  #fields(lines: Record<string, number>) {
+    return { receiver: this.#context.id, transport: this.#transport, lines };
+  }
+
+  /**
+   * Indexes and submits one request. Resolves = durable, or counted as lost because it can never be accepted; rejects = written nowhere,
+   * counted by the intake.
+   */
+  async submit(result: DoorResult, lease: Lease): Promise<void> {
+    this.bad(result.badLines, result.firstBad);
+    if (result.items === 0) return;
+    const { bytes, length, items } = result;
+    const indexed = this.#context.indexer.index("logs", bytes, length);
+    if ("refused" in indexed) return this.bad(items, indexed.why);
+    this.bad(indexed.rejected, indexed.why);
+    if (!lease.grow(length + indexed.batch.tape.byteLength))
+      return this.lost(indexed.batch.items, "the memory budget for requests in flight is used up");
+    await this.#intake.submit([indexed.batch], lease);
+  }
+}
+
+/** Whether a request begins like JSON, which this receiver does not read yet. */
+export function looksLikeJson(bytes: Uint8Array, from: number, to: number): boolean {
+  let p = from;
+  while (p < to && (bytes[p] === 32 || bytes[p] === 10 || bytes[p] === 13 || bytes[p] === 9)) p++;
+  return p < to && (bytes[p] === BRACE || bytes[p] === BRACKET);
+}
+
+export const JSON_SENTENCE =
+  "this is JSON, but this port reads line protocol: measurement,tag=value field=1 1705314600000000000";

@@ -1,0 +1,154 @@
+import type { Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+import { isRefusal, PipelineError } from "../../otlp/status.ts";
+import type { Lease } from "../../pipeline/contracts.ts";
+import type { DoorResult, LineDoor } from "../../series/door.ts";
+import type { TcpConfig } from "./config.ts";
+import { Framing } from "./framing.ts";
+import { type HandOver, JSON_SENTENCE, looksLikeJson } from "./hand-over.ts";
+
+const TOO_LONG = "a line is longer than tcp.max_line_size";
+/** Least pause before a refused request is tried again. */
+const PAUSE_MS = 50;
+/** After this long without a read, what a forgotten quote holds back is handed over. */
+const QUIET_MS = 1_000;
+
+/** One connection. Every read is one request; the socket is paused until it is durable, so a slow service slows its senders. */
+export class TcpConnection {
+  /** Resolves when everything that this connection sent is handed over or counted. */
+  readonly done: Promise<void>;
+  readonly #socket: Socket;
+  readonly #config: TcpConfig;
+  readonly #handOver: HandOver;
+  readonly #door: LineDoor;
+  readonly #nowMs: () => number;
+  readonly #framing: Framing;
+  readonly #stop = new AbortController();
+  /** Work on what was read last; the next read waits for it. */
+  #work: Promise<void> | undefined;
+  #tooLong = 0;
+  #activeMs: number;
+
+  constructor(
+    socket: Socket,
+    config: TcpConfig,
+    handOver: HandOver,
+    door: LineDoor,
+    nowMs: () => number,
+  ) {
+    this.#socket = socket;
+    this.#config = config;
+    this.#handOver = handOver;
+    this.#door = door;
+    this.#nowMs = nowMs;
+    this.#framing = new Framing(config.max_line_size);
+    // A reset only ends the reading: what came before it is kept.
+    socket.on("error", () => {});
+    this.#activeMs = nowMs();
+    socket.setTimeout(this.#quietMs(), () => this.#onQuiet());
+    this.done = this.#run();
+  }
+
+  /** Reads no more and hands over what is buffered; refused requests are not tried again. */
+  close(): void {
+    this.#stop.abort();
+    this.#socket.destroy();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for await (const chunk of this.#socket) {
+        await this.#work;
+        this.#activeMs = this.#nowMs();
+        this.#framing.push(chunk);
+        await this.#handOverLines(this.#framing.whole());
+        if (this.#stop.signal.aborted) break;
+      }
+    } catch {
+      // Reset or destroyed: an abort of the iteration, nothing to report.
+    }
+    this.#socket.destroy();
+    await this.#work;
+    await this.#handOverLines(this.#framing.length);
+  }
+
+  #quietMs(): number {
+    const { idle_timeout } = this.#config;
+    return idle_timeout === 0 ? QUIET_MS : Math.min(QUIET_MS, idle_timeout);
+  }
+
+  /** Nothing was read for a while: lines held back by a forgotten quote go on; a connection that idles too long is closed. */
+  #onQuiet(): void {
+    const { idle_timeout } = this.#config;
+    this.#socket.setTimeout(this.#quietMs());
+    if (this.#work !== undefined) return;
+    const stuck = this.#framing.stuck();
+    if (stuck > 0) void this.#handOverLines(stuck).catch(() => this.#socket.destroy());
+    else if (idle_timeout > 0 && this.#nowMs() - this.#activeMs >= idle_timeout)
+      this.#socket.destroy();
+  }
+
+  /** One at a time. */
+  #handOverLines(length: number): Promise<void> {
+    this.#work = this.#handOverNow(length).finally(() => {
+      this.#work = undefined;
+      this.#activeMs = this.#nowMs();
+    });
+    return this.#work;
+  }
+
+  async #handOverNow(length: number): Promise<void> {
+    const framing = this.#framing;
+    if (framing.tooLong > this.#tooLong) {
+      this.#handOver.bad(framing.tooLong - this.#tooLong, TOO_LONG);
+      this.#tooLong = framing.tooLong;
+    }
+    if (length === 0) return;
+    if (looksLikeJson(framing.bytes, 0, length)) this.#handOver.bad(1, JSON_SENTENCE);
+    else {
+      this.#door.append(framing.bytes, framing.view, 0, length, this.#nowMs());
+      await this.#submit(this.#door.finish(), length);
+    }
+    framing.take(length);
+  }
+
+  /** Until it is taken, or this connection is closed by a stop. */
+  async #submit(result: DoorResult, bytes: number): Promise<void> {
+    let rest = result;
+    for (;;) {
+      const lease = this.#handOver.admit(bytes);
+      if (isRefusal(lease)) {
+        if (await this.#pause(lease.retryAfterMs)) continue;
+        return this.#handOver.lost(rest.items + rest.badLines, lease.why);
+      }
+      const error = await this.#try(rest, lease);
+      rest = { ...rest, badLines: 0 };
+      if (error === undefined) return;
+      const isTemporary = error.kind === "refused" || error.kind === "unavailable";
+      if (isTemporary && (await this.#pause(error.retryAfterMs))) continue;
+      return this.#handOver.sayLost(rest.items, error.why);
+    }
+  }
+
+  async #try(result: DoorResult, lease: Lease): Promise<PipelineError | undefined> {
+    try {
+      await this.#handOver.submit(result, lease);
+      return undefined;
+    } catch (reason) {
+      return PipelineError.from(reason);
+    } finally {
+      lease[Symbol.dispose]();
+    }
+  }
+
+  /** True when it is worth another try. */
+  async #pause(ms: number): Promise<boolean> {
+    if (this.#stop.signal.aborted) return false;
+    try {
+      await pause(Math.max(PAUSE_MS, ms), undefined, { signal: this.#stop.signal });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

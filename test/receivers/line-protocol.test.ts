@@ -1,0 +1,336 @@
+import { createSocket } from "node:dgram";
+import { connect, createServer, type Socket } from "node:net";
+import { afterEach, expect, test, vi } from "vitest";
+import type { Batch } from "../../src/otlp/batch.ts";
+import { createIndexer } from "../../src/otlp/indexing.ts";
+import { PipelineError, type Refusal } from "../../src/otlp/status.ts";
+import type { Intake, Lease } from "../../src/pipeline/contracts.ts";
+import type { Context } from "../../src/pipeline/factory.ts";
+import type { LogFields } from "../../src/pipeline/telemetry.ts";
+import { type Config, config } from "../../src/receivers/line_protocol/config.ts";
+import { createLineProtocol } from "../../src/receivers/line_protocol/index.ts";
+import type { LineShape } from "../../src/series/door.ts";
+import { decodeRequest } from "../support/otlp.ts";
+
+const REFUSAL: Refusal = { kind: "refused", retryAfterMs: 1, why: "full" };
+const FUNC_CALL: LineShape = {
+  measurement: "DFF_func_call",
+  tags: new Set(["func_id"]),
+  fields: new Set(["run_cost"]),
+  spread: true,
+};
+
+/** An intake that keeps what it gets, and can be told to refuse, fail or wait. */
+class Recorder implements Intake {
+  readonly signals = new Set(["logs" as const]);
+  readonly batches: Batch[] = [];
+  readonly bad: { items: number; why: string; transport: string | undefined }[] = [];
+  leased = 0;
+  refusals = 0;
+  failures = 0;
+  gate: Promise<void> = Promise.resolve();
+
+  admit(_signal: string, bytes: number): Lease | Refusal {
+    if (this.refusals > 0) {
+      this.refusals--;
+      return REFUSAL;
+    }
+    let held = bytes;
+    this.leased += bytes;
+    return {
+      bytes,
+      grow: (more) => {
+        held += more;
+        this.leased += more;
+        return true;
+      },
+      [Symbol.dispose]: () => {
+        this.leased -= held;
+      },
+    };
+  }
+
+  async submit(batches: readonly Batch[]): Promise<void> {
+    await this.gate;
+    if (this.failures > 0) {
+      this.failures--;
+      throw new PipelineError(REFUSAL);
+    }
+    this.batches.push(...batches);
+  }
+
+  rejected(_signal: string, items: number, why: string, transport?: string): void {
+    this.bad.push({ items, why, transport });
+  }
+
+  get items(): number {
+    return this.batches.reduce((sum, batch) => sum + batch.items, 0);
+  }
+  get lost(): number {
+    return this.bad.reduce((sum, { items }) => sum + items, 0);
+  }
+}
+
+const logs: { level: string; text: string; fields: LogFields }[] = [];
+const observed = new Map<string, () => number>();
+const log = (level: string) => (fields: LogFields, text: string) =>
+  void logs.push({ level, text, fields });
+const context: Context = {
+  id: "line_protocol",
+  log: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
+  meter: {
+    counter: () => ({ add: () => {} }),
+    observe: (name, _help, _labels, _type, read) => void observed.set(name, read),
+  },
+  indexer: createIndexer(),
+  nowMs: Date.now,
+  fail: (error) => {
+    throw error;
+  },
+};
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+  logs.length = 0;
+});
+
+async function start(options: object, intake = new Recorder()) {
+  const parsed: Config = config.parse(options);
+  const receiver = createLineProtocol([FUNC_CALL]).create(parsed, context, intake);
+  await receiver.start();
+  const stop = () => receiver.stop(AbortSignal.timeout(2_000));
+  stops.push(stop);
+  return { intake, stop, udp: receiver.udp?.port ?? 0, tcp: receiver.tcp?.port ?? 0 };
+}
+
+const UDP = { udp: { endpoint: "127.0.0.1:0", recv_buffer_size: 65_536 } };
+const TCP = { tcp: { endpoint: "127.0.0.1:0" } };
+
+async function send(port: number, datagrams: readonly (string | Uint8Array)[]): Promise<void> {
+  const socket = createSocket("udp4");
+  for (const datagram of datagrams)
+    await new Promise<void>((resolve, reject) =>
+      socket.send(datagram, port, "127.0.0.1", (e) => (e ? reject(e) : resolve())),
+    );
+  socket.close();
+}
+
+async function open(port: number): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  await new Promise((resolve) => socket.once("connect", resolve));
+  return socket;
+}
+
+const namesIn = (batch: Batch) =>
+  [
+    ...JSON.stringify(decodeRequest("logs", batch.bytes.subarray(0, batch.length))).matchAll(
+      /"eventName":"([^"]+)"/g,
+    ),
+  ].map((m) => m[1]);
+
+test("datagrams become log records, bad lines are counted with a reason", async () => {
+  const { intake, udp } = await start(UDP);
+  await send(udp, ["a v=1\nb v=2", "c v=\nd v=3", "", "\xff", '{"measurement":"x"}', '[{"a":1}]']);
+  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([3, 4]));
+  expect(intake.batches.flatMap(namesIn)).toEqual(["a", "b", "d"]);
+  expect(intake.bad.map(({ why }) => why).join()).toContain("this is JSON");
+  expect(intake.bad.every(({ transport }) => transport === "udp")).toBe(true);
+  await vi.waitFor(() => expect(intake.leased).toBe(0));
+});
+
+test("datagrams are coalesced while a request is on its way, and none is lost", async () => {
+  const intake = new Recorder();
+  const gate = Promise.withResolvers<void>();
+  intake.gate = gate.promise;
+  const { udp } = await start({ udp: { endpoint: "127.0.0.1:0" } }, intake);
+  const datagrams = Array.from({ length: 400 }, (_, i) => `m v=${i}i ${i + 1}`);
+  await send(udp, datagrams);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  gate.resolve();
+  await vi.waitFor(() => expect(intake.items).toBe(400));
+  expect(intake.batches.length).toBeLessThan(200);
+  expect(intake.lost).toBe(0);
+});
+
+test("a datagram with a spread table is a request of its own", async () => {
+  const { intake, udp } = await start(UDP);
+  await send(udp, ["a v=1", "DFF_func_call,func_id=f run_cost=1i\nb v=1", "c v=1\nbad"]);
+  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([4, 1]));
+  const alone = intake.batches.map(namesIn).filter((names) => names.includes("DFF_func_call"));
+  expect(alone).toEqual([["DFF_func_call", "b"]]);
+});
+
+test("refused datagrams are counted in lines and said once", async () => {
+  const intake = new Recorder();
+  intake.refusals = 1;
+  const { udp } = await start(UDP, intake);
+  await send(udp, ["a v=1\nb v=1\nbad"]);
+  await vi.waitFor(() => expect(intake.lost).toBe(3));
+  await send(udp, ["c v=1"]);
+  await vi.waitFor(() => expect(intake.items).toBe(1));
+  expect(logs.filter(({ text }) => text === "lines were lost")).toHaveLength(1);
+});
+
+test("a rejected submit over UDP is said, not thrown", async () => {
+  const intake = new Recorder();
+  intake.failures = 1;
+  const { udp } = await start(UDP, intake);
+  await send(udp, ["a v=1"]);
+  await vi.waitFor(() =>
+    expect(logs.some(({ level, text }) => level === "error" && text === "lines were lost")).toBe(
+      true,
+    ),
+  );
+});
+
+test("the kernel's drops are exact: sent = received + drops", async () => {
+  const intake = new Recorder();
+  const { udp } = await start(
+    { udp: { endpoint: "127.0.0.1:0", recv_buffer_size: 4_096 } },
+    intake,
+  );
+  const socket = createSocket("udp4");
+  await new Promise<void>((resolve) => socket.bind(0, resolve));
+  const total = 5_000;
+  // Handed to the kernel within one turn of the loop, while the receiver cannot read.
+  await Promise.all(
+    Array.from(
+      { length: total },
+      (_, i) =>
+        new Promise<void>((resolve, reject) =>
+          socket.send(`m v=${i}i`, udp, "127.0.0.1", (e) => (e ? reject(e) : resolve())),
+        ),
+    ),
+  );
+  socket.close();
+  const drops = () => observed.get("weir_udp_kernel_drops_total")?.() ?? 0;
+  await vi.waitFor(() => expect(intake.items + drops()).toBe(total));
+});
+
+test("a receive buffer that the kernel grants only in part is said with the sysctl", async () => {
+  await start({ udp: { endpoint: "127.0.0.1:0", recv_buffer_size: 1 << 30 } });
+  expect(logs.find(({ level }) => level === "warn")?.text).toContain(
+    "net.core.rmem_max=1073741824",
+  );
+});
+
+test("a stop hands over what the kernel and the gatherer hold", async () => {
+  const { intake, udp, stop } = await start(UDP);
+  await send(
+    udp,
+    Array.from({ length: 20 }, (_, i) => `m v=${i}i`),
+  );
+  await stop();
+  expect(intake.items).toBe(20);
+  await stop();
+});
+
+test("TCP: lines cut anywhere, a string over several reads, the last line without newline", async () => {
+  const { intake, tcp } = await start(TCP);
+  const text = 'a v=1\nb s="x\ny\\"\nz",v=2\n# c\n\nbad line\nc,t=ä v=3';
+  const socket = await open(tcp);
+  for (const byte of Buffer.from(text)) {
+    socket.write(Uint8Array.of(byte));
+    if (byte === 10 || byte === 92) await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+  socket.end();
+  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([3, 1]));
+  expect(intake.batches.flatMap(namesIn)).toEqual(["a", "b", "c"]);
+  expect(intake.leased).toBe(0);
+});
+
+test("TCP: a full service slows the sender down and loses nothing", async () => {
+  const intake = new Recorder();
+  intake.refusals = 3;
+  intake.failures = 2;
+  const { tcp } = await start(TCP, intake);
+  const socket = await open(tcp);
+  socket.end("a v=1\nb v=2\nbad\n");
+  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([2, 1]));
+});
+
+test("TCP: reading stops while a request is on its way", async () => {
+  const intake = new Recorder();
+  const gate = Promise.withResolvers<void>();
+  intake.gate = gate.promise;
+  const { tcp } = await start(TCP, intake);
+  const socket = await open(tcp);
+  const chunk = `${`m s="${"x".repeat(1_000)}"\n`.repeat(1_000)}`;
+  for (let i = 0; i < 64; i++) socket.write(chunk);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(socket.writableLength).toBeGreaterThan(20_000_000);
+  gate.resolve();
+  socket.end();
+  await vi.waitFor(() => expect(intake.items).toBe(64_000), { timeout: 8_000 });
+});
+
+test("TCP: an over-long line costs itself", async () => {
+  const { intake, tcp } = await start({ tcp: { endpoint: "127.0.0.1:0", max_line_size: 2_048 } });
+  const socket = await open(tcp);
+  socket.write(`a v=1\nb s="${"x".repeat(300_000)}"\nc v=1\n`);
+  socket.end(`d s="${"y".repeat(1_900)}"\n`);
+  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([3, 1]));
+  expect(intake.bad[0]?.why).toContain("max_line_size");
+});
+
+test("TCP: a forgotten quote does not hold later lines back", async () => {
+  const { intake, tcp } = await start(TCP);
+  const socket = await open(tcp);
+  socket.write('a s="oops\nb v=1\nc v=2\n');
+  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([2, 1]), { timeout: 4_000 });
+  socket.destroy();
+});
+
+test("TCP: idle connections are closed, further ones than max_connections too", async () => {
+  const { tcp } = await start({
+    tcp: { endpoint: "127.0.0.1:0", idle_timeout: "100ms", max_connections: 2 },
+  });
+  const sockets = [await open(tcp), await open(tcp), await open(tcp)];
+  const closed = await Promise.all(
+    sockets.map(
+      (socket) => new Promise((resolve) => socket.once("close", () => resolve("closed"))),
+    ),
+  );
+  expect(closed).toEqual(["closed", "closed", "closed"]);
+  expect(logs.some(({ text }) => text.includes("max_connections"))).toBe(true);
+});
+
+test("TCP: resets and half-open connections harm nobody", async () => {
+  const { intake, tcp, stop } = await start(TCP);
+  const broken = await open(tcp);
+  broken.write("a v=1\nb v");
+  await vi.waitFor(() => expect(intake.items).toBe(1));
+  broken.resetAndDestroy();
+  const silent = await open(tcp);
+  silent.write("c v=1\nd v=");
+  await vi.waitFor(() => expect(intake.items).toBe(2));
+  await stop();
+  silent.destroy();
+  expect(intake.leased).toBe(0);
+});
+
+test("an address in use: who owns it, which option, which port is free", async () => {
+  const blocker = createServer();
+  await new Promise<void>((resolve) => blocker.listen(0, "127.0.0.1", resolve));
+  const address = blocker.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  const endpoint = `127.0.0.1:${port}`;
+  await expect(start({ ...UDP, tcp: { endpoint } })).rejects.toThrow(
+    new RegExp(
+      `cannot listen on 127.0.0.1:${port}: the address is in use.*receivers.line_protocol.tcp.endpoint; port \\d+ is free`,
+    ),
+  );
+  const first = await start(UDP);
+  await expect(start({ udp: { endpoint: `127.0.0.1:${first.udp}` } })).rejects.toThrow(
+    /\(udp\) cannot listen .* in use.*receivers\.line_protocol\.udp\.endpoint/,
+  );
+  blocker.close();
+});
+
+test("the configuration needs a transport and knows its keys", () => {
+  expect(config.safeParse({}).error?.issues[0]?.message).toContain('needs "udp" or "tcp"');
+  expect(config.safeParse({ udp: { port: 1 } }).success).toBe(false);
+  expect(config.parse({ udp: {} }).udp?.endpoint).toBe("127.0.0.1:8094");
+});
