@@ -1,0 +1,23 @@
+import { z } from "zod";
+import { duration, listenEndpoint, secret } from "../../config/blocks.ts";
+
+export const config = z.strictObject({
+  endpoint: listenEndpoint("Where the store listens.", "127.0.0.1:8181"),
+  directory: z
+    .string()
+    .min(1)
+    .default("./data/store")
+    .describe("Where the store keeps its data. One process at a time."),
+  create_directory: z.boolean().default(true).describe("Create the directory when it is missing."),
+  memory_limit: z
+    .string()
+    .regex(/^\d{1,9}\s*[KMGT]i?B$/i, 'expected a size, for example "512MiB"')
+    .default("512MiB")
+    .describe("Memory that the database may use; the process needs some 100 MiB besides."),
+  query_timeout: duration(
+    "Longest query; one that cannot be stopped is killed with its process.",
+    "10s",
+  ),
+  token: secret("Token that requests must carry. Empty: none is asked for."),
+});
+export type Config = z.output<typeof config>;
