@@ -7,6 +7,8 @@ export interface AppenderOptions {
   readonly fsync: boolean;
   /** End of the last complete line. */
   readonly completeEnd: (file: FileHandle) => Promise<number>;
+  /** Opens for reading and appending; tests have faulty disks. */
+  readonly openFile?: (path: string) => Promise<FileHandle>;
 }
 
 /** Appends whole bodies to a file, one after the other, for all routes that write to it: a write that failed half-way is taken back. */
@@ -43,12 +45,12 @@ export class Appender {
   }
 
   async #open(): Promise<number> {
-    const { path, createDirectory, completeEnd } = this.#options;
+    const { path, createDirectory, completeEnd, openFile = openReal } = this.#options;
     if (createDirectory) await mkdir(dirname(path), { recursive: true });
-    const file = await open(path, "a+", 0o640);
+    const file = await openFile(path);
     try {
-      const { size } = await file.stat();
-      const end = await completeEnd(file);
+      const { size, isFile } = await regular(file);
+      const end = isFile ? await completeEnd(file) : size;
       if (end < size) await file.truncate(end);
       this.#file = file;
       return size - end;
@@ -63,7 +65,7 @@ export class Appender {
     if (this.#file === undefined) await this.#open();
     const file = this.#file;
     if (file === undefined) throw new Error("the file is closed");
-    const { size } = await file.stat();
+    const { size, isFile } = await regular(file);
     try {
       for (let at = 0; at < body.length; ) {
         const { bytesWritten } = await file.write(body, at, body.length - at);
@@ -71,7 +73,7 @@ export class Appender {
       }
       if (this.#options.fsync) await file.datasync();
     } catch (reason) {
-      await file.truncate(size).catch(() => this.#close());
+      if (isFile) await file.truncate(size).catch(() => this.#close());
       throw reason;
     }
   }
@@ -89,4 +91,16 @@ export class Appender {
     const there = await stat(this.#options.path).catch(() => undefined);
     if (there?.ino !== ours.ino || there.dev !== ours.dev) await this.#close();
   }
+}
+
+function openReal(path: string): Promise<FileHandle> {
+  return open(path, "a+", 0o640);
+}
+
+/** A terminal, a pipe or a device has no end to come back to. */
+async function regular(
+  file: FileHandle,
+): Promise<{ readonly size: number; readonly isFile: boolean }> {
+  const info = await file.stat();
+  return { size: info.size, isFile: info.isFile() };
 }

@@ -1,0 +1,93 @@
+import { expect, test } from "vitest";
+import { createDebug } from "../../src/exporters/debug/index.ts";
+import { makeSlab } from "../../src/kit/slabs.ts";
+import { createIndexer } from "../../src/otlp/indexing.ts";
+import { pickItems } from "../../src/otlp/pick.ts";
+import { recordingLog, recordingMeter } from "../support/export-rig.ts";
+import { encodeRequest } from "../support/otlp.ts";
+
+const indexer = createIndexer();
+const request = {
+  resourceLogs: [
+    {
+      scopeLogs: [
+        {
+          logRecords: [
+            {
+              body: { stringValue: "he said \u001b[31m\n\u009b" },
+              severityText: "INFO",
+              traceId: "0102030405060708090a0b0c0d0e0f10",
+              attributes: [{ key: "n", value: { intValue: "7" } }],
+            },
+            { body: { stringValue: "x".repeat(1_000) } },
+          ],
+        },
+      ],
+    },
+  ],
+};
+
+async function shown(verbosity: string) {
+  const parts: Uint8Array[] = [];
+  const log = recordingLog();
+  const out = async (bytes: Uint8Array) => {
+    parts.push(bytes.slice());
+  };
+  const factory = createDebug(pickItems, (batch) => JSON.stringify({ items: batch.items }), out);
+  const backend = factory.create(factory.schema.parse({ verbosity }), {
+    id: "debug",
+    route: "debug/logs",
+    signal: "logs",
+    log,
+    meter: recordingMeter(),
+    indexer,
+    nowMs: Date.now,
+    fail: () => {},
+  });
+  const wire = encodeRequest("logs", request);
+  const indexed = indexer.index("logs", wire, wire.length);
+  if (!("batch" in indexed)) throw new Error(indexed.why);
+  const { batch } = indexed;
+  const frames = [{ seq: 4, batch, arrivalMs: 0, note: new Uint8Array(0) }];
+  const slab = makeSlab(backend.limits.bytes);
+  const { rows, to } = backend.writer.write({ first: 4, last: 4, frames, items: 2 }, 0, 2, slab);
+  expect(to).toBe(2);
+  const sending = {
+    journal: "j",
+    route: "debug/logs",
+    from: [4, 0],
+    to: [4, 1],
+    rows,
+    attempt: 1,
+  } as const;
+  await backend.start();
+  const body = slab.bytes.subarray(0, slab.length);
+  expect(await backend.post(body, sending, new AbortController().signal)).toEqual({
+    is: "sent",
+    unconfirmed: false,
+  });
+  await backend.stop(AbortSignal.abort());
+  return { text: Buffer.concat(parts).toString(), log: log.lines };
+}
+
+test("basic says how much in the log", async () => {
+  const { text, log } = await shown("basic");
+  expect(text).toBe("");
+  expect(log).toEqual([
+    { level: "info", text: "debug", fields: { route: "debug/logs", logs: 2, frames: 1 } },
+  ]);
+});
+
+test("normal writes one line per item, and nothing that steers a terminal", async () => {
+  const { text } = await shown("normal");
+  const lines = text.trimEnd().split("\n");
+  expect(lines).toHaveLength(2);
+  expect(lines[0]).toBe(
+    'logs severity=INFO body="he said \\u001b[31m\\n\\u009b" trace_id=0102030405060708090a0b0c0d0e0f10 n=7',
+  );
+  expect(lines[1]?.length).toBeLessThan(300);
+});
+
+test("detailed writes OTLP/JSON", async () => {
+  expect((await shown("detailed")).text).toBe('{"items":2}\n');
+});
