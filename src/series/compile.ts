@@ -97,6 +97,8 @@ export interface Plan {
   readonly wantsText: Uint8Array;
   readonly lineTags: number;
   readonly lineUint: number;
+  readonly traceKey: number;
+  readonly spanKey: number;
   readonly traceId: Text;
   readonly spanId: Text;
   /** Most bytes that constants and numbers take in the rows of one item. */
@@ -158,6 +160,8 @@ class Compiler {
       wantsText,
       lineTags,
       lineUint,
+      traceKey: this.#keys.id("trace_id"),
+      spanKey: this.#keys.id("span_id"),
       traceId: this.#text(",trace_id="),
       spanId: this.#text(",span_id="),
       constantRoom: this.#room + 512,

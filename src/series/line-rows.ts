@@ -154,15 +154,24 @@ export class LineRows {
         continue;
       }
       const column = table === undefined ? -1 : table.ownColumn[key]!;
-      this.#use[i] = column < 0 ? Use.field : Use.column;
+      this.#use[i] = column >= 0 ? Use.column : this.#isOwnId(key) ? Use.none : Use.field;
       if (column >= 0) this.#entryOf[column] = e;
     }
+  }
+
+  /** The record's own id is written under this name, so an attribute of the name is not. */
+  #isOwnId(key: number): boolean {
+    const { traceKey, spanKey } = this.#rows.plan;
+    return (
+      (key === traceKey || key === spanKey) &&
+      this.#has(key === traceKey ? Part.trace_id : Part.span_id)
+    );
   }
 
   /** A declared column: the record's own id or body, else the attribute of the column's name. */
   #column(table: PlanTable, column: PlanColumn, out: DataView, at: number): number {
     const gather = this.#gather;
-    const isTagToo = column.kind !== "tag" && this.#isTagName(column);
+    const isTagToo = column.kind !== "tag" && this.#isNamed(this.#tags, column);
     let o = at;
     if (column.id !== undefined) {
       const part = column.id === "trace" ? Part.trace_id : Part.span_id;
@@ -189,7 +198,9 @@ export class LineRows {
       o = this.#rows.column(column, 1, kind, from, end, out, at);
     } else if (column === table.bodyColumn && this.#bodyKind() !== Kind.none) {
       const from = gather.from[Part.body]!;
-      o = this.#rows.column(column, 1, this.#bodyKind(), from, gather.end[Part.body]!, out, at);
+      const isUnsigned = this.#bodyKind() === Kind.int && this.#isNamed(this.#uints, column);
+      const kind = isUnsigned ? SlotKind.uint : this.#bodyKind();
+      o = this.#rows.column(column, 1, kind, from, gather.end[Part.body]!, out, at);
     }
     return isTagToo && o > at ? this.#rename(column, out, at, o) : o;
   }
@@ -202,9 +213,9 @@ export class LineRows {
     return end + 1;
   }
 
-  #isTagName(column: PlanColumn): boolean {
+  #isNamed(names: NameList, column: PlanColumn): boolean {
     const from = column.head.at + 1;
-    return this.#tags.has(this.#constants, from, from + column.head.length - 2);
+    return names.has(this.#constants, from, from + column.head.length - 2);
   }
 
   #has(part: number): boolean {
@@ -271,6 +282,10 @@ export class LineRows {
   #idField(at: number, length: number, part: number, out: DataView, from: number): number {
     const gather = this.#gather;
     let o = copy(out, from, this.#rows.plan.constants.view, at, length);
+    if (this.#tags.has(this.#constants, at + 1, at + length - 1)) {
+      out.setUint8(o - 1, UNDERSCORE);
+      out.setUint8(o++, EQUALS);
+    }
     out.setUint8(o++, QUOTE);
     o = writeHex(out, o, gather.view, gather.from[part]!, gather.end[part]! - gather.from[part]!);
     out.setUint8(o, QUOTE);
