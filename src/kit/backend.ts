@@ -41,7 +41,13 @@ export type Verdict =
       readonly alarm?: boolean;
     }
   | { readonly is: "split"; readonly why: string } // 413
-  | { readonly is: "rows_rejected"; readonly rows: readonly number[]; readonly why: string } // 0-based; the rest is stored
+  // rows: 0-based; the rest is stored. reasons: one per row, where the destination gives them.
+  | {
+      readonly is: "rows_rejected";
+      readonly rows: readonly number[];
+      readonly why: string;
+      readonly reasons?: readonly string[];
+    }
   | { readonly is: "rejected"; readonly why: string } // nothing stored: bisect, then dead-letter
   | { readonly is: "pause"; readonly why: string }; // 401, 403: keep all, alarm
 

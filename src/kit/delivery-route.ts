@@ -7,6 +7,7 @@ import type { Indexer } from "../otlp/indexer.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { Counter, Logger, Meter } from "../pipeline/telemetry.ts";
 import type { Backend } from "./backend.ts";
+import { BodyLimit } from "./body-limit.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import { PauseGate } from "./pause-gate.ts";
 import { Slabs } from "./slabs.ts";
@@ -67,6 +68,7 @@ export class DeliveryRoute<S extends Signal> {
   readonly lanes: number;
   readonly slabs: Slabs;
   readonly gate: PauseGate;
+  readonly bodyLimit: BodyLimit;
   readonly poisonAfter: number;
   readonly counters: RouteCounters;
   readonly #seldom: Seldom;
@@ -82,6 +84,7 @@ export class DeliveryRoute<S extends Signal> {
     this.name = options.reader.name;
     this.lanes = Math.max(1, Math.min(options.lanes, options.backend.limits.lanes));
     this.slabs = new Slabs(options.backend.limits.bytes, 2 * this.lanes);
+    this.bodyLimit = new BodyLimit(options.backend.limits.bytes);
     this.gate = new PauseGate(options.probeMs ?? PROBE_MS, options.nowMs);
     this.poisonAfter = options.poisonAfter ?? POISON_AFTER;
     this.#seldom = new Seldom(SAME_LINE_EVERY_MS, options.nowMs);

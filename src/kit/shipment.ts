@@ -7,6 +7,7 @@ import type { Slab, Written } from "../series/writer.ts";
 import { attempt } from "./attempt.ts";
 import type { Sending, Verdict } from "./backend.ts";
 import type { DeliveryRoute } from "./delivery-route.ts";
+import { frontOf } from "./slabs.ts";
 
 /** Longest pause that a destination can ask for. */
 const RETRY_AFTER_MAX_MS = 5 * 60_000;
@@ -29,7 +30,10 @@ interface Part {
 }
 
 interface Made {
+  /** As taken from the pool. */
   readonly slab: Slab;
+  /** What was written. */
+  readonly body: Uint8Array;
   readonly written: Written;
 }
 
@@ -104,29 +108,39 @@ export class Shipment<S extends Signal> {
 
   /** A writer that throws must cost one item, not the queue. */
   #write(part: Part): Made | string {
-    const { options, slabs } = this.#route;
+    const { slabs, bodyLimit, options } = this.#route;
     const slab = slabs.take();
     const to = Math.min(part.to, part.from + options.backend.limits.items);
     try {
-      return { slab, written: options.backend.writer.write(this.#range, part.from, to, slab) };
+      const made = this.#fill(slab, frontOf(slab, bodyLimit.bytes), part.from, to);
+      if (made.written.to > part.from) return made;
+      slab.length = 0;
+      return this.#fill(slab, slab, part.from, part.from + 1);
     } catch (reason) {
       slabs.give(slab);
       return reason instanceof Error ? reason.message : String(reason);
     }
   }
 
-  async #post(part: Part, { slab, written }: Made): Promise<Verdict> {
+  #fill(slab: Slab, out: Slab, from: number, to: number): Made {
+    const written = this.#route.options.backend.writer.write(this.#range, from, to, out);
+    return { slab, written, body: out.bytes.subarray(0, out.length) };
+  }
+
+  async #post(part: Part, { slab, body, written }: Made): Promise<Verdict> {
     const route = this.#route;
     const { backend, timeoutMs } = route.options;
     part.attempts += 1;
     if (part.attempts > 1) route.counters.resent.add(part.to - part.from);
     route.requestsInFlight += 1;
-    const body = slab.bytes.subarray(0, slab.length);
     const sending = this.#sending(part, written.rows);
     const done = await attempt(backend, body, sending, timeoutMs, route.deadline);
     route.requestsInFlight -= 1;
     if (done.released) route.slabs.give(slab);
     else route.slabs.abandon();
+    const { is } = done.verdict;
+    if (is === "sent" || is === "rows_rejected") route.bodyLimit.taken();
+    if (is === "split" && part.to - part.from > 1) route.bodyLimit.tooLarge(body.length);
     return done.verdict;
   }
 
@@ -186,17 +200,17 @@ export class Shipment<S extends Signal> {
     verdict: Verdict & { is: "rows_rejected" },
   ): Promise<boolean> {
     const route = this.#route;
-    const { rows, why } = verdict;
+    const { rows, why, reasons } = verdict;
     if (rows.length === 0 || rows.some((row) => !(row >= 0 && row < written.rows)))
       return await this.#narrow(part, "rejected", why);
-    const items = new Set<number>();
-    for (const row of rows)
-      items.add(route.options.backend.writer.itemOfRow(this.#range, part.from, row));
-    for (const item of items) {
+    const items = new Map<number, string>();
+    for (const [i, row] of rows.entries()) {
+      const item = route.options.backend.writer.itemOfRow(this.#range, part.from, row);
       if (item < part.from || item >= part.to) return await this.#narrow(part, "rejected", why);
+      if (!items.has(item)) items.set(item, reasons?.[i] ?? why);
     }
-    for (const item of items)
-      if (!(await this.#deadLetter(item, "row_rejected", why))) return false;
+    const letters = [...items].map(([item, said]) => this.#deadLetter(item, "row_rejected", said));
+    if ((await Promise.all(letters)).includes(false)) return false;
     route.successes += 1;
     route.counters.rows.add(written.rows - rows.length);
     this.#count(part, written, false, undefined, items.size);

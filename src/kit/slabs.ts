@@ -34,6 +34,18 @@ export class Slabs {
   }
 }
 
+/** The front of a slab's memory, `bytes` counted bytes and slack: for a request that must be smaller. */
+export function frontOf(slab: Slab, bytes: number): Slab {
+  const length = bytes + SLACK;
+  if (length >= slab.bytes.length) return slab;
+  const { buffer, byteOffset } = slab.bytes;
+  return {
+    bytes: slab.bytes.subarray(0, length),
+    view: new DataView(buffer, byteOffset, length),
+    length: 0,
+  };
+}
+
 /** Memory for `bytes` counted bytes and the slack behind them. */
 export function makeSlab(bytes: number): Slab {
   const memory = new ArrayBuffer(bytes + SLACK);

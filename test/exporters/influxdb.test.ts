@@ -44,7 +44,7 @@ const rows: readonly (readonly [Api, number, string, object, RegExp?])[] = [
       [5, "b"],
       [2, "c"],
     ]),
-    { is: "rows_rejected", rows: [1, 4] },
+    { is: "rows_rejected", rows: [1, 4], reasons: ["a", "b"] },
   ],
   ["v3", 400, partial([]), { is: "rejected" }],
   ["v3", 400, partial([[0, "zero"]]), { is: "rejected" }],

@@ -189,6 +189,49 @@ test("413 halves until it fits; a single item that is too large is a dead letter
   expect(rig.deadLetters.letters.get("1.7")).toMatchObject({ reason: "too_large", answer: "413" });
 });
 
+test("a 413 is remembered, a larger request is tried again later, and a large single item still goes", async () => {
+  const big = "9.0";
+  const sizes: number[] = [];
+  const rig = exportRig({
+    frames: Array.from({ length: 400 }, () => 400),
+    lanes: 1,
+    post: (lines) => {
+      const size = lines.join("\n").length + 1;
+      sizes.push(size);
+      return size > 1_100 && lines[0] !== big ? { is: "split", why: "413" } : sent;
+    },
+  });
+  await rig.untilSettled();
+  const refused = sizes.filter((size) => size > 1_100).length;
+  expect(refused).toBeGreaterThan(2);
+  expect(refused).toBeLessThan(sizes.length / 20);
+  expect(rig.deadLetters.letters.size).toBe(0);
+});
+
+test("what only the learned limit forbids is sent alone", async () => {
+  const writer = new LineWriter(300); // about 1,300 bytes for each item
+  const limits = { bytes: 1 << 14, items: 100, lanes: 1 };
+  const rig = exportRig({
+    frames: [8, 8],
+    writer,
+    limits,
+    lanes: 1,
+    post: (lines) => (lines.length > 300 ? { is: "split", why: "413" } : sent),
+  });
+  await rig.untilSettled();
+  expect(rig.deadLetters.letters.size).toBe(0);
+  expect(rig.reader.settled.get(2)?.delivered).toBe(8);
+});
+
+test("each named row's own reason is kept", async () => {
+  const rig = exportRig({
+    frames: [3],
+    post: () => ({ is: "rows_rejected", rows: [0, 2], reasons: ["first", "third"], why: "first" }),
+  });
+  await rig.untilSettled();
+  expect([...rig.deadLetters.letters.values()].map((l) => l.answer)).toEqual(["first", "third"]);
+});
+
 test("bisection finds exactly the bad items among 1,000", async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -74,9 +74,10 @@ export function influxdbVerdict(api: Api, answer: HttpAnswer, nowMs: number): Ve
   const said = sentence(parsed, body);
   const rule = findRule(VERDICTS[api], answer.status, body);
   if (rule?.means !== "special") return verdictOf(rule, answer, said, nowMs);
-  const rows = namedRows(parsed);
+  const named = namedRows(parsed);
   const why = `HTTP ${answer.status}: ${said}`;
-  return rows === undefined ? { is: "rejected", why } : { is: "rows_rejected", rows, why };
+  if (named === undefined) return { is: "rejected", why };
+  return { is: "rows_rejected", rows: [...named.keys()], reasons: [...named.values()], why };
 }
 
 interface Body {
@@ -94,16 +95,19 @@ function parse(body: string): Body | undefined {
   }
 }
 
-/** `line_number` counts points from 1. Undefined when an entry is not understood, or the list was cut at 64 KiB. */
-function namedRows(body: Body | undefined): readonly number[] | undefined {
+/** Row → reason. `line_number` counts points from 1. Undefined when an entry is not understood. */
+function namedRows(body: Body | undefined): ReadonlyMap<number, string> | undefined {
   if (!Array.isArray(body?.data)) return undefined;
-  const rows = new Set<number>();
+  const rows = new Map<number, string>();
   for (const entry of body.data as readonly unknown[]) {
-    const line = (entry as { line_number?: unknown } | null)?.line_number;
-    if (typeof line !== "number" || !Number.isInteger(line) || line < 1) return undefined;
-    rows.add(line - 1);
+    const { line_number: line, error_message: said } = (entry ?? {}) as Readonly<
+      Record<"line_number" | "error_message", unknown>
+    >;
+    if (typeof line !== "number" || !Number.isSafeInteger(line) || line < 1) return undefined;
+    if (!rows.has(line - 1))
+      rows.set(line - 1, typeof said === "string" ? said.slice(0, 1_024) : "");
   }
-  return rows.size === 0 ? undefined : [...rows];
+  return rows.size === 0 ? undefined : rows;
 }
 
 /** The part of an error body that a person wants to read. */
