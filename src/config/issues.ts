@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { suggestion } from "./nearest.ts";
-import { isSecret, keysOf, schemaAt } from "./schema-shape.ts";
+import { isSecret, isWhole, keysOf, schemaAt } from "./schema-shape.ts";
 import type { Path } from "./tree.ts";
 
 /** One sentence about one place in the options of a component. */
@@ -51,22 +51,25 @@ function sentence(issue: Issue, schema: z.core.$ZodType, value: unknown): Senten
   }
   const here = valueAt(value, path);
   if (here === undefined && path.length > 0)
-    return [{ path, message: `"${path.at(-1)}" is missing${wanted(issue)}` }];
+    return [
+      { path, message: `"${path.at(-1)}" is missing${wanted(issue, schemaAt(schema, path))}` },
+    ];
   if (issue.code === "invalid_union") return union(issue, path, schema, here);
   const got = show(here, isSecret(schemaAt(schema, path)) || soundsSecret(path));
-  return [{ path, message: `expected ${expected(issue)}, got ${got}` }];
+  return [{ path, message: `expected ${expected(issue, schemaAt(schema, path))}, got ${got}` }];
 }
 
-function wanted(issue: Issue): string {
+function wanted(issue: Issue, schema: z.core.$ZodType | undefined): string {
   return issue.code === "invalid_type" || issue.code === "invalid_value"
-    ? `: expected ${expected(issue)}`
+    ? `: expected ${expected(issue, schema)}`
     : "";
 }
 
 /** What a single issue asked for. */
-function expected(issue: Issue): string {
+function expected(issue: Issue, schema?: z.core.$ZodType): string {
   switch (issue.code) {
     case "invalid_type":
+      if (issue.expected === "number" && isWhole(schema)) return "a whole number";
       return KINDS[issue.expected] ?? `a ${issue.expected}`;
     case "invalid_value":
       return oneOf(issue.values.map(String));
@@ -126,7 +129,7 @@ function union(
   const inside = schemaAt(schema, path);
   if (deep && inside)
     return sentences(deep, inside, here).map((s) => ({ ...s, path: [...path, ...s.path] }));
-  const wants = new Set(alternatives.flat().map(expected));
+  const wants = new Set(alternatives.flat().map((inner) => expected(inner)));
   const got = show(here, isSecret(inside) || soundsSecret(path));
   return [{ path, message: `expected ${[...wants].join(" or ") || "another value"}, got ${got}` }];
 }

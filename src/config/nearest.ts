@@ -1,7 +1,8 @@
 const MAX_LENGTH = 80;
 
 /** The candidate that a person most likely meant, if one is close enough to be worth suggesting. */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+export function nearest(word: string, given: Iterable<string>): string | undefined {
+  const candidates = [...given];
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   const plain = word.toLowerCase();
@@ -12,7 +13,9 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
       bestDistance = distance;
     }
   }
-  return best;
+  const begins = (candidate: string) =>
+    plain.length > 2 && candidate.toLowerCase().startsWith(plain);
+  return best ?? candidates.find(begins);
 }
 
 /** ` (did you mean "x"?)`, or the list of what is valid, or nothing. */

@@ -53,3 +53,8 @@ export function isSecret(schema: z.core.$ZodType | undefined): boolean {
   const trial = z.core.safeParse(schema, "x");
   return trial.success && trial.data instanceof Secret;
 }
+
+/** True for a number that must be whole. */
+export function isWhole(schema: z.core.$ZodType | undefined): boolean {
+  return schema !== undefined && bare(schema) instanceof z.core.$ZodNumberFormat;
+}

@@ -182,7 +182,7 @@ describe("references", () => {
     ["bool", "yes", 'expected true or false, got "yes"'],
     ["int", "1.5", "expected a whole number, got 1.5"],
     ["map", "x", 'expected a mapping, got "x"'],
-    ["pause", "5", "expected a duration such as 200ms, 5s or 1h30m, got 5"],
+    ["pause", "5", 'expected a duration such as 200ms, 5s or 1h30m, got "5"'],
     ["pause", "-5s", 'expected a duration such as 200ms, 5s or 1h30m, got "-5s"'],
   ])("%s from ENV=%s is an error where it is written", async (option, text, message) => {
     const column = 4 + option.length + 3;
