@@ -1,0 +1,127 @@
+import { afterEach, expect, test } from "vitest";
+import { startStore, type TestStore, temporaryDirectory } from "./harness.ts";
+
+const directories: { remove: () => void }[] = [];
+const stores: TestStore[] = [];
+afterEach(async () => {
+  for (const store of stores.splice(0)) if (store.child.exitCode === null) await store.kill();
+  for (const directory of directories.splice(0)) directory.remove();
+});
+function fresh(): string {
+  const directory = temporaryDirectory();
+  directories.push(directory);
+  return directory.path;
+}
+async function start(...args: Parameters<typeof startStore>): Promise<TestStore> {
+  const store = await startStore(...args);
+  stores.push(store);
+  return store;
+}
+
+test("20 times kill -9 while writing: what was answered is there, and resends change nothing", async () => {
+  const path = fresh();
+  const ROWS = 50;
+  let seq = 0;
+  let random = 12345;
+  const acknowledged = new Set<number>();
+  const open = new Map<number, string>();
+  for (let round = 0; round < 20; round++) {
+    const store = await start(path, []);
+    random = (random * 1103515245 + 12345) % 2 ** 31;
+    const end = performance.now() + 10 + (random % 60);
+    const send = async (n: number, lines: string) => {
+      const headers = { "x-weir-range": `j/r/${n}.0-${n}.${ROWS - 1}` };
+      const answer = await store.write(lines, { headers });
+      if (answer.status !== 204) throw new Error(answer.body);
+      acknowledged.add(n);
+      open.delete(n);
+    };
+    const lane = async () => {
+      while (performance.now() < end) {
+        const n = ++seq;
+        // A new column now and then, so that the shape changes while the process dies.
+        const lines = Array.from(
+          { length: ROWS },
+          (_, i) => `kills,lane=${n % 3} v=${n}i,c${n % 7}=${i} ${n * 1000 + i}`,
+        ).join("\n");
+        open.set(n, lines);
+        await send(n, lines);
+      }
+    };
+    // Requests whose answer was lost, and some whose answer came.
+    for (const [n, lines] of open) await send(n, lines);
+    const lanes = [lane(), lane(), lane()].map((work) => work.catch(() => {}));
+    await new Promise((resolve) => setTimeout(resolve, 10 + (random % 50)));
+    await store.kill();
+    await Promise.all(lanes);
+  }
+  const store = await start(path);
+  for (const [n, lines] of open)
+    await store.write(lines, { headers: { "x-weir-range": `j/r/${n}.0-${n}.${ROWS - 1}` } });
+  expect(acknowledged.size).toBeGreaterThan(20);
+  const [row] = await store.rows("SELECT count(*) AS n, count(DISTINCT v) AS requests FROM kills");
+  expect(row).toEqual({ n: seq * ROWS, requests: seq });
+}, 60_000);
+
+test("the second process on a directory ends with one clear line", async () => {
+  const path = fresh();
+  const store = await start(path);
+  await expect(startStore(path)).rejects.toThrow(
+    new RegExp(
+      `^exit 1: weir store: the store \\S+ is in use by another process \\(PID ${store.child.pid}\\): stop it, or choose another --directory\\n$`,
+    ),
+  );
+});
+
+test("an address in use is named", async () => {
+  const store = await start(fresh());
+  await expect(startStore(fresh(), ["--endpoint", store.url.slice(7)])).rejects.toThrow(
+    /exit 1: weir store: 127\.0\.0\.1:\d+ is in use/,
+  );
+});
+
+test("wrong arguments end with 2 and what is expected", async () => {
+  await expect(startStore(fresh(), ["--memory-limit", "much"])).rejects.toThrow(/exit 2: .*512MiB/);
+  await expect(startStore(fresh(), ["--query-timeout", "10"])).rejects.toThrow(/exit 2: .*10s/);
+  await expect(startStore(fresh(), ["--nonsense"])).rejects.toThrow(/exit 2: /);
+});
+
+test("a token is asked for when there is one", async () => {
+  const store = await start(fresh(), [], { WEIR_STORE_TOKEN: "secret" });
+  const write = (headers: Record<string, string>) => store.write("m a=1 1", { headers });
+  expect(await write({})).toEqual({
+    status: 401,
+    body: '{"error":"the request was not authenticated"}',
+  });
+  expect((await write({ authorization: "Bearer wrong" })).status).toBe(401);
+  expect((await write({ authorization: "Bearer secret" })).status).toBe(204);
+  expect((await write({ authorization: "Token secret" })).status).toBe(204);
+  const basic = Buffer.from("any:secret").toString("base64");
+  expect((await write({ authorization: `Basic ${basic}` })).status).toBe(204);
+  expect((await fetch(`${store.url}/health`)).status).toBe(200);
+});
+
+test("a slow query is stopped at its deadline, and writes go on meanwhile", async () => {
+  const store = await start(fresh(), ["--query-timeout", "300ms"]);
+  await store.write("m a=1 1");
+  const slow = store.query(
+    "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7",
+  );
+  expect((await store.write("m a=2 2")).status).toBe(204);
+  expect(await slow).toMatchObject({
+    status: 400,
+    body: expect.stringContaining("stopped after 300 ms"),
+  });
+  expect(await store.rows("SELECT count(*) AS n FROM m")).toEqual([{ n: 2 }]);
+});
+
+test("a query that ignores its interrupt ends the process with 70, at once", async () => {
+  const store = await start(fresh(), ["--query-timeout", "200ms", "--memory-limit", "8GB"]);
+  await store.write("m a=1 1");
+  const ended = new Promise((resolve) => store.child.once("close", (code) => resolve(code)));
+  const startedMs = performance.now();
+  const query = store.query("SELECT length(repeat('x', 3000000000)) AS n").catch(() => "cut off");
+  expect(await ended).toBe(70);
+  expect(performance.now() - startedMs).toBeLessThan(8_000);
+  expect(await query).toBe("cut off");
+});

@@ -1,0 +1,224 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startStore, type TestStore, temporaryDirectory } from "./harness.ts";
+
+const directory = temporaryDirectory();
+let store: TestStore;
+beforeAll(async () => {
+  store = await startStore(directory.path);
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const hour = 3_600_000_000_000n;
+  const id = "550e8400-e29b-41d4-a716-446655440000";
+  await store.write(
+    [
+      `function_logs,function_id=${id},status=success duration_ms=10,memory_used_mb=100,message="fine" ${now - 1n}`,
+      `function_logs,function_id=${id},status=error duration_ms=30,memory_used_mb=300,message="an error, \\"quoted\\"" ${now - 2n}`,
+      `function_logs,function_id=other,status=timeout duration_ms=50 ${now - 3n}`,
+      `function_logs,function_id=other,status=success duration_ms=70,memory_used_mb=50 ${now - 30n * hour}`,
+      `function_logs,function_id=other,status=error duration_ms=70 ${now - 24n * 40n * hour}`,
+    ].join("\n"),
+  );
+});
+afterAll(async () => {
+  expect(await store.stop()).toBe(0);
+  directory.remove();
+});
+
+const SEED: [string, (rows: Record<string, unknown>[]) => void][] = [
+  [
+    `SELECT * FROM function_logs
+WHERE function_id = '550e8400-e29b-41d4-a716-446655440000'
+ORDER BY time DESC
+LIMIT 100;`,
+    (rows) => expect(rows.map((r) => Object.keys(r))[0]).toEqual(Object.keys(rows[0] ?? {}).sort()),
+  ],
+  [
+    `SELECT * FROM function_logs
+WHERE status = 'error'
+AND time > now() - interval '24 hours'
+ORDER BY time DESC;`,
+    (rows) => expect(rows).toMatchObject([{ message: 'an error, "quoted"' }]),
+  ],
+  [
+    `SELECT function_id, AVG(duration_ms) as avg_duration, MAX(duration_ms) as max_duration, AVG(memory_used_mb) as avg_memory
+FROM function_logs
+WHERE time > now() - interval '7 days'
+GROUP BY function_id
+ORDER BY avg_duration DESC;`,
+    (rows) =>
+      expect(rows).toMatchObject([
+        { function_id: "other", avg_duration: 60, max_duration: 70, avg_memory: 50 },
+        { avg_duration: 20, max_duration: 30, avg_memory: 200 },
+      ]),
+  ],
+  [
+    `SELECT COUNT(*) as total_executions,
+SUM(CASE WHEN status = 'success' THEN 1 ELSE 0 END) as successful,
+SUM(CASE WHEN status = 'error' THEN 1 ELSE 0 END) as failed,
+SUM(CASE WHEN status = 'timeout' THEN 1 ELSE 0 END) as timeouts
+FROM function_logs
+WHERE time > now() - interval '1 hour';`,
+    (rows) =>
+      expect(rows).toEqual([{ total_executions: 3, successful: 1, failed: 1, timeouts: 1 }]),
+  ],
+  [
+    `SELECT time, function_id, duration_ms, status
+FROM function_logs
+WHERE time > now() - interval '24 hours'
+ORDER BY time DESC;`,
+    (rows) => expect(rows.map(({ duration_ms }) => duration_ms)).toEqual([10, 30, 50]),
+  ],
+  [
+    `SELECT ROUND(100.0 * SUM(CASE WHEN status = 'error' THEN 1 ELSE 0 END) / COUNT(*), 2) as error_rate
+FROM function_logs
+WHERE time > now() - interval '1 hour';`,
+    (rows) => expect(rows).toEqual([{ error_rate: 33.33 }]),
+  ],
+  [
+    `SELECT time, AVG(memory_used_mb) as avg_memory
+FROM function_logs
+WHERE time > now() - interval '7 days'
+GROUP BY time(1h)
+ORDER BY time DESC;`,
+    (rows) => {
+      expect(rows.at(-1)).toMatchObject({ avg_memory: 50 });
+      for (const row of rows) expect(String(Object.values(row)[0])).toMatch(/:00:00$/);
+    },
+  ],
+  [
+    "SELECT * FROM function_logs WHERE message LIKE '%error%';",
+    (rows) => expect(rows.length).toBe(1),
+  ],
+];
+
+test.each(SEED)("the documented query runs as it stands: %s", async (sql, check) => {
+  check(await store.rows(sql));
+});
+
+const REFUSED = [
+  "SELECT * FROM read_csv('/etc/passwd')",
+  "SELECT * FROM read_text('/etc/passwd')",
+  "SELECT * FROM read_blob('/etc/*')",
+  "SELECT * FROM glob('/etc/*')",
+  "SELECT * FROM '/etc/passwd'",
+  "SELECT * FROM 'x.parquet'",
+  "COPY function_logs TO '/tmp/weir-x.csv'",
+  "COPY (SELECT 1) TO '/tmp/weir-x.csv'",
+  "ATTACH '/tmp/weir-x.db'",
+  "DETACH memory",
+  "INSTALL httpfs",
+  "LOAD httpfs",
+  "SET memory_limit='100GB'",
+  "RESET memory_limit",
+  "PRAGMA database_list",
+  "CALL pragma_version()",
+  "EXPORT DATABASE '/tmp/weir-x'",
+  "USE weir_catalog",
+  "CHECKPOINT",
+  "SELECT 1; SELECT 2",
+  "SELECT 1; DROP TABLE function_logs",
+  "DROP TABLE function_logs",
+  "DELETE FROM function_logs",
+  "UPDATE function_logs SET status = 'x'",
+  "INSERT INTO function_logs SELECT * FROM function_logs",
+  "CREATE TABLE x (a INTEGER)",
+  "CREATE MACRO now() AS 1",
+  "EXPLAIN ANALYZE DELETE FROM function_logs",
+  "/* a */ EXPLAIN -- b\n DROP TABLE function_logs",
+  "SELECT * FROM duckdb_settings()",
+  "SELECT * FROM (SELECT * FROM duckdb_secrets()) x",
+  "WITH a AS (SELECT * FROM pragma_database_list()) SELECT * FROM a",
+  "SELECT (SELECT count(*) FROM read_csv('/etc/passwd'))",
+  "SELECT current_setting('memory_limit')",
+  "SELECT getenv('HOME')",
+  "SELECT * FROM query('SELECT 1')",
+  "PREPARE a AS SELECT 1",
+  "BEGIN",
+  "",
+  ";",
+  "-- nothing",
+  "SELECT nothing_of_this_name FROM function_logs",
+  "SELECT FROM WHERE",
+];
+
+test.each(REFUSED)("refused: %s", async (sql) => {
+  const { status, body } = await store.query(sql);
+  expect({ status, body }).toMatchObject({ status: 400 });
+  expect(body).not.toContain("root:");
+  expect(await store.rows("SELECT count(*) AS n FROM function_logs")).toEqual([{ n: 5 }]);
+});
+
+test.each([
+  "SHOW TABLES",
+  "DESCRIBE function_logs",
+  "EXPLAIN SELECT 1",
+  "WITH a AS (SELECT 1 AS x) SELECT * FROM a",
+])("allowed: %s", async (sql) => {
+  expect((await store.rows(sql)).length).toBeGreaterThan(0);
+});
+
+test("csv and jsonl, and the Accept header instead of a format", async () => {
+  const sql =
+    "SELECT function_id, duration_ms, message FROM function_logs ORDER BY time DESC LIMIT 3";
+  const csv = `function_id,duration_ms,message
+550e8400-e29b-41d4-a716-446655440000,10.0,fine
+550e8400-e29b-41d4-a716-446655440000,30.0,"an error, ""quoted"""
+other,50.0,
+`;
+  expect((await store.query(sql, { format: "csv" })).body).toBe(csv);
+  expect((await store.query("SELECT 1 AS a, NULL AS b", { format: "jsonl" })).body).toBe(
+    '{"a":1}\n',
+  );
+  const url = `${store.url}/api/v3/query_sql?db=weir&q=${encodeURIComponent(sql)}`;
+  const answer = await fetch(url, { headers: { accept: "text/csv" } });
+  expect(answer.headers.get("content-type")).toBe("text/csv");
+  expect(await answer.text()).toBe(csv);
+  expect((await fetch(url, { headers: { accept: "image/png" } })).status).toBe(400);
+  expect((await store.query(sql, { format: "xml" })).status).toBe(400);
+});
+
+test("an empty result is an empty array; an unknown database is 404", async () => {
+  expect((await store.query("SELECT * FROM function_logs WHERE false")).body).toBe("[]");
+  expect(await store.query("SELECT 1", { db: "nowhere" })).toEqual({
+    status: 404,
+    body: '{"error":"database not found: nowhere"}',
+  });
+});
+
+test("a long answer is streamed whole", async () => {
+  const { status, body } = await store.query(
+    "SELECT range AS n, repeat('x', 100) AS s FROM range(200000)",
+  );
+  expect(status).toBe(200);
+  const rows = JSON.parse(body) as { n: number }[];
+  expect([rows.length, rows.at(-1)?.n]).toEqual([200_000, 199_999]);
+});
+
+test("many readers at once all get their answer", async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, (_, i) =>
+      store.rows(`SELECT ${i} AS i, count(*) AS n FROM function_logs`),
+    ),
+  );
+  expect(answers.map(([row]) => row)).toEqual(Array.from({ length: 30 }, (_, i) => ({ i, n: 5 })));
+});
+
+test("readers that go away in the middle leave their place to others", async () => {
+  for (let i = 0; i < 4; i++) {
+    const gone = new AbortController();
+    const q = encodeURIComponent("SELECT repeat('x', 1000) AS s FROM range(1000000)");
+    const response = await fetch(`${store.url}/api/v3/query_sql?db=weir&q=${q}`, {
+      signal: gone.signal,
+    });
+    await response.body?.getReader().read();
+    gone.abort();
+  }
+  expect(await store.rows("SELECT 1 AS a")).toEqual([{ a: 1 }]);
+});
+
+test("health and ping", async () => {
+  const health = await fetch(`${store.url}/health`);
+  expect([health.status, await health.text()]).toEqual([200, "OK"]);
+  const ping = await fetch(`${store.url}/ping`);
+  expect(ping.headers.get("x-influxdb-version")).toMatch(/^\d/);
+  expect(await ping.json()).toHaveProperty("process_id");
+});
