@@ -338,6 +338,43 @@ test("a dead letter is durable before its range is settled, and is tried until i
   expect(rig.deadLetters.adds).toBe(4);
 });
 
+test("many dead letters make one log line per reason and 10 s, and their answers are cut to 1 KiB", async () => {
+  const rig = exportRig({ frames: [40], post: () => ({ is: "rejected", why: "é".repeat(5_000) }) });
+  await rig.untilSettled();
+  expect(rig.deadLetters.letters.size).toBe(40);
+  expect(rig.log.lines.filter((l) => l.level === "error")).toHaveLength(1);
+  for (const { answer } of rig.deadLetters.letters.values()) expect(answer).toHaveLength(1_024);
+  expect(rig.meter.value("otelcol_exporter_send_failed_log_records")).toBe(40);
+});
+
+test("a read that fails is tried again, and said", async () => {
+  const rig = exportRig({ frames: [1], post: () => sent });
+  const read = rig.reader.read.bind(rig.reader);
+  let failures = 1;
+  rig.reader.read = async (limits, stop) => {
+    if (failures-- > 0) throw new Error("EIO");
+    return await read(limits, stop);
+  };
+  await rig.untilSettled();
+  expect(rig.log.lines).toMatchObject([{ level: "error", fields: { why: "EIO" } }]);
+});
+
+test("one hanging destination does not slow another", async () => {
+  const hanging = exportRig({
+    frames: [1, 1, 1],
+    timeoutMs: 0,
+    graceMs: 1,
+    post: () => new Promise(() => {}),
+  });
+  const healthy = exportRig({ frames: Array.from({ length: 200 }, () => 5), post: () => sent });
+  const stuck = hanging.run();
+  await until(() => hanging.posts.length === 3);
+  await healthy.untilSettled();
+  expect(healthy.reader.settled.size).toBe(200);
+  expect(hanging.reader.settled.size).toBe(0);
+  await stuck.stop();
+});
+
 test("a refusal of our credentials pauses the whole route: one probe at a time, one alarm, resumes by itself", async () => {
   let works = false;
   const times: number[] = [];
