@@ -137,15 +137,6 @@ export class Scan {
     }
   }
 
-  /** Whether [p, end) is unknown fields only. */
-  isUnknown(p: number, end: number, known: number): boolean {
-    while (p < end) {
-      p = this.skip(p, end, known);
-      if (p < 0) return false;
-    }
-    return true;
-  }
-
   /** Position of a fixed64 at `p`, or -1 when it is 0. */
   nonZero(p: number): number {
     return (this.view.getInt32(p, true) | this.view.getInt32(p + 4, true)) === 0 ? -1 : p;
@@ -163,7 +154,7 @@ export class Scan {
   }
 }
 
-const KNOWN_KEY_VALUE = 0b0110;
+const KNOWN_KEY_VALUE = 0b1110;
 
 /** The KeyValue [p, end) as an entry at the tape's top. `position`: which attribute of its message it is. */
 export function attribute(s: Scan, p: number, end: number, position: number): boolean {
@@ -184,7 +175,7 @@ export function attribute(s: Scan, p: number, end: number, position: number): bo
   s.tape[top + 1] = start;
   s.top = top + 4;
   if (p === end) return noValue(s, top, key, p);
-  if (bytes[p] !== 0x12) return noValue(s, top, key, p) && s.isUnknown(p, end, KNOWN_KEY_VALUE);
+  if (bytes[p] !== 0x12) return noValue(s, top, key, p) && isTail(s, p, end);
   n = bytes[p + 1]!;
   p += 2;
   if (n > 127) {
@@ -193,8 +184,17 @@ export function attribute(s: Scan, p: number, end: number, position: number): bo
   }
   const stop = p + n;
   if (n > end - p) return false;
-  if (stop !== end && !s.isUnknown(stop, end, KNOWN_KEY_VALUE)) return false;
+  if (stop !== end && !isTail(s, stop, end)) return false;
   return anyValue(s, p, stop, top, key);
+}
+
+/** Whether [p, end), behind key and value, is only what a KeyValue may have besides: unknown fields, and an index into no table. */
+function isTail(s: Scan, p: number, end: number): boolean {
+  while (p < end) {
+    p = s.skip(p, end, s.bytes[p] === 0x18 ? 0 : KNOWN_KEY_VALUE); // KeyValue.key_strindex
+    if (p < 0) return false;
+  }
+  return true;
 }
 
 function noValue(s: Scan, top: number, key: number, p: number): boolean {
@@ -292,7 +292,7 @@ export function isKeyValue(s: Scan, p: number, end: number, depth: number): bool
   if (n > end - p) return false;
   p += n;
   if (p === end) return true;
-  if (s.bytes[p] !== 0x12) return s.isUnknown(p, end, KNOWN_KEY_VALUE);
+  if (s.bytes[p] !== 0x12) return isTail(s, p, end);
   n = s.bytes[p + 1]!;
   p += 2;
   if (n > 127) {
@@ -300,7 +300,7 @@ export function isKeyValue(s: Scan, p: number, end: number, depth: number): bool
     p = s.at;
   }
   if (n > end - p) return false;
-  return s.isUnknown(p + n, end, KNOWN_KEY_VALUE) && isAnyValue(s, p, p + n, depth + 1);
+  return isTail(s, p + n, end) && isAnyValue(s, p, p + n, depth + 1);
 }
 
 function isAnyValue(s: Scan, p: number, end: number, depth: number): boolean {

@@ -89,6 +89,8 @@ export class Splice {
   #groups: number[] = [];
   #metricNode = 0;
   #resourceAt = -1;
+  /** Resources taken back: the ordinals behind them move up. */
+  #goneResources = 0;
   /** Edits inside the current item: behind this source position, positions move by so much. */
   #moves = new Int32Array(64);
   #movesEnd = 0;
@@ -163,7 +165,7 @@ export class Splice {
       this.#resourceAt = tape[at + Group.at]!;
       this.#resource.begin(this, tape[at + Group.at]!, tape[at + Group.end]!);
     } else this.#closeScoped();
-    const node = isFirst ? this.#firstNode(at) : this.#nextNode(at);
+    const node = isFirst ? this.#firstNode(at) : this.#nextNode();
     this.#scoped.begin(this, tape[at + Group.scopedAt]!, tape[at + Group.scopedEnd]!);
     if (!isFirst) {
       // The node stands before what `begin` remembers of the tape, so that taking the scope back takes the node too.
@@ -180,7 +182,7 @@ export class Splice {
     const count = tape[at + Group.scopeCount]!;
     out[node + Group.scopeCount] = count;
     this.#copyEntries(tape[at + Group.scopeEntries]!, count);
-    out[node + Group.ordinal] = tape[at + Group.ordinal]!;
+    out[node + Group.ordinal] = tape[at + Group.ordinal]! - this.#goneResources;
     out[node] = ((this.top - node) << 2) | NodeType.group;
   }
 
@@ -221,13 +223,12 @@ export class Splice {
     return node;
   }
 
-  #nextNode(at: number): number {
+  #nextNode(): number {
     const out = this.#tape;
     const node = this.top;
     const first = this.#groups[0]!;
     this.top += GROUP_HEADER;
     for (let i = Group.at; i <= Group.resourceCount; i++) out[node + i] = out[first + i]!;
-    out[node + Group.ordinal] = this.#batch.tape[at + Group.ordinal]!;
     return node;
   }
 
@@ -247,7 +248,10 @@ export class Splice {
   #closeResource(): void {
     if (!this.#resource.isOpen) return;
     this.#closeScoped();
-    if (!this.#resource.close(this, true)) return;
+    if (!this.#resource.close(this, true)) {
+      this.#goneResources++;
+      return;
+    }
     for (const node of this.#groups) this.#tape[node + Group.end] = this.o;
   }
 

@@ -34,6 +34,11 @@ export function slowIndex(signal: Signal, bytes: Uint8Array): Slow {
   }
 }
 
+/** One message as plain objects. Its AnyValues are not near the nesting limit. */
+export function slowDecode(type: protobuf.Type, bytes: Uint8Array): Json {
+  return message(type, [bytes], 0, { items: 0, rejected: 0 });
+}
+
 type Count = { items: number; rejected: number };
 type Raw = { readonly wire: number; readonly number: bigint; readonly payload: Uint8Array };
 
@@ -67,6 +72,11 @@ function message(type: protobuf.Type, parts: Uint8Array[], depth: number, count:
       else list.push(scalar(field, raw));
     } else json[field.name] = scalar(field, raw);
   }
+  for (const [name, size] of Object.entries(ID_SIZE)) {
+    const id = (json[name] ?? "") as string;
+    if (id !== "" && id.length !== size * 2) throw new Bad("id");
+  }
+  if (type.name === "KeyValue") json["key"] ??= "";
   for (const [name, contents] of open) {
     const inner = type.fields[name]?.resolvedType as protobuf.Type;
     json[name] = message(inner, contents, inner.name === "AnyValue" ? depth + 1 : depth, count);
@@ -150,10 +160,8 @@ function scalar(field: protobuf.Field, raw: Raw): unknown {
     case "string":
       return UTF8.decode(payload);
     case "bytes": {
-      const size = ID_SIZE[field.name];
-      if (size === undefined) return buffer.toString("base64");
-      if (payload.length !== size && payload.length !== 0) throw new Bad("id");
-      return buffer.toString("hex");
+      const isId = ID_SIZE[field.name] !== undefined;
+      return buffer.toString(isId ? "hex" : "base64");
     }
     case "double":
       return buffer.readDoubleLE();

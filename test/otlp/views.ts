@@ -3,7 +3,8 @@ import type { Batch } from "../../src/otlp/batch.ts";
 import type { KeyId, Keys } from "../../src/otlp/keys.ts";
 import * as T from "../../src/otlp/tape.ts";
 import type { Json } from "../support/otlp.ts";
-import { decodeMessage, typeOf } from "../support/otlp.ts";
+import { typeOf } from "../support/otlp.ts";
+import { slowDecode } from "./slow-index.ts";
 
 type View = Record<string, unknown>;
 const COMMON = "opentelemetry.proto.common.v1";
@@ -96,13 +97,13 @@ class Reader {
       case "bool":
       case "int": {
         const tag = name === "int" ? 0x18 : 0x10;
-        const json = decodeMessage(typeOf(`${COMMON}.AnyValue`), tagged(tag, payload));
+        const json = slowDecode(typeOf(`${COMMON}.AnyValue`), tagged(tag, payload));
         return [name, name === "int" ? json["intValue"] : json["boolValue"]];
       }
       case "array":
-        return [name, decodeMessage(typeOf(`${COMMON}.ArrayValue`), payload)["values"] ?? []];
+        return [name, slowDecode(typeOf(`${COMMON}.ArrayValue`), payload)["values"] ?? []];
       case "map":
-        return [name, decodeMessage(typeOf(`${COMMON}.KeyValueList`), payload)["values"] ?? []];
+        return [name, slowDecode(typeOf(`${COMMON}.KeyValueList`), payload)["values"] ?? []];
       default:
         return [name, undefined];
     }

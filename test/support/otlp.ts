@@ -87,7 +87,8 @@ function toWire(field: protobuf.Field, value: unknown): unknown {
 }
 
 function toJson(type: protobuf.Type, message: object): Json {
-  const json: Json = {};
+  // A KeyValue without a key has the empty one, as the wire cannot tell them apart.
+  const json: Json = type.name === "KeyValue" ? { key: "" } : {};
   const from = message as Json;
   for (const field of type.fieldsArray) {
     if (!Object.hasOwn(from, field.name)) continue;

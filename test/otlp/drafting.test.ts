@@ -1,0 +1,239 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { mixedLogs, plainLogs } from "../../bench/payloads.ts";
+import type { Batch } from "../../src/otlp/batch.ts";
+import type { Attributes, AttributeValue } from "../../src/otlp/draft.ts";
+import { createIndexer } from "../../src/otlp/indexing.ts";
+import { pickItems } from "../../src/otlp/pick.ts";
+import { Kind, type Signal } from "../../src/otlp/tape.ts";
+import { decodeRequest, encodeRequest, type Json } from "../support/otlp.ts";
+import { arbitraryRequest } from "./requests.ts";
+import { viewBatch, viewRequest } from "./views.ts";
+
+const indexer = createIndexer();
+const { keys } = indexer;
+
+function batchOf<S extends Signal>(signal: S, bytes: Uint8Array): Batch<S> {
+  const result = indexer.index(signal, bytes, bytes.length);
+  if ("refused" in result) throw new Error(result.why);
+  return result.batch;
+}
+
+/** Indexing the sealed bytes gives the sealed tape. */
+function expectTape(batch: Batch): void {
+  const again = batchOf(batch.signal, batch.bytes.slice(0, batch.length));
+  expect(again.length).toBe(batch.length);
+  expect(Array.from(batch.tape)).toEqual(Array.from(again.tape));
+  expect(batch.items).toBe(again.items);
+}
+
+type Edit =
+  | { readonly do: "set"; readonly key: string; readonly value: AttributeValue }
+  | { readonly do: "rename" | "copy"; readonly key: string; readonly to: string }
+  | { readonly do: "delete"; readonly key: string };
+
+const key = fc.constantFrom("service.name", "a", "", "status", "über", "new", "n".repeat(200));
+const edit: fc.Arbitrary<Edit> = fc.oneof(
+  fc.record({
+    do: fc.constant("set" as const),
+    key,
+    value: fc.oneof(
+      fc.string({ maxLength: 200 }),
+      fc.double(),
+      fc.boolean(),
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      fc.uint8Array({ maxLength: 9 }),
+    ),
+  }),
+  fc.record({ do: fc.constantFrom("rename" as const, "copy" as const), key, to: key }),
+  fc.record({ do: fc.constant("delete" as const), key }),
+);
+
+function applyToDraft(attributes: Attributes, edits: readonly Edit[]): void {
+  for (const one of edits) {
+    const slot = attributes.attribute(keys.id(one.key));
+    if (one.do === "set") attributes.set(keys.id(one.key), one.value);
+    else if (slot < 0) continue;
+    else if (one.do === "delete") attributes.delete(slot);
+    else if (one.do === "rename") attributes.rename(slot, keys.id(one.to));
+    else attributes.copy(slot, keys.id(one.to));
+  }
+}
+
+type Pair = { key: string; value?: Json };
+
+function applyToObject(owner: Json, edits: readonly Edit[]): void {
+  let list = (owner["attributes"] ?? []) as Pair[];
+  for (const one of edits) {
+    const found = list.findLast((pair) => pair.key === one.key);
+    if (one.do === "set") put(list, one.key, wrap(one.value));
+    else if (found === undefined) continue;
+    else if (one.do === "delete") list = list.filter((pair) => pair !== found);
+    else if (one.do === "copy") put(list, one.to, found.value ?? {});
+    else if (one.to !== one.key) {
+      list = list.filter((pair) => pair === found || pair.key !== one.to);
+      found.key = one.to;
+    }
+  }
+  owner["attributes"] = list;
+}
+
+function put(list: Pair[], name: string, value: Json): void {
+  const found = list.findLast((pair) => pair.key === name);
+  if (found === undefined) list.push({ key: name, value });
+  else found.value = value;
+}
+
+function wrap(value: AttributeValue): Json {
+  if (typeof value === "string") return { stringValue: value.toWellFormed() };
+  if (typeof value === "number") return { doubleValue: value };
+  if (typeof value === "boolean") return { boolValue: value };
+  if (typeof value === "bigint") return { intValue: String(value) };
+  return { bytesValue: Buffer.from(value).toString("base64") };
+}
+
+/** Items with what holds them, outermost first; lists are what they are removed from. */
+function* itemsOf(request: Json): Generator<{ item: Json; list: Json[]; resource: Json }> {
+  for (const outer of lists(request, "resourceLogs", "resourceSpans", "resourceMetrics"))
+    for (const scoped of lists(outer, "scopeLogs", "scopeSpans", "scopeMetrics")) {
+      const resource = (outer["resource"] ?? {}) as Json;
+      const holders = [scoped];
+      for (const metric of lists(scoped, "metrics"))
+        for (const data of ["gauge", "sum", "histogram", "exponentialHistogram", "summary"])
+          if (metric[data] !== undefined) holders.push(metric[data] as Json);
+      for (const holder of holders)
+        for (const name of ["logRecords", "spans", "dataPoints"])
+          for (const item of [...((holder[name] ?? []) as Json[])])
+            yield { item, list: holder[name] as Json[], resource };
+    }
+}
+
+function lists(json: Json, ...names: string[]): Json[] {
+  return names.flatMap((name) => (json[name] ?? []) as Json[]);
+}
+
+test("edits of a draft are the same edits of decoded objects", () => {
+  const edits = fc.array(edit, { maxLength: 5 });
+  fc.assert(
+    fc.property(arbitraryRequest, fc.array(fc.option(edits)), edits, (made, byItem, onResource) => {
+      const { signal, request } = made;
+      const batch = batchOf(signal, encodeRequest(signal, request));
+      const expected = decodeRequest(signal, batch.bytes.subarray(0, batch.length));
+      const draft = batch.draft();
+      let dropped = 0;
+      let n = 0;
+      for (let is = draft.items.first(); is; is = draft.items.next()) {
+        const edits = byItem[n++];
+        if (edits === null) {
+          draft.items.drop("no");
+          dropped++;
+        } else applyToDraft(draft.items, edits ?? []);
+      }
+      for (let is = draft.resources.first(); is; is = draft.resources.next())
+        applyToDraft(draft.resources, onResource);
+      n = 0;
+      for (const outer of lists(expected, "resourceLogs", "resourceSpans", "resourceMetrics")) {
+        if (lists(outer, "scopeLogs", "scopeSpans", "scopeMetrics").length === 0) continue;
+        outer["resource"] ??= {};
+        applyToObject(outer["resource"] as Json, onResource);
+      }
+      for (const { item, list } of itemsOf(expected)) {
+        const edits = byItem[n++];
+        if (edits === null) list.splice(list.indexOf(item), 1);
+        else applyToObject(item, edits ?? []);
+      }
+      const sealed = draft.seal();
+      expect(draft.dropped.get("no") ?? 0).toBe(dropped);
+      const views = viewBatch(sealed, keys);
+      expect(views).toEqual(viewRequest(expected));
+      const decoded = decodeRequest(signal, sealed.bytes.subarray(0, sealed.length));
+      expect(viewRequest(decoded)).toEqual(viewRequest(expected));
+      expectTape(sealed);
+    }),
+    { numRuns: 300, seed: 5 },
+  );
+});
+
+test("an untouched draft is the batch itself, and a batch never changes", () => {
+  const bytes = plainLogs(3);
+  const batch = batchOf("logs", bytes);
+  expect(batch.draft().seal()).toBe(batch);
+  const before = Buffer.from(batch.bytes).toString("hex");
+  const draft = batch.draft();
+  draft.items.first();
+  draft.items.set(keys.id("status"), "other");
+  draft.seal();
+  expect(Buffer.from(batch.bytes).toString("hex")).toBe(before);
+});
+
+test("four renames rewrite every record and nothing else", () => {
+  const batch = batchOf("logs", mixedLogs(200, 3));
+  const pairs = ["function.id", "execution.id", "status", "duration_ms"].map(
+    (name) => [keys.id(name), keys.id(`x.${name}`)] as const,
+  );
+  const draft = batch.draft();
+  for (let is = draft.items.first(); is; is = draft.items.next())
+    for (const [from, to] of pairs) {
+      const slot = draft.items.attribute(from);
+      if (slot >= 0) draft.items.rename(slot, to);
+    }
+  const sealed = draft.seal();
+  expectTape(sealed);
+  const expected = decodeRequest("logs", batch.bytes.subarray(0, batch.length));
+  for (const { item } of itemsOf(expected))
+    for (const pair of item["attributes"] as Pair[])
+      if (pairs.some(([from]) => keys.name(from) === pair.key)) pair.key = `x.${pair.key}`;
+  expect(decodeRequest("logs", sealed.bytes.subarray(0, sealed.length))).toEqual(expected);
+});
+
+test("built-in fields are read, never edited, and copied as attributes", () => {
+  const batch = batchOf(
+    "logs",
+    encodeRequest("logs", {
+      resourceLogs: [
+        {
+          resource: { attributes: [{ key: "service.name", value: { stringValue: "shop" } }] },
+          scopeLogs: [
+            {
+              logRecords: [
+                {
+                  body: { arrayValue: { values: [{ intValue: "9007199254740993" }, {}] } },
+                  severityText: "WARN",
+                  eventName: "paid",
+                  traceId: "0af7651916cd43dd8448eb211c80319c",
+                },
+              ],
+            },
+          ],
+        },
+      ],
+    }),
+  );
+  const { items } = batch.draft();
+  expect(items.first()).toBe(true);
+  expect(items.text(items.builtin("body"))).toBe("[9007199254740993,null]");
+  expect(items.kind(items.builtin("body"))).toBe(Kind.array);
+  expect(items.text(items.builtin("severity"))).toBe("WARN");
+  expect(items.text(items.builtin("event_name"))).toBe("paid");
+  expect(items.value(items.builtin("trace_id"))).toBe("0af7651916cd43dd8448eb211c80319c");
+  expect(items.builtin("span_id")).toBe(-1);
+  expect(items.builtin("name")).toBe(-1);
+  expect(items.text(items.resource(keys.id("service.name")))).toBe("shop");
+  items.copy(items.builtin("trace_id"), keys.id("trace"));
+  items.copy(items.resource(keys.id("service.name")), keys.id("service"));
+  items.delete(items.builtin("body"));
+  expect(items.count).toBe(2);
+  expect([0, 1].map((i) => items.name(items.slotAt(i)))).toEqual(["trace", "service"]);
+  expect(items.text(items.slotAt(1))).toBe("shop");
+  expect(items.slotAt(2)).toBe(-1);
+  expect(items.next()).toBe(false);
+});
+
+test("picked items are a batch of their own, with their resource", () => {
+  const batch = batchOf("logs", plainLogs(10));
+  const picked = pickItems(indexer, batch, 3, 5);
+  expect(viewBatch(picked, keys)).toEqual(viewBatch(batch, keys).slice(3, 5));
+  expectTape(picked);
+  expect(pickItems(indexer, batch, 0, 10)).toBe(batch);
+  expect(pickItems(indexer, batch, 4, 4).items).toBe(0);
+});
