@@ -69,6 +69,8 @@ export class DeliveryRoute<S extends Signal> {
   readonly slabs: Slabs;
   readonly gate: PauseGate;
   readonly bodyLimit: BodyLimit;
+  /** Items in one request at most. */
+  readonly maxItems: number;
   readonly poisonAfter: number;
   readonly counters: RouteCounters;
   readonly #seldom: Seldom;
@@ -86,6 +88,8 @@ export class DeliveryRoute<S extends Signal> {
     this.slabs = new Slabs(options.backend.limits.bytes, 2 * this.lanes);
     this.bodyLimit = new BodyLimit(options.backend.limits.bytes);
     this.gate = new PauseGate(options.probeMs ?? PROBE_MS, options.nowMs);
+    const { items } = options.backend.limits;
+    this.maxItems = Math.max(1, Math.min(items, options.batch?.maxItems ?? items));
     this.poisonAfter = options.poisonAfter ?? POISON_AFTER;
     this.#seldom = new Seldom(SAME_LINE_EVERY_MS, options.nowMs);
     this.counters = registerRoute(this);

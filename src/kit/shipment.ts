@@ -108,11 +108,12 @@ export class Shipment<S extends Signal> {
 
   /** A writer that throws must cost one item, not the queue. */
   #write(part: Part): Made | string {
-    const { slabs, bodyLimit, options } = this.#route;
+    const { slabs, bodyLimit, maxItems, options } = this.#route;
     const slab = slabs.take();
-    const to = Math.min(part.to, part.from + options.backend.limits.items);
+    const to = Math.min(part.to, part.from + maxItems);
+    const bytes = Math.min(bodyLimit.bytes, options.batch?.maxBytes ?? Number.POSITIVE_INFINITY);
     try {
-      const made = this.#fill(slab, frontOf(slab, bodyLimit.bytes), part.from, to);
+      const made = this.#fill(slab, frontOf(slab, bytes), part.from, to);
       if (made.written.to > part.from) return made;
       slab.length = 0;
       return this.#fill(slab, slab, part.from, part.from + 1);
@@ -240,9 +241,10 @@ export class Shipment<S extends Signal> {
       }
     }
     const { attempts } = part;
+    const level = verdict.alarm === true ? "error" : "warn";
     route.log(
-      verdict.alarm === true ? "error" : "warn",
-      "retry",
+      level,
+      `retry ${level}`,
       1,
       () => ({ why: verdict.why, attempts, items, pauseMs: Math.round(pauseMs) }),
       "sending failed and will be tried again; nothing is lost",

@@ -34,9 +34,19 @@ test("cuts at the limits of bytes and items, and passes the batch options to the
   const batch = { minItems: 7, waitMs: 9, maxItems: 3 };
   const rig = exportRig({ frames: [25], post: () => sent, limits, batch, lanes: 9 });
   await rig.untilSettled();
-  expect(rig.posts.map((p) => p.lines.length)).toEqual([4, 4, 4, 4, 4, 4, 1]);
+  expect(rig.posts.map((p) => p.lines.length)).toEqual([3, 3, 3, 3, 3, 3, 3, 3, 1]);
   expect(rig.posts.flatMap((p) => p.lines)).toEqual(Array.from({ length: 25 }, (_, i) => `1.${i}`));
   expect(rig.reader.limits[0]).toEqual({ bytes: 40, items: 3, minItems: 7, waitMs: 9 });
+});
+
+test("batch.max_size in bytes bounds a request, but never costs an item", async () => {
+  const batch = { minItems: 1, waitMs: 0, maxBytes: 10 };
+  const rig = exportRig({ frames: [4], writer: new LineWriter(2), post: () => sent, batch });
+  await rig.untilSettled();
+  expect(rig.posts.map((p) => p.lines.length)).toEqual([2, 2, 2, 2]);
+  const tiny = exportRig({ frames: [4], post: () => sent, batch: { ...batch, maxBytes: 1 } });
+  await tiny.untilSettled();
+  expect(tiny.reader.settled.get(1)?.delivered).toBe(4);
 });
 
 test("an item that fits no request becomes a dead letter", async () => {
@@ -336,6 +346,24 @@ test("a dead letter is durable before its range is settled, and is tried until i
   await until(() => rig.reader.settled.size === 1);
   await running.stop();
   expect(rig.deadLetters.adds).toBe(4);
+});
+
+test("a failure that needs an operator is an ERROR, also right after another one", async () => {
+  let n = 0;
+  const rig = exportRig({
+    frames: [1],
+    post: () =>
+      ++n === 1
+        ? { is: "retry", why: "busy" }
+        : n < 4
+          ? { is: "retry", why: "404", alarm: true }
+          : sent,
+  });
+  await rig.untilSettled();
+  expect(rig.log.lines.map((l) => [l.level, l.fields])).toMatchObject([
+    ["warn", { why: "busy" }],
+    ["error", { why: "404" }],
+  ]);
 });
 
 test("many dead letters make one log line per reason and 10 s, and their answers are cut to 1 KiB", async () => {
