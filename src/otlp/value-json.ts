@@ -171,6 +171,17 @@ export class JsonWriter {
   varint(p: number): number {
     const bytes = this.bytes;
     let byte = bytes[p++]!;
+    if (byte < 128) {
+      this.low = byte;
+      this.high = 0;
+      return p;
+    }
+    const second = bytes[p]!;
+    if (second < 128) {
+      this.low = (byte & 127) | (second << 7);
+      this.high = 0;
+      return p + 1;
+    }
     let low = byte & 127;
     let high = 0;
     for (let shift = 7; byte > 127 && shift < 70; shift += 7) {

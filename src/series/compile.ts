@@ -41,6 +41,12 @@ export interface PlanColumn {
   readonly index: number;
   readonly name: string;
   readonly kind: ColumnKind | "any" | "hidden";
+  /** The kind as a number, for the hot path. */
+  readonly code: number;
+  /** Has `lower_case` or `words`. */
+  readonly hasWords: boolean;
+  /** Bits of the sources that are ids in some form. */
+  readonly formMask: number;
   /** `,name=` */
   readonly head: Text;
   readonly lowerCase: boolean;
@@ -54,6 +60,16 @@ export interface PlanColumn {
   readonly divideBy: Float64Array;
   readonly forms: readonly (IdForm | undefined)[];
 }
+
+export const Code = {
+  tag: 0,
+  float: 1,
+  integer: 2,
+  boolean: 3,
+  text: 4,
+  any: 5,
+  hidden: 6,
+} as const;
 
 export interface PlanRule {
   readonly value: Text;
@@ -177,7 +193,9 @@ class Compiler {
   }
 
   #table(table: Table, index: number, isChosen: boolean): PlanTable {
-    const columns = table.columns.map((column) => this.#column(column, index));
+    // Of a table that is not chosen, only what its name's records need is looked at.
+    const wanted = table.columns.filter((c) => isChosen || table.required.includes(c.name));
+    const columns = wanted.map((column) => this.#column(column, index));
     const extraTags = table.extraTags.map((name) => this.#extra(name, "tag", index));
     const extraFields = table.extraFields.map((name) => this.#extra(name, "any", index));
     this.#rules(table, columns);
@@ -192,7 +210,7 @@ class Compiler {
       measurement: this.#text(escapeMeasurement(table.measurement)),
       tags: [...columns.filter((c) => c.kind === "tag"), ...extraTags],
       fields: [...columns.filter((c) => c.kind !== "tag"), ...extraFields],
-      groups: table.match.logs?.oneOfEach.map((names) =>
+      groups: (isChosen ? table.match.logs : undefined)?.oneOfEach.map((names) =>
         this.#hidden(names.map((name) => attribute(name, "record"))),
       ),
       required: table.required.flatMap((name) => named(name) ?? []),
@@ -280,7 +298,7 @@ class Compiler {
         if (source.of === "attribute") {
           divideBy[bit] = source.divideBy ?? 1;
           forms[bit] = source.form;
-        }
+        } else forms[bit] = undefined;
         bit++;
       }
     const head = this.#text(`,${escapeName(name)}=`);
@@ -289,11 +307,17 @@ class Compiler {
       index,
       name,
       kind,
+      code: Code[kind],
+      hasWords: more !== undefined && (more.lowerCase || more.words.length > 0),
+      formMask: forms.reduce((mask, form, i) => (form === undefined ? mask : mask | (1 << i)), 0),
       head,
+      lowerCase: more?.lowerCase ?? false,
+      words: more?.words ?? [],
+      otherwise: more?.otherwise ?? [],
+      id: more?.id,
       slots,
       divideBy,
       forms,
-      ...(more ?? { lowerCase: false, words: [], otherwise: [], id: undefined }),
     };
     this.#columns.push(column);
     return column;

@@ -2,7 +2,7 @@ import { type Dialect, LineText, writeString } from "../line/writer.ts";
 import { ENTRY, Kind } from "../otlp/tape.ts";
 import { jsonRoom, writeJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
-import type { Plan, PlanColumn, PlanTable, Text } from "./compile.ts";
+import { Code, type Plan, type PlanColumn, type PlanTable, type Text } from "./compile.ts";
 import { Drops } from "./drops.ts";
 import type { Gather } from "./gather.ts";
 import { ID_TEXT_MAX, readSpanId, readTraceId } from "./ids.ts";
@@ -83,20 +83,13 @@ export class RowWriter {
 
   /** The first source that is present. */
   #column(table: PlanTable, column: PlanColumn, mask: number, out: DataView, at: number): number {
-    const bit = 31 - Math.clz32(mask & -mask);
-    if (column.id !== undefined && column.forms[bit] !== undefined)
-      return this.#id(table, column, mask, out, at);
+    const first = mask & -mask;
+    if ((column.formMask & first) !== 0) return this.#id(table, column, mask, out, at);
+    const bit = 31 - Math.clz32(first);
     const slot = column.slots[bit]!;
-    const gather = this.gather;
-    return this.column(
-      column,
-      column.divideBy[bit]!,
-      gather.kind[slot]!,
-      gather.from[slot]!,
-      gather.end[slot]!,
-      out,
-      at,
-    );
+    const { kind, from, end } = this.gather;
+    const divideBy = column.code === Code.float ? column.divideBy[bit]! : 1;
+    return this.column(column, divideBy, kind[slot]!, from[slot]!, end[slot]!, out, at);
   }
 
   /** `,name=value`, or nothing (and one drop counted) when the value does not fit. */
@@ -112,24 +105,24 @@ export class RowWriter {
     const values = this.values;
     const o = this.constant(out, at, column.head);
     let stop: number;
-    switch (column.kind) {
-      case "tag":
-        if (kind === Kind.text && (column.lowerCase || column.words.length > 0)) {
+    switch (column.code) {
+      case Code.tag:
+        if (column.hasWords && kind === Kind.text) {
           this.#toWord(column, from, end);
           stop = values.tagText(out, o, this.#wordView, this.#wordFrom, this.#wordEnd);
         } else stop = values.tag(out, o, kind, from, end);
         break;
-      case "float":
+      case Code.float:
         stop = values.float(out, o, kind, from, end, divideBy);
         break;
-      case "integer":
+      case Code.integer:
         stop = values.integer(out, o, kind, from, end);
         break;
-      case "boolean":
+      case Code.boolean:
         stop = values.boolean(out, o, kind, from, end);
         break;
-      case "text":
-        if (kind === Kind.text && (column.lowerCase || column.words.length > 0)) {
+      case Code.text:
+        if (column.hasWords && kind === Kind.text) {
           this.#toWord(column, from, end);
           stop = writeString(out, o, this.#wordView, this.#wordFrom, this.#wordEnd);
         } else stop = values.textField(out, o, kind, from, end);
