@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 const OLDEST = [24, 18, 1] as const;
+/** What is still open after the command has ended (a socket, a timer) may hold the process this long. */
+const LINGER_MS = 2_000;
 
 const args = process.argv.slice(2);
 if (isTooOld(process.versions.node)) {
@@ -10,7 +12,9 @@ if (isTooOld(process.versions.node)) {
 } else {
   // Only now: nothing that needs a newer Node is read before.
   const { main } = await import("./commands/dispatch.ts");
-  process.exitCode = await main(args);
+  const code = await main(args);
+  process.exitCode = code;
+  setTimeout(() => process.exit(code), LINGER_MS).unref();
 }
 
 function isTooOld(version: string): boolean {

@@ -30,7 +30,12 @@ export function runComponents(args: readonly string[], catalog: Catalog, { out }
     version: version(),
   };
   const providers = ["env", "file", "yaml"].map((scheme) => ({ scheme, module }));
-  out(stringify({ buildinfo, ...Object.fromEntries(listed), providers }, { indent: 4 }));
+  out(
+    stringify(
+      { buildinfo, ...Object.fromEntries(listed), providers },
+      { indent: 4, aliasDuplicateObjects: false },
+    ),
+  );
   return 0;
 }
 

@@ -4,9 +4,6 @@ import { printHelp } from "./help.ts";
 import { type Output, standardOutput } from "./output.ts";
 import { printVersion } from "./version.ts";
 
-/** What is still open after the last command (a socket, a timer) may hold the process this long. */
-const LINGER_MS = 2_000;
-
 type Command = (args: readonly string[], output: Output) => number | Promise<number>;
 
 /** Each command reads its code only when it is asked for: help is quick, and the service carries no store. */
@@ -29,9 +26,7 @@ export async function main(
   output: Output = standardOutput,
 ): Promise<number> {
   try {
-    const code = await dispatch(args, output);
-    setTimeout(() => process.exit(code), LINGER_MS).unref();
-    return code;
+    return await dispatch(args, output);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     output.err(`weir: ${error.message}\n`);

@@ -29,7 +29,11 @@ export async function runPrintConfig(
     return 1;
   }
   const value = mode === "redacted" ? redacted(root, withTranslated(catalog)) : toPlain(root);
-  out(format === "json" ? `${JSON.stringify(value, null, 2)}\n` : stringify(value));
+  out(
+    format === "json"
+      ? `${JSON.stringify(value, null, 2)}\n`
+      : stringify(value, { aliasDuplicateObjects: false }),
+  );
   return 0;
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config, Loaded } from "../../src/config/config.ts";
@@ -19,7 +19,9 @@ export async function load(
     return name;
   });
   for (const [name, text] of Object.entries(more)) writeFileSync(join(cwd, name), text);
-  return loadConfig({ sources, sets: [], env: {}, catalog, cwd, ...options });
+  const loaded = await loadConfig({ sources, sets: [], env: {}, catalog, cwd, ...options });
+  rmSync(cwd, { recursive: true });
+  return loaded;
 }
 
 export function messages(loaded: Loaded): string[] {
