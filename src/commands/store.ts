@@ -46,6 +46,8 @@ export async function runStore(args: readonly string[]): Promise<number> {
     });
     process.stdout.write(`listening on ${store.address}\n`);
     await untilStopped(settings.isChild);
+    // An open pipe would keep the process.
+    process.stdin.destroy();
     await store.stop();
     return 0;
   } catch (error) {
