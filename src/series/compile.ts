@@ -85,6 +85,9 @@ export interface PlanTable {
   readonly measurement: Text;
   readonly tags: readonly PlanColumn[];
   readonly fields: readonly PlanColumn[];
+  /** The same as column indices. */
+  readonly tagIndices: Int32Array;
+  readonly fieldIndices: Int32Array;
   /** Columns whose masks must not be 0 for the match; undefined: no record of this signal matches by its attributes. */
   readonly groups: readonly PlanColumn[] | undefined;
   readonly required: readonly PlanColumn[];
@@ -203,13 +206,17 @@ class Compiler {
     const ownColumn = new Int16Array(KEY_IDS).fill(-1);
     for (const column of columns) ownColumn[this.#keys.id(column.name)] = column.index;
     this.#room += table.measurement.length * 3 + 64;
+    const tags = [...columns.filter((c) => c.kind === "tag"), ...extraTags];
+    const fields = [...columns.filter((c) => c.kind !== "tag"), ...extraFields];
     return {
       table,
       index,
       isChosen,
       measurement: this.#text(escapeMeasurement(table.measurement)),
-      tags: [...columns.filter((c) => c.kind === "tag"), ...extraTags],
-      fields: [...columns.filter((c) => c.kind !== "tag"), ...extraFields],
+      tags,
+      fields,
+      tagIndices: Int32Array.from(tags, (column) => column.index),
+      fieldIndices: Int32Array.from(fields, (column) => column.index),
       groups: (isChosen ? table.match.logs : undefined)?.oneOfEach.map((names) =>
         this.#hidden(names.map((name) => attribute(name, "record"))),
       ),

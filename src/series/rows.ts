@@ -2,7 +2,7 @@ import { type Dialect, LineText, writeString } from "../line/writer.ts";
 import { ENTRY, Kind } from "../otlp/tape.ts";
 import { jsonRoom, writeJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
-import { Code, type Plan, type PlanColumn, type PlanTable, type Text } from "./compile.ts";
+import { BITS, Code, type Plan, type PlanColumn, type PlanTable, type Text } from "./compile.ts";
 import { Drops } from "./drops.ts";
 import type { Gather } from "./gather.ts";
 import { ID_TEXT_MAX, readSpanId, readTraceId } from "./ids.ts";
@@ -24,6 +24,8 @@ export class RowWriter {
   /** Position behind the tags of the row just written. */
   tagsEnd = 0;
   readonly #rules: Rules;
+  readonly #flat: Flat;
+  readonly #constants: DataView;
   readonly #json = new Scratch();
   readonly #word = new Scratch();
   readonly #utf8 = new TextDecoder();
@@ -39,28 +41,17 @@ export class RowWriter {
     this.values = new Values(this.text, gather.json);
     this.#rules = new Rules(gather, this.values, this.order);
     this.drops = new Drops(plan);
+    this.#flat = flatten(plan);
+    this.#constants = plan.constants.view;
     this.#wordView = this.#word.view;
   }
 
   /** The row of an OTLP item in a table, without its time; -1 when it has no field. */
   row(table: PlanTable, out: DataView, at: number): number {
     let o = this.constant(out, at, table.measurement);
-    const masks = this.gather.masks;
-    const tags = table.tags;
-    for (let i = 0; i < tags.length; i++) {
-      const column = tags[i]!;
-      const mask = masks[column.index]!;
-      if (mask !== 0) o = this.#column(table, column, mask, out, o);
-      else if (column.otherwise.length > 0) o = this.#otherwise(column, out, o);
-    }
+    o = this.#columns(table, table.tagIndices, out, o);
     this.tagsEnd = o;
-    const fields = table.fields;
-    for (let i = 0; i < fields.length; i++) {
-      const column = fields[i]!;
-      const mask = masks[column.index]!;
-      if (mask !== 0) o = this.#column(table, column, mask, out, o);
-      else if (column.otherwise.length > 0) o = this.#otherwise(column, out, o);
-    }
+    o = this.#columns(table, table.fieldIndices, out, o);
     if (table.table.attributes && ((this.gather.undeclared >>> table.index) & 1) === 1)
       o = this.#attributes(table, out, o);
     return this.endFields(table, out, o);
@@ -81,15 +72,67 @@ export class RowWriter {
     return copy(out, at, this.plan.constants.view, text.at, text.length);
   }
 
-  /** The first source that is present. */
-  #column(table: PlanTable, column: PlanColumn, mask: number, out: DataView, at: number): number {
-    const first = mask & -mask;
-    if ((column.formMask & first) !== 0) return this.#id(table, column, mask, out, at);
-    const bit = 31 - Math.clz32(first);
-    const slot = column.slots[bit]!;
-    const { kind, from, end } = this.gather;
-    const divideBy = column.code === Code.float ? column.divideBy[bit]! : 1;
-    return this.column(column, divideBy, kind[slot]!, from[slot]!, end[slot]!, out, at);
+  /** Each column from its first source that is present. */
+  #columns(table: PlanTable, indices: Int32Array, out: DataView, at: number): number {
+    const { masks, kind, from, end } = this.gather;
+    const { slotOf, formMask } = this.#flat;
+    let o = at;
+    for (let i = 0; i < indices.length; i++) {
+      const c = indices[i]!;
+      const mask = masks[c]!;
+      if (mask === 0) {
+        if (this.#flat.hasRules[c] === 1) o = this.#otherwise(this.plan.columns[c]!, out, o);
+        continue;
+      }
+      const first = mask & -mask;
+      if ((formMask[c]! & first) !== 0) {
+        o = this.#id(table, this.plan.columns[c]!, mask, out, o);
+        continue;
+      }
+      const at = (c << 5) | (31 - Math.clz32(first));
+      const slot = slotOf[at]!;
+      o = this.#value(c, at, kind[slot]!, from[slot]!, end[slot]!, out, o);
+    }
+    return o;
+  }
+
+  /** As `column`, for the kinds and values that are most frequent without looking at the column's object. */
+  #value(
+    c: number,
+    at: number,
+    kind: number,
+    from: number,
+    end: number,
+    out: DataView,
+    o: number,
+  ): number {
+    const { headAt, headLength, code, divideBy } = this.#flat;
+    const start = copy(out, o, this.#constants, headAt[c]!, headLength[c]!);
+    let stop = 0;
+    switch (code[c]!) {
+      case Code.text:
+        if (kind === Kind.text) return writeString(out, start, this.gather.view, from, end);
+        stop = this.values.textField(out, start, kind, from, end);
+        break;
+      case Code.tag:
+        if (kind === Kind.text) {
+          stop = this.text.writeTagValue(out, start, this.gather.view, from, end);
+          if (stop > start) return stop;
+        }
+        stop = this.values.tag(out, start, kind, from, end);
+        break;
+      case Code.float:
+        stop = this.values.float(out, start, kind, from, end, divideBy[at]!);
+        break;
+      case Code.integer:
+        stop = this.values.integer(out, start, kind, from, end);
+        break;
+      default:
+        return this.column(this.plan.columns[c]!, divideBy[at]!, kind, from, end, out, o);
+    }
+    if (stop >= 0) return stop;
+    this.drops.column(c, this.values.reason);
+    return o;
   }
 
   /** `,name=value`, or nothing (and one drop counted) when the value does not fit. */
@@ -270,4 +313,34 @@ export class RowWriter {
     json.view.setUint8(o++, 125);
     return writeString(out, this.constant(out, at, table.attributes), json.view, 0, o);
   }
+}
+
+/** What the hot path reads of columns, by column index (`slotOf` and `divideBy`: index << 5 | bit). */
+interface Flat {
+  readonly slotOf: Int32Array;
+  readonly divideBy: Float64Array;
+  readonly formMask: Int32Array;
+  readonly headAt: Int32Array;
+  readonly headLength: Int32Array;
+  readonly code: Uint8Array;
+  readonly hasRules: Uint8Array;
+}
+
+/** Columns with words keep to the general way: their code is `hidden` here. */
+function flatten({ columns }: Plan): Flat {
+  const slotOf = new Int32Array(columns.length * BITS);
+  const divideBy = new Float64Array(columns.length * BITS);
+  for (const { index, slots, divideBy: by } of columns) {
+    slotOf.set(slots, index * BITS);
+    divideBy.set(by, index * BITS);
+  }
+  return {
+    slotOf,
+    divideBy,
+    formMask: Int32Array.from(columns, (column) => column.formMask),
+    headAt: Int32Array.from(columns, (column) => column.head.at),
+    headLength: Int32Array.from(columns, (column) => column.head.length),
+    code: Uint8Array.from(columns, (column) => (column.hasWords ? Code.hidden : column.code)),
+    hasRules: Uint8Array.from(columns, (column) => (column.otherwise.length > 0 ? 1 : 0)),
+  };
 }
