@@ -150,7 +150,7 @@ export class UnaryCall {
   }
 
   #finish(): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#stream.aborted) return;
     this.#host.received(this);
     const bytes = this.#bytes;
     const lease = this.#lease;

@@ -6,6 +6,9 @@ import {
   type OutgoingHttpHeaders,
 } from "node:http2";
 
+/** Otherwise the client stalls on what it has queued itself. */
+const CLIENT_MEMORY_MB = 1_000;
+
 /** How a raw call ended. */
 export interface RawCalled {
   readonly headers: IncomingHttpHeaders;
@@ -20,7 +23,7 @@ export interface RawCalled {
 export class RawGrpc {
   readonly session: ClientHttp2Session;
   constructor(address: string) {
-    this.session = connect(`http://${address}`);
+    this.session = connect(`http://${address}`, { maxSessionMemory: CLIENT_MEMORY_MB });
     this.session.on("error", () => {});
   }
   open(path: string, headers: OutgoingHttpHeaders = {}): ClientHttp2Stream {
