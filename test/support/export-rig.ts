@@ -100,6 +100,11 @@ export function tallySum(tally: Tally): number {
   return sum;
 }
 
+/** Dropped items by reason, as a plain object. */
+export function dropped(tally: Tally | undefined): Record<string, number> {
+  return Object.fromEntries(tally?.dropped ?? []);
+}
+
 /** Writes each item of a range as `rowsPerItem` lines `<seq>.<item>`. */
 export class LineWriter implements Writer {
   readonly #rowsPerItem: number;
