@@ -34,8 +34,8 @@ export function createComponents(): Components {
     receivers: byType<ReceiverFactory<unknown>>([createLineProtocol(lineShapes(tables)), otlp]),
     processors: byType<ProcessorFactory<unknown>>([attributes, resource]),
     exporters: byType<ExporterFactory<Delivery>>([
-      createDebug(tables, compileLineWriter, writeRequestJson),
-      createFile(tables, compileLineWriter, writeRequestJson),
+      createDebug(pickItems, writeRequestJson),
+      createFile(tables, compileLineWriter, pickItems, writeRequestJson),
       createInfluxdb(tables, compileLineWriter),
       createOtlpHttp(pickItems),
     ]),
