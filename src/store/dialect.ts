@@ -1,5 +1,5 @@
 /** Strings, quoted names and comments on one side, the rest on the other. */
-const TOKENS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|[^'"\-/]+|[-/]/g;
+const TOKENS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|[^'"\-/]+|[\s\S]/g;
 const GROUP_BY_TIME = /\bgroup\s+by\s+time\s*\(\s*(\d{1,9})\s*(ns|us|ms|s|m|h|d|w)\s*\)/i;
 const UNIT: Readonly<Record<string, string>> = {
   us: "microseconds",
