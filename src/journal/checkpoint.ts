@@ -34,12 +34,12 @@ export function encodeJson(value: Checkpoint | readonly Delta[]): Uint8Array {
 /** Undefined when the bytes are not a checkpoint. */
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint | undefined {
   const value = parse(bytes);
-  if (!isRecord(value) || !Array.isArray(value["routes"])) return undefined;
-  if (!value["routes"].every(isSavedRoute) || !isTotals(value["quarantined"])) return undefined;
-  const { segments, damage } = value;
+  if (!isRecord(value)) return undefined;
+  const { routes, quarantined, segments, damage } = value;
+  if (!Array.isArray(routes) || !routes.every(isSavedRoute) || !isTotals(quarantined))
+    return undefined;
   return {
-    routes: value["routes"],
-    quarantined: value["quarantined"],
+    ...{ routes, quarantined },
     ...(isPairs(segments) ? { segments } : {}),
     ...(isPairs(damage) ? { damage } : {}),
   };
@@ -82,14 +82,17 @@ function isPairs(value: unknown): value is readonly (readonly [number, number])[
 const TALLY = ["appended", "delivered", "unconfirmed", "deadLettered"];
 
 function isDelta(value: unknown): value is Delta {
-  if (!isRecord(value) || !isCount(value["route"]) || !isTotals(value["dropped"])) return false;
-  if (value["settle"] !== undefined && !isPair(value["settle"])) return false;
+  if (!isRecord(value)) return false;
+  const { route, dropped, settle } = value;
+  if (!isCount(route) || !isTotals(dropped)) return false;
+  if (settle !== undefined && !isPair(settle)) return false;
   return TALLY.every((name) => isCount(value[name]));
 }
 
 function isSavedRoute(value: unknown): value is SavedRoute {
-  if (!isRecord(value) || typeof value["name"] !== "string") return false;
-  if (!SIGNALS.some((signal) => signal === value["signal"])) return false;
-  if (!isPairs(value["open"]) || !isTotals(value["dropped"])) return false;
-  return ["number", "adopt", "asOf", "upTo", ...TALLY].every((name) => isCount(value[name]));
+  if (!isRecord(value)) return false;
+  const { name, signal, open, dropped } = value;
+  if (typeof name !== "string" || !isPairs(open) || !isTotals(dropped)) return false;
+  if (!SIGNALS.some((known) => known === signal)) return false;
+  return ["number", "adopt", "asOf", "upTo", ...TALLY].every((field) => isCount(value[field]));
 }

@@ -90,7 +90,13 @@ export class Committer {
     clearTimeout(this.#timer);
     const left = this.#queue.splice(0);
     for (const { reject } of left) reject(unavailable("the journal is stopping", 1_000));
-    if (this.#running !== undefined) return;
+    const { state } = this.#options;
+    if (this.#running !== undefined) {
+      // Too late to wait for the disk: the file is closed when it answers.
+      this.#running = this.#running.then(() => this.#writer.roll());
+      return;
+    }
+    if (state.isDirty) this.#options.log.warn({}, "the last settlements could not be written");
     await this.#writer.close().catch((error: unknown) => this.#warn(error, "clean stop not noted"));
   }
 

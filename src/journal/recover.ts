@@ -32,6 +32,7 @@ export async function recover({ io, log, nowMs }: Options): Promise<JournalState
   const replay = new Replay(state);
   for (const { number, name, signal } of known?.routes ?? []) replay.define(number, name, signal);
   const listed = await newestList(io, state.id, found.segments);
+  await harden(io, found.segments.at(-1)?.name, log);
   let last: Scanned | undefined;
   for (const [index, file] of found.segments.entries()) {
     const limit = limitOf(found.segments, index, listed);
@@ -66,6 +67,28 @@ export async function recover({ io, log, nowMs }: Options): Promise<JournalState
   state.nextSegment = Math.max(known?.nextSegment ?? 1, found.lastId + 1);
   balance(state, listed, log);
   return state;
+}
+
+/**
+ * What the process before wrote last may be in memory only: it is made durable before it is counted and delivered, or a power cut
+ * could take back what the totals already hold.
+ */
+async function harden(io: FileIo, name: string | undefined, log: JournalLog): Promise<void> {
+  if (name === undefined) return;
+  try {
+    const file = await io.open(name, "append");
+    try {
+      await file.datasync();
+      await io.syncDirectory();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    log.warn(
+      { segment: name, err: String(error) },
+      "the last segment could not be synced at start",
+    );
+  }
 }
 
 /** Bytes of a segment that count: as the newest full checkpoint says, else as the header of the next segment says, else all. */
@@ -177,7 +200,7 @@ function balance(state: JournalState, listed: Listed, log: JournalLog): void {
     const items = route.imbalance;
     if (items === 0) continue;
     const fields = { route: route.name, items };
-    if (state.quarantined.size === 0 && missing.length === 0) {
+    if (state.damage.length === 0 && missing.length === 0) {
       log.error(fields, "the counts of a route do not add up, and nothing is damaged: a bug");
       continue;
     }
@@ -188,7 +211,7 @@ function balance(state: JournalState, listed: Listed, log: JournalLog): void {
     } else {
       route.appended -= items;
       route.version++;
-      log.warn(fields, "frames came back that were refused or settled before; delivered again");
+      log.warn(fields, "frames came back that could not be read before; delivered after all");
     }
   }
 }

@@ -62,8 +62,7 @@ export class Replay {
     }
     for (const [reason, count] of Object.entries(checkpoint.quarantined))
       this.#state.quarantined.set(reason, count);
-    if (checkpoint.damage !== undefined)
-      this.#state.damage.splice(0, this.#state.damage.length, ...checkpoint.damage);
+    for (const [id, offset] of checkpoint.damage ?? []) this.#state.note(id, offset);
   }
 
   #delta(delta: Delta): void {

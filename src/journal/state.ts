@@ -62,7 +62,10 @@ export class JournalState {
     const { damage } = this;
     if (!full) return { routes: saved, quarantined, ...(this.isDamageNew ? { damage } : {}) };
     const segments = this.segments.list.map(({ id, length }) => [id, length] as const);
-    return { routes: saved, quarantined, segments, damage };
+    // Places in removed segments cannot be met again.
+    const first = this.segments.list[0]?.id ?? Number.POSITIVE_INFINITY;
+    const kept = damage.filter(([id]) => id === 0 || id >= first);
+    return { routes: saved, quarantined, segments, damage: kept };
   }
 
   identity(closed?: readonly [segment: number, length: number]): Identity {

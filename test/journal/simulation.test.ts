@@ -2,12 +2,11 @@ import { expect, test } from "vitest";
 import { Simulation } from "./simulation.ts";
 
 /** WEIR_SEEDS=n for more; WEIR_SEED=n for one. A failure names its seed. */
-const only = process.env["WEIR_SEED"];
-const seeds = Number(process.env["WEIR_SEEDS"] ?? 1_000);
+const { WEIR_SEED: only, WEIR_SEEDS: seeds = "250" } = process.env;
 
 async function runSeeds(mayFlip: boolean): Promise<string[]> {
   const failures: string[] = [];
-  const [from, to] = only === undefined ? [1, seeds] : [Number(only), Number(only)];
+  const [from, to] = only === undefined ? [1, Number(seeds)] : [Number(only), Number(only)];
   for (let seed = from; seed <= to && failures.length < 5; seed++) {
     try {
       await new Simulation(seed, mayFlip).run(4, 40);
