@@ -17,7 +17,6 @@ const ALIASES: Readonly<Record<Section, Readonly<Record<string, string>>>> = {
   receivers: {
     filelog: "file_log",
     fluentforward: "fluent_forward",
-    fluentbit: "fluent_forward",
     otlpjsonfile: "otlp_json_file",
     tcplog: "tcp_log",
     telemetryapi: "telemetry_api",

@@ -20,5 +20,3 @@ export const service = z
     telemetry,
   })
   .describe("What of the configured is used, and how it is connected.");
-
-export type Service = z.output<typeof service>;
