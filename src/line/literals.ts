@@ -43,21 +43,25 @@ export class LiteralReader {
     const isNegative = isSigned && bytes[from] === MINUS;
     let p = isNegative ? from + 1 : from;
     if (p >= end) return Problem.number;
-    for (let q = p; q < end; q++) if (!isDigit(bytes[q])) return Problem.number;
-    while (p < end && bytes[p] === 48) p++;
-    if (end - p > 20) return Problem.range;
-    this.low = 0;
-    this.high = 0;
-    while (p < end) {
-      const stop = Math.min(p + 9, end);
-      let chunk = 0;
-      let scale = 1;
-      for (; p < stop; p++) {
-        chunk = chunk * 10 + bytes[p]! - 48;
-        scale *= 10;
-      }
-      if (!this.#append(scale, chunk)) return Problem.range;
+    while (p < end - 1 && bytes[p] === 48) p++;
+    // The last nine digits and the (at most eleven) digits before them are both exact as doubles.
+    const split = end - p > 15 ? end - 9 : end;
+    let top = 0;
+    let rest = 0;
+    for (; p < split; p++) {
+      const digit = bytes[p]! - 48;
+      if (digit < 0 || digit > 9) return Problem.number;
+      top = top * 10 + digit;
     }
+    for (; p < end; p++) {
+      const digit = bytes[p]! - 48;
+      if (digit < 0 || digit > 9) return Problem.number;
+      rest = rest * 10 + digit;
+    }
+    if (top >= 1e15) return Problem.range;
+    this.low = top >>> 0;
+    this.high = Math.floor(top / TWO_32);
+    if (split < end && !this.#append(BILLION, rest)) return Problem.range;
     if (!isSigned) return Problem.none;
     if (this.high > 0x7fffffff && !(isNegative && this.high === 0x80000000 && this.low === 0))
       return Problem.range;
@@ -76,7 +80,7 @@ export class LiteralReader {
     if (z >= TWO_32) return false;
     this.low = ((y % 65_536) * 65_536 + (x % 65_536)) >>> 0;
     this.high = z;
-    return scale <= BILLION;
+    return true;
   }
 
   #float(bytes: Uint8Array, from: number, end: number): Problem {
