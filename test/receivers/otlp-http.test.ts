@@ -172,7 +172,7 @@ test("O6: each refusal has a Status body in the request's own encoding", async (
     [await post("//v1/logs", new Uint8Array(1)), 404, 12],
     [await post("/V1/logs", new Uint8Array(1)), 404, 12],
     [await post("/v1/nothing", Buffer.from("{}"), json), 404, 12],
-    [await post("/v1/logs", Buffer.from("{}"), json), 415, 3],
+    [await post("/v1/logs", Buffer.from("{"), json), 400, 3],
     [await post("/v1/logs", Buffer.from("x"), { "content-type": "text/plain" }), 415, 3],
     [await post("/v1/logs", Buffer.from("x"), { "content-encoding": "gzip, gzip" }), 415, 3],
     [await post("/v1/logs", Buffer.from("x"), { "content-encoding": "br" }), 415, 3],
@@ -185,8 +185,29 @@ test("O6: each refusal has a Status body in the request's own encoding", async (
     expect(said.message.length).toBeGreaterThan(10);
   }
   expect(cases[5]?.[0].headers.get("content-type")).toBe("application/json");
-  expect(cases[6]?.[0].body.toString()).toContain("protobuf");
+  expect(cases[6]?.[0].body.toString()).toContain("not an OTLP/JSON logs request");
   expect(cases[9]?.[0].headers.get("accept-encoding")).toBe("gzip, zstd");
+});
+
+test("O7, O12: JSON on the same port, answered in JSON: full, partial, empty, too large", async () => {
+  await open({ signals: ["logs"] });
+  const json = { "content-type": "Application/JSON; charset=utf-8" };
+  const send = (text: string) => post("/v1/logs", Buffer.from(text), json);
+  const records = (...logRecords: object[]) =>
+    JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+  const good = { body: { stringValue: "x" } };
+  const full = await send(records(good, good));
+  expect([full.status, full.body.toString()]).toEqual([200, "{}"]);
+  expect(full.headers.get("content-type")).toBe("application/json");
+  const partial = JSON.parse((await send(records(good, { traceId: "xyz" }))).body.toString());
+  expect(partial.partialSuccess).toMatchObject({ rejectedLogRecords: "1" });
+  expect(partial.partialSuccess.errorMessage).toContain("traceId must be 32 hex digits");
+  expect((await send("{}")).body.toString()).toBe("{}");
+  const large = await send(records({ body: { stringValue: "x".repeat(5 << 20) } }));
+  expect([large.status, statusOf(large).message]).toEqual([
+    413,
+    expect.stringContaining("limit for JSON"),
+  ]);
 });
 
 test("O6: other methods are 405 with Allow", async () => {

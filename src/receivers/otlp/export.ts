@@ -1,4 +1,5 @@
 import type { Body } from "../../kit/compression.ts";
+import { readRequestJson } from "../../otlp/read-json.ts";
 import { PipelineError, type Refusal } from "../../otlp/status.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
@@ -23,6 +24,17 @@ const OUTCOMES = [
 
 /** How a request ended; "gone" = the client left before it was complete. */
 export type Outcome = (typeof OUTCOMES)[number];
+
+/** JSON goes through JSON.parse, which blocks: what is larger would stall the event loop for more than 100 ms. */
+const JSON_BYTES = 4 << 20;
+/** Memory of the parsed objects and the protobuf, per byte of JSON. */
+const JSON_GROWTH = 6;
+const USED_UP: Refusal = {
+  kind: "refused",
+  retryAfterMs: 1000,
+  why: "the memory for requests in flight is used up: send again after a pause",
+};
+const NOTHING_LOST: Taken = { rejected: 0, why: "" };
 
 /** What the sender is told of a request that was taken. */
 export interface Taken {
@@ -58,21 +70,38 @@ export class Exporting {
     return this.#intake.admit(signal, bytes + REQUEST_BYTES, this.#transport);
   }
 
-  /** Indexes and submits. Resolves when the data is durable; rejects with a PipelineError when nothing of it was kept. */
-  async take(signal: Signal, { bytes, length }: Body, lease: Lease): Promise<Taken> {
+  /** OTLP/JSON: re-encoded as protobuf at the door, then as any other request. */
+  async takeJson(signal: Signal, { bytes, length }: Body, lease: Lease): Promise<Taken> {
+    if (length > JSON_BYTES)
+      throw new PipelineError({
+        kind: "too_large",
+        retryAfterMs: 0,
+        why: `the JSON body has ${length} bytes, the limit for JSON is ${JSON_BYTES}: send smaller batches, or protobuf`,
+      });
+    if (!lease.grow(length * JSON_GROWTH)) throw new PipelineError(USED_UP);
+    const read = readRequestJson(signal, bytes, length);
+    if ("refused" in read)
+      throw new PipelineError({ kind: "invalid", retryAfterMs: 0, why: read.why });
+    return this.take(signal, read, lease, read);
+  }
+
+  /** Indexes and submits. Resolves when the data is durable; rejects with a PipelineError when nothing of it was kept. `before`: items that are lost already. */
+  async take(
+    signal: Signal,
+    { bytes, length }: Body,
+    lease: Lease,
+    before: Taken = NOTHING_LOST,
+  ): Promise<Taken> {
     const indexed = this.#context.indexer.index(signal, bytes, length);
     if ("refused" in indexed) {
       const kind = indexed.refused === "malformed" ? "invalid" : "too_large";
       throw new PipelineError({ kind, retryAfterMs: 0, why: indexed.why });
     }
-    const { batch, rejected, why } = indexed;
+    const { batch } = indexed;
+    const rejected = before.rejected + indexed.rejected;
+    const why = before.why || indexed.why;
     if (batch.items > 0) {
-      if (!lease.grow(batch.tape.byteLength))
-        throw new PipelineError({
-          kind: "refused",
-          retryAfterMs: 1000,
-          why: "the memory for requests in flight is used up: send again after a pause",
-        });
+      if (!lease.grow(batch.tape.byteLength)) throw new PipelineError(USED_UP);
       await this.#intake.submit([batch], lease);
     }
     if (rejected > 0) this.#intake.rejected(signal, rejected, why, this.#transport);

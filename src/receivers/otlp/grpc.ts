@@ -30,6 +30,7 @@ export function createOtlpGrpcServer(
   return createGrpcServer({
     endpoint: config.endpoint,
     what: `receiver ${context.id} (gRPC)`,
+    option: `receivers.${context.id}.protocols.grpc.endpoint`,
     methods: new Map(wanted.map((signal) => [EXPORT_PATHS[signal], exportOf(signal, exporting)])),
     maxRecvMsgSizeBytes: config.max_recv_msg_size_mib * MIB,
     maxConcurrentStreams: config.max_concurrent_streams,

@@ -24,10 +24,9 @@ const CONTENT_TYPE: Readonly<Record<Encoding, string>> = {
   protobuf: "application/x-protobuf",
   json: "application/json",
 };
-const SUCCESS: HttpAnswer = {
-  status: 200,
-  contentType: CONTENT_TYPE.protobuf,
-  body: successBody("protobuf"),
+const SUCCESS: Readonly<Record<Encoding, HttpAnswer>> = {
+  protobuf: { status: 200, contentType: CONTENT_TYPE.protobuf, body: successBody("protobuf") },
+  json: { status: 200, contentType: CONTENT_TYPE.json, body: successBody("json") },
 };
 
 /** The OTLP/HTTP server of one receiver. */
@@ -40,6 +39,7 @@ export function createOtlpHttpServer(
   return createHttpServer({
     endpoint: config.endpoint,
     what: `receiver ${context.id} (HTTP)`,
+    option: `receivers.${context.id}.protocols.http.endpoint`,
     headersTimeoutMs: config.read_header_timeout,
     requestTimeoutMs: config.read_timeout,
     keepAliveMs: config.idle_timeout,
@@ -78,7 +78,12 @@ class HttpExports {
     const refused = this.#refusedByHead(request, signal, encoding);
     if (refused !== undefined) return refused;
     try {
-      return partialOrFull(signal as Signal, await this.#export(signal as Signal, request));
+      const used = encoding as Encoding;
+      return partialOrFull(
+        signal as Signal,
+        await this.#export(signal as Signal, request, used),
+        used,
+      );
     } catch (reason) {
       if (reason instanceof ClientGone) {
         this.#exporting.count("gone");
@@ -111,14 +116,12 @@ class HttpExports {
       );
     if (request.method !== "POST")
       return this.#refuseAs(405, `send POST, not ${request.method}`, encoding, { Allow: "POST" });
-    if (encoding === "json")
+    if (encoding === undefined)
       return this.#refuseAs(
         415,
-        "JSON is not accepted yet, only protobuf: send Content-Type application/x-protobuf (OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)",
+        "send Content-Type application/x-protobuf or application/json",
         encoding,
       );
-    if (encoding === undefined)
-      return this.#refuseAs(415, "send Content-Type application/x-protobuf", encoding);
     const coding = request.header("content-encoding");
     if (codingOf(coding) === undefined)
       return this.#refuseAs(415, unknownCoding(coding ?? ""), encoding, {
@@ -127,7 +130,7 @@ class HttpExports {
     return undefined;
   }
 
-  async #export(signal: Signal, request: HttpRequest): Promise<Taken> {
+  async #export(signal: Signal, request: HttpRequest, encoding: Encoding): Promise<Taken> {
     const { declaredBytes } = request;
     if (declaredBytes > this.#limitBytes)
       throw new PipelineError({
@@ -143,9 +146,12 @@ class HttpExports {
     using lease = admission;
     const body = await request.readBody(this.#limitBytes, lease);
     const coding = codingOf(request.header("content-encoding")) ?? "identity";
-    if (coding === "identity") return await this.#exporting.take(signal, body, lease);
-    const decoded = await decompress(coding, body.bytes, body.length, this.#limitBytes, lease);
+    const decoded =
+      coding === "identity"
+        ? body
+        : await decompress(coding, body.bytes, body.length, this.#limitBytes, lease);
     if (isRefusal(decoded)) throw new PipelineError(decoded);
+    if (encoding === "json") return await this.#exporting.takeJson(signal, decoded, lease);
     return await this.#exporting.take(signal, decoded, lease);
   }
 
@@ -174,9 +180,9 @@ class HttpExports {
   }
 }
 
-function partialOrFull(signal: Signal, { rejected, why }: Taken): HttpAnswer {
-  if (rejected === 0) return SUCCESS;
-  return { ...SUCCESS, body: partialSuccessBody(signal, rejected, why, "protobuf") };
+function partialOrFull(signal: Signal, { rejected, why }: Taken, encoding: Encoding): HttpAnswer {
+  if (rejected === 0) return SUCCESS[encoding];
+  return { ...SUCCESS[encoding], body: partialSuccessBody(signal, rejected, why, encoding) };
 }
 
 /** In the request's own encoding; protobuf when that is neither of OTLP's. */
