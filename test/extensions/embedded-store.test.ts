@@ -20,6 +20,7 @@ function supervise(args: readonly string[] = [], endpoint = "127.0.0.1:0") {
     command: [...SELF, "store", "--exit-with-parent", "--directory", directory.path, ...args],
     endpoint,
     token: "",
+    probeEveryMs: 100,
     log: { debug: tell, info: tell, warn: tell, error: tell },
     onRestart: () => restarts++,
   });

@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 
-export const SELF = [process.execPath, join(import.meta.dirname, "entry.ts")];
+export const SELF = [process.execPath, fileURLToPath(new URL("./entry.ts", import.meta.url))];
 
 export interface TestStore {
   readonly child: ChildProcess;

@@ -203,3 +203,24 @@ test("missing parameters are named", async () => {
   const unknown = await post("/nowhere");
   expect([unknown.status, await unknown.text()]).toEqual([404, "Not found"]);
 });
+
+test("bytes of any kind are stored or refused, and the store goes on", async () => {
+  const seed = Buffer.from('fuzz,t=a\\ b f=1.5,i=2i,u=3u,b=t,s="x\\"y" 1\n# c\nfuzz f=2 2\n');
+  let random = 42;
+  const next = (n: number) => {
+    random = (Math.imul(random, 1103515245) + 12345) & 0x7fffffff;
+    return (random >>> 8) % n;
+  };
+  const { WEIR_FUZZ = "300" } = process.env;
+  for (let i = 0; i < Number(WEIR_FUZZ); i++) {
+    const body = new Uint8Array(seed);
+    for (let k = next(6); k >= 0; k--) body[next(body.length)] = next(256);
+    const { status } = await store.write("", {
+      body,
+      headers: next(5) === 0 ? { "content-encoding": "gzip" } : {},
+    });
+    expect([204, 400]).toContain(status);
+  }
+  expect((await store.write("fuzz_after a=1 1")).status).toBe(204);
+  expect(await store.rows("SELECT count(*) AS n FROM fuzz_after")).toEqual([{ n: 1 }]);
+}, 600_000);

@@ -11,6 +11,8 @@ export interface SupervisorOptions {
   readonly token: string;
   readonly log: Logger;
   readonly onRestart: () => void;
+  /** Pause between probes; tests shorten it. */
+  readonly probeEveryMs?: number;
 }
 
 const START_MS = 60_000;
@@ -141,7 +143,7 @@ export class StoreSupervisor implements Component {
       schedule();
     };
     const schedule = () => {
-      this.#timer = setTimeout(() => void probe(), PROBE_EVERY_MS);
+      this.#timer = setTimeout(() => void probe(), this.#options.probeEveryMs ?? PROBE_EVERY_MS);
     };
     run.listening.then(schedule, () => {});
     void run.exited.then((how) => {
