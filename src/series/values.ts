@@ -119,6 +119,10 @@ export class Values {
     end: number,
     divideBy: number,
   ): number {
+    if (kind === Kind.int && divideBy === 1) {
+      this.json.varint(from);
+      if (this.json.high === 0 && this.json.low >= 0) return writeUint(out, at, this.json.low);
+    }
     const value =
       kind === Kind.double ? this.json.view.getFloat64(from, true) : this.#number(kind, from, end);
     if (Number.isFinite(value))

@@ -210,3 +210,103 @@ describe("the line writer", () => {
     );
   });
 });
+
+const logRecords = (n: number, of: (i: number) => object) =>
+  encodeRequest("logs", {
+    resourceLogs: [{ scopeLogs: [{ logRecords: Array.from({ length: n }, (_, i) => of(i)) }] }],
+  });
+
+describe("limits of the line writer", () => {
+  test("a full slab ends at an item, and what follows is the same as in one piece", () => {
+    const range = rangeOf([batchOf(mixedLogs(200, 7)), batchOf(plainLogs(50))], ARRIVAL_MS);
+    const whole = writeAll(writerOf(), range);
+    expect(writeAll(writerOf(), range, 3000)).toEqual(whole);
+    expect(writeAll(writerOf(), range, 40_000)).toEqual(whole);
+  });
+
+  test("an item that does not fit at all writes nothing and is not passed", () => {
+    const slab = slabOf(40);
+    const range = rangeOf([batchOf(plainLogs(2))], ARRIVAL_MS);
+    expect(writerOf().write(range, 0, 2, slab)).toMatchObject({ to: 0, rows: 0 });
+    expect(slab.length).toBe(0);
+  });
+
+  test("nothing is written behind the counted end and its slack", () => {
+    const memory = new Uint8Array(8192).fill(0xaa);
+    const bytes = memory.subarray(64, 64 + 3016);
+    const slab = {
+      bytes,
+      view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
+      length: 0,
+    };
+    writerOf().write(rangeOf([batchOf(mixedLogs(50, 9))], ARRIVAL_MS), 0, 50, slab);
+    expect(slab.length).toBeGreaterThan(2000);
+    expect(slab.length).toBeLessThanOrEqual(3000);
+    expect(memory.subarray(0, 64).every((b) => b === 0xaa)).toBe(true);
+    expect(memory.subarray(64 + 3016).every((b) => b === 0xaa)).toBe(true);
+  });
+
+  test("items whose table is not chosen are dropped as no_table", () => {
+    const only = tables.filter((table) => table.measurement === "function_logs");
+    const bytes = logRecords(3, (i) => ({ body: { stringValue: `line ${i}` } }));
+    const range = rangeOf([batchOf(bytes)], ARRIVAL_MS);
+    const written = writerOf("v3", only).write(range, 0, 3, slabOf(4096));
+    expect(written).toEqual({ to: 3, rows: 0, dropped: new Map([["no_table", 3]]) });
+  });
+
+  test("20,000 equal records stay 20,000 rows, quickly, however they are cut", () => {
+    const bytes = logRecords(20_000, () => ({
+      timeUnixNano: "1705314600123456789",
+      body: { stringValue: "tick" },
+    }));
+    const range = rangeOf([batchOf(bytes)], ARRIVAL_MS);
+    const start = performance.now();
+    const { text } = writeAll(writerOf(), range, 100_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
+    const times = new Set(text.split("\n").map((line) => line.slice(line.lastIndexOf(" "))));
+    expect(times.size).toBe(20_001); // and the empty text behind the last newline
+  });
+
+  test("a record with 20,000 undeclared attributes is sorted, not quadratic", () => {
+    const attributes = Array.from({ length: 20_000 }, (_, i) => ({
+      key: `k${(i * 7919) % 20_000}`,
+      value: { intValue: String(i) },
+    }));
+    const bytes = logRecords(1, () => ({ attributes }));
+    const written = writeAll(writerOf(), rangeOf([batchOf(bytes)], ARRIVAL_MS));
+    expect(written).toEqual(slowLines(bytes, tables, "v3", ARRIVAL_MS));
+  });
+
+  test("what is left out is told, once per value that was written", () => {
+    const told: unknown[] = [];
+    const writer = compileLineWriter({
+      signal: "logs",
+      tables,
+      keys: indexer.keys,
+      dialect: "v3",
+      onFieldDropped: (...drop) => told.push(drop),
+    });
+    const bytes = logRecords(2, () => ({
+      timeUnixNano: "18446744073709551615",
+      attributes: [
+        { key: "processing_time_ms", value: { doubleValue: Number.NaN } },
+        { key: "output_size_bytes", value: { stringValue: "many" } },
+      ],
+    }));
+    const range = rangeOf([batchOf(bytes)], ARRIVAL_MS);
+    writeAll(writer, range);
+    expect(told).toEqual([
+      ["logs", "processing_time_ms", "not_finite", 2],
+      ["logs", "output_size_bytes", "type", 2],
+      ["", "time", "range", 2],
+    ]);
+    told.length = 0;
+    writer.itemOfRow(range, 0, 1);
+    expect(told).toEqual([]);
+  });
+
+  test("other signals are refused for now", () => {
+    const options = { tables, keys: indexer.keys, dialect: "v3" } as const;
+    expect(() => compileLineWriter({ signal: "traces", ...options })).toThrow(/traces yet/);
+  });
+});

@@ -1,0 +1,29 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { shippedTables } from "../../src/series/load.ts";
+import { compileLineWriter } from "../../src/series/plan.ts";
+import { batchOf, indexer, rangeOf, writeAll } from "../support/line-writing.ts";
+import { encodeRequest } from "../support/otlp.ts";
+
+/** test/golden/<table>/<case>/{in.otlp.json, out.lp}; `UPDATE=1` writes out.lp anew. */
+const root = join(import.meta.dirname, "..", "golden");
+const tables = shippedTables();
+const cases = tables
+  .map((table) => table.measurement)
+  .filter((table) => existsSync(join(root, table)))
+  .flatMap((table) => readdirSync(join(root, table)).map((name) => `${table}/${name}`))
+  .filter((name) => {
+    const input = join(root, name, "in.otlp.json");
+    return existsSync(input) && readFileSync(input, "utf8").includes('"resourceLogs"');
+  });
+
+test.each(cases)("%s", (name) => {
+  const folder = join(root, name);
+  const request = JSON.parse(readFileSync(join(folder, "in.otlp.json"), "utf8")) as object;
+  const writer = compileLineWriter({ signal: "logs", tables, keys: indexer.keys, dialect: "v3" });
+  const range = rangeOf([batchOf(encodeRequest("logs", request))], 1_705_314_600_000);
+  const { text } = writeAll(writer, range);
+  if (process.env["UPDATE"] === "1") writeFileSync(join(folder, "out.lp"), text);
+  expect(text).toBe(readFileSync(join(folder, "out.lp"), "utf8"));
+});

@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import { lineShapes } from "../../src/series/line-shapes.ts";
+import { loadTables, shippedTables } from "../../src/series/load.ts";
+
+const TABLE = `measurement: m
+doc: d
+identity: exact
+columns:
+  a: { kind: tag, doc: d, from: [a] }
+  f: { kind: float, doc: d, from: [f] }
+`;
+const load = (text: string) => () => loadTables([{ name: "t.yaml", text }]);
+
+test("the shipped tables load from any working directory", () => {
+  const before = process.cwd();
+  process.chdir("/");
+  try {
+    expect(shippedTables().map((table) => table.measurement)).toContain("function_logs");
+  } finally {
+    process.chdir(before);
+  }
+});
+
+test("every mistake is named at once, with its place and the nearest valid word", () => {
+  const text = `${TABLE.replace("exact", "exakt")}  g: { kind: flot, doc: d, from: [{ log: bdy }] }\nbody: ff\nservis: a\n`;
+  let message = "";
+  try {
+    load(text)();
+  } catch (error) {
+    message = String(error);
+  }
+  for (const part of [
+    't.yaml:3:11: identity "exakt" is unknown; did you mean "exact"?',
+    't.yaml:7:14: kind "flot" is unknown; did you mean "float"?',
+    't.yaml:7:42: log "bdy" is unknown; did you mean "body"?',
+    't.yaml:8:7: body: there is no column "ff"; did you mean "f"?',
+    't.yaml:9:1: unknown key "servis" in the file; did you mean "service"?',
+  ])
+    expect(message).toContain(part);
+});
+
+test.each([
+  ["not YAML", "a: [", /t\.yaml:\d+:\d+: not valid YAML/],
+  ["no map", "[]", /a table is a map/],
+  ["a reserved column", TABLE.replace("  a:", "  time:"), /"time" is reserved/],
+  ["a column name with a space", TABLE.replace("  a:", '  "a b":'), /cannot be a column/],
+  ["only tags", TABLE.replace("float", "tag"), /at least one column that is no tag/],
+  [
+    "16 sources",
+    TABLE.replace("[f]", `[${Array.from({ length: 16 }, (_, i) => `s${i}`).join(", ")}]`),
+    /16 sources, at most 15/,
+  ],
+  ["a severity of 25", `${TABLE}severity: { column: a, levels: { x: 25 } }\n`, /must be 1 to 24/],
+  [
+    "words on a number",
+    TABLE.replace("from: [f]", "from: [f], lower_case: true"),
+    /for kind tag and text only/,
+  ],
+])("refuses %s", (_what, text, why) => {
+  expect(load(text)).toThrow(why);
+});
+
+test("refuses a measurement that two files declare", () => {
+  const files = ["a.yaml", "b.yaml"].map((name) => ({ name, text: TABLE }));
+  expect(() => loadTables(files)).toThrow(/b\.yaml:1:1: measurement "m" is declared twice/);
+});
+
+test("a line shape names tags, fields, body and severity", () => {
+  const shape = lineShapes(shippedTables()).find((s) => s.measurement === "function_logs");
+  expect(shape?.body).toBe("message");
+  expect(shape?.tags.has("status")).toBe(true);
+  expect(shape?.fields.has("exit_code")).toBe(true);
+  expect(shape?.severity?.levels.get("timeout")).toBe(18);
+  expect(shape?.spread).toBe(false);
+});
