@@ -29,6 +29,8 @@ export interface GrpcServerOptions {
   readonly endpoint: string;
   /** Who listens, for error messages: "receiver otlp (gRPC)". */
   readonly what: string;
+  /** Where the endpoint is configured, for error messages: "receivers.otlp.protocols.http.endpoint". */
+  readonly option?: string;
   /** By path: "/package.Service/Method". */
   readonly methods: ReadonlyMap<string, UnaryMethod>;
   /** Of a message, before and after decompression. */

@@ -27,6 +27,8 @@ export interface HttpServerOptions {
   readonly endpoint: string;
   /** Who listens, for error messages: "receiver otlp (HTTP)". */
   readonly what: string;
+  /** Where the endpoint is configured, for error messages: "receivers.otlp.protocols.http.endpoint". */
+  readonly option?: string;
   /** Called when the head of a request has arrived; the body waits until `readBody`. A throw becomes 500 (or the PipelineError's status). */
   readonly onRequest: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
   /** Failures that concern no single request, e.g. no file descriptors left for a new connection. */

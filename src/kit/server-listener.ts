@@ -1,5 +1,6 @@
 import type { AddressInfo, Server } from "node:net";
 import { parseEndpoint } from "./listen-endpoint.ts";
+import { describeListenError } from "./listen-error.ts";
 
 /** Pending connections that the system may hold for us. */
 const BACKLOG = 1_024;
@@ -8,32 +9,38 @@ const BACKLOG = 1_024;
 export interface Listening {
   readonly endpoint: string;
   readonly what: string;
+  /** Where the endpoint is configured, for error messages. */
+  readonly option?: string;
   readonly reusePort?: boolean;
 }
 
-/** Resolves when the server listens; rejects with an error that says who wanted which address. */
-export function listen(server: Server, listening: Listening): Promise<void> {
-  const { host, port } = parseEndpoint(listening.endpoint);
+/** Resolves when the server listens; rejects with an error that says who wanted which address, and what to do. */
+export async function listen(server: Server, listening: Listening): Promise<void> {
+  try {
+    await begin(server, listening);
+  } catch (reason) {
+    const { what, endpoint, option } = listening;
+    const error = reason instanceof Error ? reason : new Error(String(reason));
+    throw await describeListenError(error, {
+      what,
+      endpoint,
+      ...(option !== undefined && { option }),
+    });
+  }
+}
+
+function begin(server: Server, { endpoint, reusePort = false }: Listening): Promise<void> {
+  const { host, port } = parseEndpoint(endpoint);
   return new Promise((resolve, reject) => {
-    const onError = (error: Error) => reject(describeFailure(error, listening));
-    server.once("error", onError);
+    server.once("error", reject);
     server.listen(
-      {
-        port,
-        ...(host !== undefined && { host }),
-        backlog: BACKLOG,
-        reusePort: listening.reusePort ?? false,
-      },
+      { port, ...(host !== undefined && { host }), backlog: BACKLOG, reusePort },
       () => {
-        server.off("error", onError);
+        server.off("error", reject);
         resolve();
       },
     );
   });
-}
-
-function describeFailure(error: Error, { what, endpoint }: Listening): Error {
-  return new Error(`${what} cannot listen on ${endpoint}: ${error.message}`, { cause: error });
 }
 
 /** "127.0.0.1:4318" or "[::1]:4318"; undefined while not listening. */

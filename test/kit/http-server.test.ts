@@ -388,7 +388,9 @@ test("stop without start and twice; a taken address is named", async () => {
     what: "receiver otlp",
     onRequest: () => ({ status: 200 }),
   });
-  await expect(second.start()).rejects.toThrow(address);
+  await expect(second.start()).rejects.toThrow(
+    `receiver otlp cannot listen on ${address}: the address is in use`,
+  );
   await second.stop(AbortSignal.timeout(100));
   await servers[0]?.stop(AbortSignal.timeout(1_000));
   await servers[0]?.stop(AbortSignal.timeout(1_000));
