@@ -143,8 +143,8 @@ export class Committer {
   /** Undefined when `bytes` more fit. */
   refuses(bytes: number): Refusal | undefined {
     const { state, maxBytes, maxFrames } = this.#options;
-    const passed = this.#passedBytes();
-    if (state.segments.bytes - passed + bytes > maxBytes)
+    const total = state.segments.bytes + bytes;
+    if (total > maxBytes && total - this.#passedBytes() > maxBytes)
       return refused(`the journal is full (${state.segments.bytes} of ${maxBytes} bytes)`);
     if (state.segments.frames >= maxFrames)
       return refused(`the journal is full (${state.segments.frames} of ${maxFrames} frames)`);
@@ -292,11 +292,12 @@ export class Committer {
     this.#timer.unref();
   }
 
+  /** Whether a durable checkpoint says that no route needs the segment. */
   #isPassed(segment: Segment): boolean {
     const { routes } = this.#options.state;
     for (const [number, last] of segment.lastOf) {
       const route = routes.get(number);
-      if (route === undefined || route.progress.low < last) return false;
+      if (route === undefined || route.savedLow < last) return false;
     }
     return true;
   }
@@ -311,13 +312,13 @@ export class Committer {
     return bytes;
   }
 
-  /** Removes segments that every route has passed, once a durable checkpoint says so. */
+  /** Removes segments that every route has passed and that were retained long enough. */
   async #removePassed(): Promise<void> {
     const { io, state, retainMs, nowMs, maxBytes } = this.#options;
     const now = nowMs();
     for (const segment of [...state.segments.list]) {
       if (segment.id === this.#writer.activeId) continue;
-      if (!this.#isPassed(segment) || this.#owesCheckpoint(segment)) continue;
+      if (!this.#isPassed(segment)) continue;
       segment.passedAtMs ??= now;
       const isCrowded = state.segments.bytes > maxBytes - ROOM_PER_FRAME * 256;
       const leftMs = segment.passedAtMs + retainMs - now;
@@ -332,13 +333,6 @@ export class Committer {
         this.#warn(error, "a segment that nobody needs could not be removed");
       }
     }
-  }
-
-  /** Some route passed this segment only in memory so far. */
-  #owesCheckpoint(segment: Segment): boolean {
-    for (const number of segment.lastOf.keys())
-      if (this.#options.state.routes.get(number)?.isDirty === true) return true;
-    return false;
   }
 
   #warn(error: unknown, text: string): void {

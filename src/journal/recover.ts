@@ -195,6 +195,7 @@ function balance(state: JournalState, listed: Listed, log: JournalLog): void {
   );
   for (const route of state.routes.values()) {
     route.progress.restart();
+    route.savedLow = route.progress.low;
     route.recount(state.segments);
     if (route.adopt > 0) adopt(state, route.number);
     const items = route.imbalance;

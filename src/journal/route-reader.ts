@@ -151,7 +151,7 @@ export class RouteReader<S extends Signal> implements Reader<S> {
     const last = wanted.at(-1);
     if (last === undefined) {
       // Nothing of the route is left in what the process before had open.
-      if (redo !== undefined) progress.settle(redo);
+      if (redo !== undefined) state.skip(redo);
       else state.recount(this.#host.state.segments);
       return undefined;
     }

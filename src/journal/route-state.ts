@@ -68,6 +68,8 @@ export class RouteState {
   /** Changes with everything that a checkpoint says. */
   version = 0;
   savedVersion = -1;
+  /** Low watermark of the last durable checkpoint: segments up to here may go. */
+  savedLow: Seq = 0;
   readonly wakers = new Set<() => void>();
 
   constructor(number: number, name: string, signal: Signal, adopt: Seq = 0) {
@@ -132,6 +134,12 @@ export class RouteState {
     this.drop("corrupt", flight.lost);
   }
 
+  /** Passes an interval in which no frame of this route is left. */
+  skip(interval: Interval): void {
+    this.progress.settle(interval);
+    this.version++;
+  }
+
   addTally(tally: Tally): void {
     this.delivered += tally.delivered;
     this.unconfirmed += tally.unconfirmed;
@@ -169,7 +177,7 @@ export class RouteState {
         return false;
       });
       if (found !== undefined || redo === undefined) return found;
-      this.progress.settle(redo);
+      this.skip(redo);
     }
   }
 

@@ -66,7 +66,9 @@ export class SegmentWriter {
     if (full !== undefined && full.segment.length + bytes > segmentBytes) await this.roll();
     const active = this.#active ?? (await this.#create());
     const isFresh = active.segment.length === 0;
-    const versions = [...state.routes.values()].map((route) => [route, route.version] as const);
+    const saved = [...state.routes.values()].map((route) => {
+      return { route, version: route.version, low: route.progress.low };
+    });
     const encoded = this.#encode(active, groups, isFresh);
     try {
       await this.#put(active, encoded, isFresh);
@@ -81,7 +83,10 @@ export class SegmentWriter {
     for (const frame of encoded.frames) segment.add(frame);
     state.segments.frames += encoded.frames.length;
     state.isDamageNew = false;
-    for (const [route, version] of versions) route.savedVersion = version;
+    for (const { route, version, low } of saved) {
+      route.savedVersion = version;
+      route.savedLow = low;
+    }
     return { segment, frames: encoded.frames };
   }
 

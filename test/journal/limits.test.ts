@@ -195,3 +195,18 @@ test("segments go when every route has passed them and retention is over", async
   expect(journal.stats().segments).toBeLessThanOrEqual(4);
   await journal.stop(never);
 });
+
+test("segments go also when settlements never pause", async () => {
+  const { journal, reader } = await (async () => {
+    const journal = await started({ segmentBytes: 2_000, maxBytes: 1 << 20 });
+    return { journal, reader: journal.route("a/logs", "logs", "end", NO_LIMITS) };
+  })();
+  await journal.append([frameOf("first", [reader.route])]);
+  for (let i = 0; i < 100; i++) {
+    const appended = journal.append([frameOf("x".repeat(300), [reader.route])]);
+    const range = await reader.read(ALL, never);
+    reader.settle(range, delivered(range));
+    await appended;
+    expect(journal.stats().segments).toBeLessThanOrEqual(3);
+  }
+});

@@ -109,8 +109,8 @@ test("settlements are written within flushMs although nothing is appended", asyn
   await expect.poll(async () => (await started({ io })).reader.counts().delivered).toBe(1);
 });
 
-test("progress: settled is exactly what was settled, whatever the order", () => {
-  fc.assert(
+test("progress: settled is exactly what was settled, whatever the order", async () => {
+  await fc.assert(
     fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(5)), { maxLength: 40 }), (steps) => {
       let progress = new Progress();
       const settled = new Set<number>();
@@ -134,9 +134,9 @@ test("progress: settled is exactly what was settled, whatever the order", () => 
   );
 });
 
-test("route sets", () => {
+test("route sets", async () => {
   const numbers = fc.uniqueArray(fc.nat(200), { maxLength: 20 });
-  fc.assert(
+  await fc.assert(
     fc.property(numbers, numbers, (a, b) => {
       const sorted = a.toSorted((x, y) => x - y);
       expect(routeNumbers(routesOf(a))).toEqual(sorted);
