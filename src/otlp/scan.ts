@@ -156,8 +156,39 @@ export class Scan {
 
 const KNOWN_KEY_VALUE = 0b1110;
 
-/** The KeyValue [p, end) as an entry at the tape's top. `position`: which attribute of its message it is. */
+/**
+ * The KeyValue [p, end) as an entry at the tape's top. `position`: which attribute of its message it is. Takes the usual shape in one
+ * straight line (key, then a short text or a small int, lengths of one byte) and leaves all others to `anyAttribute`.
+ */
 export function attribute(s: Scan, p: number, end: number, position: number): boolean {
+  const bytes = s.bytes;
+  const n = bytes[p + 1]!;
+  const v = p + 2 + n; // the value's tag, if the key ends within
+  if (n > 127 || end - v < 4 || bytes[p] !== 0x0a || bytes[v] !== 0x12)
+    return anyAttribute(s, p, end, position);
+  const m = bytes[v + 1]!;
+  if (m > 127 || m !== end - v - 2) return anyAttribute(s, p, end, position);
+  const tag = bytes[v + 2]!;
+  let valueAt = v + 4;
+  let kind: number = Kind.text;
+  if (tag !== 0x0a || bytes[v + 3] !== m - 2) {
+    if (tag !== 0x18 || bytes[end - 1]! > 127 || m > 3 || (m === 3 && bytes[v + 3]! < 128))
+      return anyAttribute(s, p, end, position);
+    valueAt = v + 3;
+    kind = Kind.int;
+  }
+  if (!s.room(4)) return false;
+  const tape = s.tape;
+  const top = s.top;
+  tape[top] = (s.keys.find(bytes, s.view, p + 2, n, position) << 4) | kind;
+  tape[top + 1] = p;
+  tape[top + 2] = valueAt;
+  tape[top + 3] = end;
+  s.top = top + 4;
+  return true;
+}
+
+function anyAttribute(s: Scan, p: number, end: number, position: number): boolean {
   const bytes = s.bytes;
   const start = p;
   if (end - p < 2 || bytes[p] !== 0x0a) return false; // KeyValue.key

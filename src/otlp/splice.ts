@@ -3,6 +3,7 @@ import { SLACK } from "../wire/slack.ts";
 import type { Batch } from "./batch.ts";
 import { varintSize } from "./build.ts";
 import { DELETED, type Edits, fieldStart, keyAt, lengthAt, ROW } from "./edits.ts";
+import { Open, OUTER_WIDTH, Output } from "./splice-output.ts";
 import {
   ENTRY,
   GROUP_HEADER,
@@ -17,69 +18,13 @@ import {
 } from "./tape.ts";
 import { payloadAt } from "./values.ts";
 
-/** Lengths of messages around items are written in this many bytes, put in when the message ends. */
-const OUTER_WIDTH = 4;
-
-/** A message that is being written: where its content and its field start in the output, and what was there before. */
-class Open {
-  isOpen = false;
-  content = 0;
-  /** Position in the source where its content ends. */
-  end = 0;
-  #field = 0;
-  #top = 0;
-  #items = 0;
-  #drops = 0;
-
-  begin(s: Splice, at: number, end: number): void {
-    const field = fieldStart(s.source, at);
-    s.flush(field);
-    this.isOpen = true;
-    this.end = end;
-    this.#field = s.o;
-    this.#top = s.top;
-    this.#items = s.items;
-    this.#drops = s.drops;
-    s.reserve(1 + OUTER_WIDTH);
-    s.bytes[s.o] = s.source[field]!;
-    s.o += 1 + OUTER_WIDTH;
-    s.from = at;
-    this.content = s.o;
-  }
-
-  /** Ends the message; one that lost all of its items is taken back. Answers whether it stays. */
-  close(s: Splice, mayGo: boolean): boolean {
-    this.isOpen = false;
-    if (mayGo && s.items === this.#items && s.drops > this.#drops) {
-      s.o = this.#field;
-      s.top = this.#top;
-      s.from = this.end;
-      return false;
-    }
-    s.flush(this.end);
-    s.padded(this.content - OUTER_WIDTH, OUTER_WIDTH, s.o - this.content);
-    return true;
-  }
-}
-
 /**
  * One walk over a batch and its edits that writes the edited bytes and their tape. Runs of bytes without an edit are copied as they
  * are, and positions in them are shifted; nothing is parsed again.
  */
-export class Splice {
-  readonly source: Uint8Array;
-  bytes: Uint8Array;
-  /** Next byte of the output. */
-  o = 0;
-  /** First byte of the source that is not yet in the output: a position p behind it moves by o − from. */
-  from = 0;
-  top = 0;
-  items = 0;
-  drops = 0;
+export class Splice extends Output {
   readonly #edits: Edits;
   readonly #batch: Batch;
-  readonly #sourceView: DataView;
-  #view: DataView;
   #tape: Int32Array;
   readonly #resource = new Open();
   readonly #scoped = new Open();
@@ -91,18 +36,12 @@ export class Splice {
   #resourceAt = -1;
   /** Resources taken back: the ordinals behind them move up. */
   #goneResources = 0;
-  /** Edits inside the current item: behind this source position, positions move by so much. */
-  #moves = new Int32Array(64);
-  #movesEnd = 0;
 
   constructor(edits: Edits) {
+    const { length } = edits.batch;
+    super(edits.batch, length + (length >> 3) + edits.arena.length + 1024);
     this.#edits = edits;
     this.#batch = edits.batch;
-    this.source = edits.batch.bytes;
-    this.#sourceView = edits.batch.view;
-    const capacity = edits.batch.length + (edits.batch.length >> 3) + edits.arena.length + 1024;
-    this.bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.bytes.buffer);
     const rows = (edits.rowsEnd / ROW) * ENTRY;
     this.#tape = new Int32Array(edits.tape.length + rows);
   }
@@ -121,40 +60,11 @@ export class Splice {
     this.reserve(SLACK);
     return {
       bytes: this.bytes,
-      view: this.#view,
+      view: this.view,
       length: this.o,
       tape: this.top === this.#tape.length ? this.#tape : this.#tape.slice(0, this.top),
       items: this.items,
     };
-  }
-
-  /** Makes room for `count` bytes and the overshoot of a word copy. */
-  reserve(count: number): void {
-    const need = this.o + count + SLACK;
-    if (need <= this.bytes.length) return;
-    const larger = new Uint8Array(Math.max(need, this.bytes.length * 2));
-    larger.set(this.bytes.subarray(0, this.o));
-    this.bytes = larger;
-    this.#view = new DataView(larger.buffer);
-  }
-
-  /** Copies the source up to `until`. */
-  flush(until: number): void {
-    const count = until - this.from;
-    if (count <= 0) return;
-    this.reserve(count);
-    this.o = copy(this.#view, this.o, this.#sourceView, this.from, count);
-    this.from = until;
-  }
-
-  /** `value` as a varint of exactly `width` bytes at `at`. */
-  padded(at: number, width: number, value: number): void {
-    const { bytes } = this;
-    for (let i = 1; i < width; i++) {
-      bytes[at++] = (value & 127) | 128;
-      value >>>= 7;
-    }
-    bytes[at] = value;
   }
 
   #group(at: number): void {
@@ -206,7 +116,7 @@ export class Splice {
       this.#copyEntries(entries, count);
       return node;
     }
-    this.#movesEnd = 0;
+    this.forgetMoves();
     if (from >= 0) this.flush(fieldStart(this.source, from));
     this.reserve(1 + OUTER_WIDTH);
     this.bytes[this.o] = 0x0a; // ResourceLogs.resource
@@ -299,7 +209,7 @@ export class Splice {
     this.top = node + ITEM_HEADER;
     if (edits.isTouched(ordinal)) this.#touched(at, ordinal, node);
     else {
-      this.#movesEnd = 0;
+      this.forgetMoves();
       this.#header(at, node, this.o - this.from, tape[at + Item.attributes]!);
       this.#copyEntries(at + ITEM_HEADER, tape[at + Item.attributes]!);
     }
@@ -321,7 +231,7 @@ export class Splice {
       this.o = content;
       this.from = start;
       this.top = node + ITEM_HEADER;
-      this.#movesEnd = 0;
+      this.forgetMoves();
       let count = this.#editEntries(at + ITEM_HEADER, tape[at + Item.attributes]!, tag);
       this.flush(end);
       const moveEnd = this.o;
@@ -356,17 +266,9 @@ export class Splice {
     out[node + Item.end] = tape[at + Item.end]! + shift;
     out[node + Item.flags] = tape[at + Item.flags]!;
     out[node + Item.attributes] = attributes;
-    out[node + Item.time] = this.#move(tape[at + Item.time]!, shift);
-    for (let i = Item.trace; i < ITEM_HEADER; i++) out[node + i] = this.#move(tape[at + i]!, shift);
+    out[node + Item.time] = this.move(tape[at + Item.time]!, shift);
+    for (let i = Item.trace; i < ITEM_HEADER; i++) out[node + i] = this.move(tape[at + i]!, shift);
     if (isPoint) out[node + Point.metric] = this.#metricNode;
-  }
-
-  #move(position: number, shift: number): number {
-    if (position < 0) return position;
-    const moves = this.#moves;
-    for (let i = this.#movesEnd - 2; i >= 0; i -= 2)
-      if (position >= moves[i]!) return position + moves[i + 1]!;
-    return position + shift;
   }
 
   #copyEntries(from: number, count: number): void {
@@ -412,20 +314,9 @@ export class Splice {
         this.#editEntry(e, head, end, tag);
         written++;
       }
-      this.#moved(end);
+      this.moved(end);
     }
     return written;
-  }
-
-  #moved(end: number): void {
-    if (this.#movesEnd + 2 > this.#moves.length) {
-      const larger = new Int32Array(this.#moves.length * 2);
-      larger.set(this.#moves);
-      this.#moves = larger;
-    }
-    this.#moves[this.#movesEnd] = end;
-    this.#moves[this.#movesEnd + 1] = this.o - end;
-    this.#movesEnd += 2;
   }
 
   /** A KeyValue with a new key, a new value, or both. `end`: of the old one. */
@@ -442,14 +333,14 @@ export class Splice {
     const from = isSet ? -1 - edited[entry + 2]! : oldKey + oldLength;
     const to = isSet ? edited[entry + 3]! : end;
     const content = this.#startKeyValue(tag, keyLength, to - from, isSet);
-    const key = isRenamed ? keys.view : this.#sourceView;
-    this.o = copy(this.#view, this.o, key, isRenamed ? keys.at(id) : oldKey, keyLength);
+    const key = isRenamed ? keys.view : this.sourceView;
+    this.o = copy(this.view, this.o, key, isRenamed ? keys.at(id) : oldKey, keyLength);
     if (isSet) {
       this.#arenaValue(head, content, from, to);
       return;
     }
     const shift = this.o - from;
-    this.o = copy(this.#view, this.o, this.#sourceView, from, to - from);
+    this.o = copy(this.view, this.o, this.sourceView, from, to - from);
     this.#entry(head, content, tape[entry + 2]! + shift, tape[entry + 3]! + shift);
   }
 
@@ -459,19 +350,19 @@ export class Splice {
     const size = 1 + varintSize(keyLength) + keyLength + rest;
     this.reserve(size + 16);
     this.bytes[this.o++] = tag;
-    this.#varint(size);
+    this.varint(size);
     const content = this.o;
     this.bytes[this.o++] = 0x0a; // KeyValue.key
-    this.#varint(keyLength);
+    this.varint(keyLength);
     return content;
   }
 
   #arenaValue(head: number, content: number, from: number, to: number): void {
     const { arena } = this.#edits;
     this.bytes[this.o++] = 0x12; // KeyValue.value
-    this.#varint(to - from);
+    this.varint(to - from);
     const shift = this.o - from;
-    this.o = copy(this.#view, this.o, arena.view, from, to - from);
+    this.o = copy(this.view, this.o, arena.view, from, to - from);
     this.#entry(head, content, payloadAt(arena.bytes, from, to) + shift, to + shift);
   }
 
@@ -496,17 +387,11 @@ export class Splice {
       const to = rows[row + 3]!;
       const length = keys.length(head >>> 4);
       const content = this.#startKeyValue(tag, length, to - from, true);
-      this.o = copy(this.#view, this.o, keys.view, keys.at(head >>> 4), length);
+      this.o = copy(this.view, this.o, keys.view, keys.at(head >>> 4), length);
       this.#arenaValue(head, content, from, to);
       written++;
     }
     return written;
-  }
-
-  #varint(value: number): void {
-    const { bytes } = this;
-    for (; value > 127; value >>>= 7) bytes[this.o++] = (value & 127) | 128;
-    bytes[this.o++] = value;
   }
 }
 
