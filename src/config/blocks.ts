@@ -111,6 +111,19 @@ export const retryOnFailure = z
   .describe("What happens when the destination answers that it is busy or does not answer.");
 export type RetryOnFailure = z.output<typeof retryOnFailure>;
 
+/** As in the Collector: `batch:` with nothing behind it is on, with the defaults. */
+const batch = z.strictObject({
+  enabled: z.boolean().default(true).describe("false: as if the block were absent."),
+  flush_timeout: duration("How long a send may wait for more items.", "200ms"),
+  min_size: z.int().min(0).default(8192).describe("Items that end the wait."),
+  max_size: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe("Most items per send; 0 = as many as fit the exporter's limits."),
+  sizer: z.enum(["items", "bytes"]).default("items").describe("Unit of min_size and max_size."),
+});
+
 /** `sending_queue`, as in the Collector's exporterhelper. */
 export const sendingQueue = z
   .strictObject({
@@ -154,19 +167,14 @@ export const sendingQueue = z
       .describe(
         "What a full queue does: refuse the request, drop its oldest frames, or skip this exporter (both counted).",
       ),
-    batch: z
-      .strictObject({
-        flush_timeout: duration("How long a send may wait for more items.", "200ms"),
-        min_size: z.int().min(0).default(8192).describe("Items that end the wait."),
-        max_size: z
-          .int()
-          .min(0)
-          .default(0)
-          .describe("Most items per send; 0 = as many as fit the exporter's limits."),
-        sizer: z
-          .enum(["items", "bytes"])
-          .default("items")
-          .describe("Unit of min_size and max_size."),
+    batch: batch
+      .nullable()
+      .optional()
+      .transform((given) => {
+        const block = given === null ? batch.parse({}) : given;
+        if (!block?.enabled) return undefined;
+        const { enabled: _, ...settings } = block;
+        return settings;
       })
       .optional()
       .describe("Wait a little to send more at once."),

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import type { Secret } from "../../src/config/blocks.ts";
+import type { Delivery, Secret } from "../../src/config/blocks.ts";
 import { loadWithTree, withTranslated } from "../../src/config/load.ts";
 import { nearest } from "../../src/config/nearest.ts";
 import { redacted } from "../../src/config/print.ts";
@@ -294,6 +294,19 @@ test("any text ends in a configuration or in problems: fuzzed in a child that is
   });
   expect([status, stderr, error]).toEqual([0, "", undefined]);
 }, 130_000);
+
+test.each([
+  ["null", 8192],
+  ["{}", 8192],
+  ["{ min_size: 3 }", 3],
+  ["{ enabled: false, min_size: 3 }", undefined],
+])("sending_queue.batch: %s", async (batch, minSize) => {
+  const text = `${PARTS}service: { pipelines: { logs: { receivers: [otlp], exporters: [influxdb] } } }\n`;
+  const more = `exporters: { influxdb: { sending_queue: { batch: ${batch} } } }\n`;
+  const options = configOf(await load([text, more])).exporters.get("influxdb")?.options;
+  const { sending_queue: queue } = options as Pick<Delivery, "sending_queue">;
+  expect(queue.batch?.min_size).toBe(minSize);
+});
 
 test.each([
   ["recievers", ["receivers", "service"], "receivers"],
