@@ -7,7 +7,7 @@ import { decodeMessage, typeOf } from "../support/otlp.ts";
 test("what is written is what protobufjs reads, however wrong the guessed widths are", () => {
   fc.assert(
     fc.property(
-      fc.string({ unit: "grapheme", maxLength: 200 }),
+      fc.string({ unit: "grapheme", minLength: 1, maxLength: 200 }),
       fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
       fc.double(),
       fc.integer({ min: 1, max: 4 }),
