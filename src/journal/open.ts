@@ -77,8 +77,17 @@ class SegmentJournal implements Journal {
   }
 
   async start(): Promise<void> {
-    const { io, indexer, lock, maxBytes, log, nowMs } = this.#options;
-    this.#held = await lock?.acquire();
+    this.#held = await this.#options.lock?.acquire();
+    try {
+      await this.#open();
+    } catch (error) {
+      await this.#held?.[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { io, indexer, maxBytes, log, nowMs } = this.#options;
     const fsync = this.#options.fsync ?? true;
     const limit = Math.max(SEGMENT_BYTES_MIN, Math.floor(maxBytes / 8));
     const segmentBytes = Math.min(this.#options.segmentBytes ?? SEGMENT_BYTES, limit);

@@ -23,17 +23,47 @@ export function createFaultyIo(
   before: (operation: Operation, name: string) => void | Promise<void>,
 ): FileIo {
   const wrap = (file: DiskFile, name: string): DiskFile => ({
-    write: async (parts, at) => (await before("write", name), file.write(parts, at)),
-    read: async (into, at) => (await before("read", name), file.read(into, at)),
-    size: async () => (await before("size", name), file.size()),
-    datasync: async () => (await before("datasync", name), file.datasync()),
-    close: async () => (await before("close", name), file.close()),
+    write: async (parts, at) => {
+      await before("write", name);
+      return file.write(parts, at);
+    },
+    read: async (into, at) => {
+      await before("read", name);
+      return file.read(into, at);
+    },
+    size: async () => {
+      await before("size", name);
+      return file.size();
+    },
+    datasync: async () => {
+      await before("datasync", name);
+      return file.datasync();
+    },
+    close: async () => {
+      await before("close", name);
+      return file.close();
+    },
   });
   return {
-    list: async () => (await before("list", ""), io.list()),
-    open: async (name, mode) => (await before("open", name), wrap(await io.open(name, mode), name)),
-    rename: async (from, to) => (await before("rename", from), io.rename(from, to)),
-    remove: async (name) => (await before("remove", name), io.remove(name)),
-    syncDirectory: async () => (await before("syncDirectory", ""), io.syncDirectory()),
+    list: async () => {
+      await before("list", "");
+      return io.list();
+    },
+    open: async (name, mode) => {
+      await before("open", name);
+      return wrap(await io.open(name, mode), name);
+    },
+    rename: async (from, to) => {
+      await before("rename", from);
+      return io.rename(from, to);
+    },
+    remove: async (name) => {
+      await before("remove", name);
+      return io.remove(name);
+    },
+    syncDirectory: async () => {
+      await before("syncDirectory", "");
+      return io.syncDirectory();
+    },
   };
 }

@@ -99,7 +99,10 @@ export class SimulatedDisk {
   mount(): FileIo {
     const epoch = ++this.#epoch;
     return {
-      list: async () => (this.#step(epoch), [...this.#names.keys()]),
+      list: async () => {
+        this.#step(epoch);
+        return [...this.#names.keys()];
+      },
       open: async (name, mode) => {
         this.#step(epoch);
         let inode = this.#names.get(name);
@@ -153,7 +156,10 @@ export class SimulatedDisk {
         into.set(part);
         return part.length;
       },
-      size: async () => (this.#step(epoch), inode.now.length),
+      size: async () => {
+        this.#step(epoch);
+        return inode.now.length;
+      },
       datasync: async () => {
         await undefined;
         this.#step(epoch);
