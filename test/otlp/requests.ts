@@ -48,11 +48,11 @@ function oneOf(fields: protobuf.Field[], depth: number): fc.Arbitrary<Json> {
 }
 
 function fieldOf(field: protobuf.Field, depth: number): fc.Arbitrary<unknown> {
-  const one = valueOf(field, depth);
+  const one = oneValue(field, depth);
   return field.repeated ? fc.array(one, { maxLength: 3 }) : one;
 }
 
-function valueOf(field: protobuf.Field, depth: number): fc.Arbitrary<unknown> {
+function oneValue(field: protobuf.Field, depth: number): fc.Arbitrary<unknown> {
   if (field.resolvedType instanceof protobuf.Type) return messageOf(field.resolvedType, depth);
   if (field.resolvedType instanceof protobuf.Enum) return fc.integer({ min: 0, max: 30 });
   switch (field.type) {

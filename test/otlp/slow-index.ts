@@ -65,9 +65,9 @@ function message(type: protobuf.Type, parts: Uint8Array[], depth: number, count:
         continue;
       }
       const one = nested(field.resolvedType, raw.payload, depth, count);
-      if (one !== undefined) ((json[field.name] ??= []) as Json[]).push(one);
+      if (one !== undefined) listOf(json, field.name).push(one);
     } else if (field.repeated && own !== 2) {
-      const list = (json[field.name] ??= []) as unknown[];
+      const list = listOf(json, field.name);
       if (isPacked) list.push(...packed(field, own, raw.payload));
       else list.push(scalar(field, raw));
     } else json[field.name] = scalar(field, raw);
@@ -82,6 +82,11 @@ function message(type: protobuf.Type, parts: Uint8Array[], depth: number, count:
     json[name] = message(inner, contents, inner.name === "AnyValue" ? depth + 1 : depth, count);
   }
   return json;
+}
+
+function listOf(json: Json, name: string): unknown[] {
+  json[name] ??= [];
+  return json[name] as unknown[];
 }
 
 function nested(
