@@ -14,7 +14,8 @@ export interface Gate {
   readonly meter: Meter;
   readonly log: Logger;
   readonly nowMs: () => number;
-  readonly isStopping: () => boolean;
+  /** The receivers have stopped: nothing is taken any more. */
+  readonly isClosed: () => boolean;
   /** Bytes for one request out of the process-wide budget; undefined when there are none left. */
   readonly take: (bytes: number) => Lease | undefined;
 }
@@ -46,7 +47,7 @@ export class ReceiverIntake implements Intake {
   }
 
   admit(signal: Signal, bytes: number, transport = ""): Lease | Refusal {
-    if (this.#gate.isStopping())
+    if (this.#gate.isClosed())
       return {
         kind: "unavailable",
         retryAfterMs: BUSY_MS,

@@ -44,7 +44,7 @@ export class Service {
   readonly #loops: Promise<void>[] = [];
   #telemetry: Pick<Component, "stop"> | undefined;
   #graph: Graph | undefined;
-  #state: "starting" | "ready" | "stopping" = "starting";
+  #state: "starting" | "ready" | "stopping" | "closed" = "starting";
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -84,6 +84,8 @@ export class Service {
     const deadline = this.#deadline.signal;
     const receivers = [...(this.#graph?.receivers.values() ?? [])];
     await Promise.allSettled(receivers.map((receiver) => receiver.stop(deadline)));
+    // Only now: what a receiver had buffered when it was told to stop is still taken.
+    this.#state = "closed";
     this.#stopLoops.abort();
     await Promise.allSettled(this.#loops);
     await Promise.allSettled(
@@ -152,7 +154,7 @@ export class Service {
         meter: this.metrics,
         log,
         nowMs: Date.now,
-        isStopping: () => this.#state === "stopping",
+        isClosed: () => this.#state === "closed",
         take: (bytes) => budget.take(bytes),
       },
       context: (kind, id) => this.#context(kind, id),
