@@ -1,6 +1,6 @@
 /**
  * Line protocol out: text that can never become structure. Word-at-a-time where nothing has to be escaped, byte by byte elsewhere.
- * Word writes overshoot by up to 3 bytes; `room()` counts them.
+ * Words overshoot by up to 3 bytes, of what is read and of what is written: sources need SLACK, and `room()` counts them.
  */
 
 /** Which server reads the lines. "v3" reads `\\` in names and tags as one backslash; "v1" and "v2" read it as two. */
@@ -66,42 +66,36 @@ export class LineText {
     let p = from;
     let o = at;
     while (p < end) {
-      // A plain word: every byte > 0x2c, none "=", "\" or DEL. Bytes ≥ 0x80 are plain. Borrows cost a detour, never an error.
-      while (p + 4 <= end) {
-        const x = source.getInt32(p, true);
-        const y = x ^ 0x3d3d3d3d;
-        const z = x ^ 0x5c5c5c5c;
-        const d = x ^ 0x7f7f7f7f;
-        const odd =
-          ((x - 0x2d2d2d2d) & ~x) |
-          ((y - 0x01010101) & ~y) |
-          ((z - 0x01010101) & ~z) |
-          ((d - 0x01010101) & ~d);
-        if ((odd & 0x80808080) !== 0) break;
-        out.setInt32(o, x, true);
-        o += 4;
+      const x = source.getInt32(p, true);
+      out.setInt32(o, x, true);
+      const odd = oddInName(x);
+      if (odd === 0) {
         p += 4;
+        o += 4;
+        continue;
       }
-      const stop = Math.min(p + 4, end);
-      while (p < stop) {
-        const c = source.getUint8(p);
-        if (c === BACKSLASH) {
-          const next = this.#afterBackslashes(source, p, end);
-          o = this.#writeBackslashes(out, o, source, p, next, end);
-          p = next;
-          continue;
-        }
-        p++;
-        if (isRemoved(c)) {
-          this.dropped++;
-          continue;
-        }
-        if (c === SPACE || c === COMMA || c === third || c === NEWLINE)
-          out.setUint8(o++, BACKSLASH);
-        out.setUint8(o++, c === NEWLINE ? LETTER_N : c);
+      // The bytes below the lowest mark are plain, and written.
+      const plain = (31 - Math.clz32(odd & -odd)) >>> 3;
+      p += plain;
+      o += plain;
+      if (p >= end) break;
+      const c = source.getUint8(p);
+      if (c === BACKSLASH) {
+        const next = this.#afterBackslashes(source, p, end);
+        o = this.#writeBackslashes(out, o, source, p, next, end);
+        p = next;
+        continue;
       }
+      p++;
+      if (isRemoved(c)) {
+        this.dropped++;
+        continue;
+      }
+      if (c === SPACE || c === COMMA || c === third || c === NEWLINE) out.setUint8(o++, BACKSLASH);
+      out.setUint8(o++, c === NEWLINE ? LETTER_N : c);
     }
-    return o;
+    // What was written of the bytes behind the end is not counted.
+    return p > end ? o - (p - end) : o;
   }
 
   /** Position behind a run of backslashes and of characters that are left out. */
@@ -144,6 +138,21 @@ export class LineText {
   }
 }
 
+/**
+ * Marks (bit 7 of a byte) what may not be plain in a name or tag value: bytes < 0x2d, "=", "\\" and DEL; a few others ("<", "]",
+ * "|", "}", what follows a marked byte) may be marked too. Bytes ≥ 0x80 are plain.
+ */
+function oddInName(x: number): number {
+  // "=" and "\\" are alike but for the bits of 0x61.
+  const u = (x & 0x9e9e9e9e) ^ 0x1c1c1c1c;
+  return ((x - 0x2d2d2d2d) | (x + 0x01010101) | (u - 0x01010101)) & ~x & 0x80808080;
+}
+
+/** Marks `"` and `\` (bit 7 of a byte); the lowest mark is never wrong. */
+function oddInString(x: number): number {
+  return (((x ^ 0x22222222) - 0x01010101) | ((x ^ 0x5c5c5c5c) - 0x01010101)) & ~x & 0x80808080;
+}
+
 /** The content of a quoted string, without its quotes: `"` and `\` escaped, everything else as it is, newlines too. */
 export function writeStringContent(
   out: DataView,
@@ -155,23 +164,23 @@ export function writeStringContent(
   let p = from;
   let o = at;
   while (p < end) {
-    while (p + 4 <= end) {
-      const x = source.getInt32(p, true);
-      const y = x ^ 0x22222222;
-      const z = x ^ 0x5c5c5c5c;
-      if (((((y - 0x01010101) & ~y) | ((z - 0x01010101) & ~z)) & 0x80808080) !== 0) break;
-      out.setInt32(o, x, true);
-      o += 4;
+    const x = source.getInt32(p, true);
+    out.setInt32(o, x, true);
+    const odd = oddInString(x);
+    if (odd === 0) {
       p += 4;
+      o += 4;
+      continue;
     }
-    const stop = Math.min(p + 4, end);
-    for (; p < stop; p++) {
-      const c = source.getUint8(p);
-      if (c === QUOTE || c === BACKSLASH) out.setUint8(o++, BACKSLASH);
-      out.setUint8(o++, c);
-    }
+    const plain = (31 - Math.clz32(odd & -odd)) >>> 3;
+    p += plain;
+    o += plain;
+    if (p >= end) break;
+    out.setUint8(o, BACKSLASH);
+    out.setUint8(o + 1, source.getUint8(p++));
+    o += 2;
   }
-  return o;
+  return p > end ? o - (p - end) : o;
 }
 
 /** A quoted string. */
