@@ -37,7 +37,10 @@ export interface Transform<S extends Signal = Signal> {
   apply(draft: Draft<S>): void;
 }
 
-/** Holding processor or aggregating connector: a journal reader that emits. Always after the acknowledgement. */
+/**
+ * Holding processor or aggregating connector: a journal reader that emits. Always after the acknowledgement.
+ * @public No component is one yet; the contract is here so that the journal keeps room for it.
+ */
 export interface Holder<S extends Signal = Signal> extends Component {
   take(range: Range<S>, emit: (batch: Batch) => void): void;
   tick(nowMs: number, emit: (batch: Batch) => void): void;
