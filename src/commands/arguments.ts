@@ -1,4 +1,4 @@
-import { nearest } from "../config/nearest.ts";
+import { nearest } from "../lib/nearest.ts";
 
 /** A flag of a command: `list` may be given several times, `text` once, `switch` has no value. */
 export type FlagKind = "list" | "text" | "switch";

@@ -1,4 +1,4 @@
-import { nearest } from "../config/nearest.ts";
+import { nearest } from "../lib/nearest.ts";
 import { CONFIG_FLAGS, parseArguments, UsageError } from "./arguments.ts";
 import { printHelp } from "./help.ts";
 import { type Output, standardOutput } from "./output.ts";

@@ -1,6 +1,6 @@
+import { suggestion } from "../lib/nearest.ts";
 import type { Catalog, ComponentConfig, ComponentSchema, Section } from "./config.ts";
 import { aliasOf, parseId, SECTIONS } from "./names.ts";
-import { suggestion } from "./nearest.ts";
 import { parseOptions } from "./options.ts";
 import type { Place, Problems } from "./problem.ts";
 import { emptyMap, type Node, nodeAt } from "./tree.ts";

@@ -10,6 +10,8 @@ export interface ComponentSchema {
   readonly schema: z.ZodType;
   /** Its keys are the signals that the component supports. */
   readonly stability: { readonly [S in PipelineSignal]?: unknown };
+  /** Why these options cannot carry a signal that the component supports. */
+  unsupported?(options: unknown, signal: PipelineSignal): string | undefined;
 }
 
 /** The component types that a configuration may name. */

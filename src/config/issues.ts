@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { suggestion } from "./nearest.ts";
+import { suggestion } from "../lib/nearest.ts";
 import { isSecret, isWhole, keysOf, schemaAt } from "./schema-shape.ts";
 import type { Path } from "./tree.ts";
 

@@ -1,9 +1,9 @@
 import type { z } from "zod";
+import { suggestion } from "../lib/nearest.ts";
 import { isNothing, readComponents, type Written } from "./components.ts";
 import type { Catalog, Config, Loaded, TelemetryConfig } from "./config.ts";
 import { expand } from "./expand.ts";
 import { checkListeners } from "./listeners.ts";
-import { suggestion } from "./nearest.ts";
 import { parseOptions } from "./options.ts";
 import { readExtensions, readPipelines } from "./pipelines.ts";
 import { inReadingOrder, type Place, Problems } from "./problem.ts";

@@ -1,5 +1,5 @@
+import { suggestion } from "../lib/nearest.ts";
 import type { PipelineSignal, Section } from "./config.ts";
-import { suggestion } from "./nearest.ts";
 
 export const SIGNALS: readonly PipelineSignal[] = ["logs", "metrics", "traces"];
 

@@ -1,8 +1,8 @@
+import { nearest, suggestion } from "../lib/nearest.ts";
 import type { Written, WrittenComponent } from "./components.ts";
 import { isNothing } from "./components.ts";
 import type { PipelineConfig, PipelineSignal, Section } from "./config.ts";
 import { parseId, parsePipelineId, SECTIONS } from "./names.ts";
-import { nearest, suggestion } from "./nearest.ts";
 import type { Place, Problems } from "./problem.ts";
 import { type Node, nodeAt } from "./tree.ts";
 
@@ -102,13 +102,18 @@ function resolve(
 }
 
 function checkSignal(
-  { id, schema }: WrittenComponent,
+  { id, schema, config }: WrittenComponent,
   role: Role,
   signal: PipelineSignal,
   place: Place,
   problems: Problems,
 ): void {
-  if (schema === undefined || schema.stability[signal] !== undefined) return;
+  if (schema === undefined) return;
+  if (schema.stability[signal] !== undefined) {
+    const why = config && schema.unsupported?.(config.options, signal);
+    if (why) problems.error(place, `${SECTIONS[role]} "${id}" cannot take ${signal}: ${why}`);
+    return;
+  }
   const supported = Object.keys(schema.stability);
   const only = supported.length === 0 ? "" : ` (it supports ${supported.join(", ")})`;
   problems.error(place, `${SECTIONS[role]} "${id}" does not support ${signal}${only}`);

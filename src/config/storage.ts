@@ -1,5 +1,5 @@
+import { suggestion } from "../lib/nearest.ts";
 import type { Written, WrittenComponent } from "./components.ts";
-import { suggestion } from "./nearest.ts";
 import type { Problems } from "./problem.ts";
 import { nodeAt } from "./tree.ts";
 

@@ -4,7 +4,6 @@ import type { Signal } from "../otlp/tape.ts";
 import type { Component, Intake, Transform } from "./contracts.ts";
 import type { Logger, Meter } from "./telemetry.ts";
 
-export type ComponentKind = "receiver" | "processor" | "exporter" | "extension";
 export type Stability = "development" | "alpha" | "beta" | "stable";
 
 /** What docs, validation and the `components` command read. */
@@ -14,6 +13,8 @@ export interface Declaration<C> {
   /** First line of the component's README. */
   readonly summary: string;
   readonly stability: { readonly [S in Signal]?: Stability };
+  /** Why these options cannot carry a signal that the component supports; undefined = they can. Refused before the start. */
+  unsupported?(options: C, signal: Signal): string | undefined;
   /** Every option has a `.describe()`; unknown keys are errors. */
   readonly schema: z.ZodType<C>;
   /** Smallest working configuration. */

@@ -4,7 +4,6 @@ import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import type { Delivery, Secret } from "../../src/config/blocks.ts";
 import { loadWithTree, withTranslated } from "../../src/config/load.ts";
-import { nearest } from "../../src/config/nearest.ts";
 import { redacted } from "../../src/config/print.ts";
 import { catalog } from "./catalog.ts";
 import { configOf, load, messages, warnings } from "./loading.ts";
@@ -306,14 +305,4 @@ test.each([
   const options = configOf(await load([text, more])).exporters.get("influxdb")?.options;
   const { sending_queue: queue } = options as Pick<Delivery, "sending_queue">;
   expect(queue.batch?.min_size).toBe(minSize);
-});
-
-test.each([
-  ["recievers", ["receivers", "service"], "receivers"],
-  ["endpont", ["endpoint", "path"], "endpoint"],
-  ["x", ["receivers"], undefined],
-  ["Logs", ["logs"], "logs"],
-  ["itn", ["int", "text"], "int"],
-])("nearest to %s of %j is %s", (word, candidates, expected) => {
-  expect(nearest(word, candidates)).toBe(expected);
 });

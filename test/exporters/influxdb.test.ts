@@ -277,7 +277,7 @@ test("limits follow the options", async () => {
 
 test.each([
   [{ tables: ["function_log"] }, ["tables", 0], 'did you mean "function_logs"?'],
-  [{ tables: ["zzz"] }, ["tables", 0], "there are function_logs, requests"],
+  [{ tables: ["zzz"] }, ["tables", 0], "valid: function_logs, requests"],
   [{ database: "_x" }, ["database"], "letter or digit first"],
   [{ token: "a\r\nb" }, ["token"], "line break"],
   [{ endpoint: "http://u:p@127.0.0.1:1" }, ["endpoint"], "not in the URL"],

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { delivery } from "../../config/blocks.ts";
+import { suggestion } from "../../lib/nearest.ts";
 
 /** The options, with the names of the series tables that `tables` may list. */
 export function fileConfig(names: readonly string[]) {
@@ -43,7 +44,7 @@ export function fileConfig(names: readonly string[]) {
           context.addIssue({
             code: "custom",
             path: ["tables", i],
-            message: `no series table is called "${name}"; there are ${names.join(", ")}`,
+            message: `no series table is called "${name}"${suggestion(name, names)}`,
           });
       if (path.includes("\0"))
         context.addIssue({ code: "custom", path: ["path"], message: "a path cannot hold a NUL" });

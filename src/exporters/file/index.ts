@@ -44,6 +44,10 @@ export function createFile(
     type: "file",
     summary: "Appends series rows or OTLP/JSON to a file.",
     stability: { logs: "beta", traces: "beta", metrics: "beta" },
+    unsupported: ({ format }, signal) =>
+      format === "lines" && signal !== "logs"
+        ? "format: lines writes logs only; format: otlp_json writes every signal"
+        : undefined,
     schema: fileConfig(tables.map((table) => table.measurement)),
     example: { path: "./data/telemetry.jsonl" },
     create: <S extends Signal>(config: Config, context: ExporterContext<S>) => {

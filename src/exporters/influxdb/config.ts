@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { delivery, secret, url } from "../../config/blocks.ts";
+import { suggestion } from "../../lib/nearest.ts";
 
 const MAX_BODY = 8 << 20;
 
@@ -48,7 +49,7 @@ export function influxdbConfig(names: readonly string[]) {
         context.addIssue({ code: "custom", path: [...path], message });
       for (const [i, name] of (config.tables ?? []).entries())
         if (!names.includes(name))
-          issue(["tables", i], `no series table is called "${name}"${nearestText(name, names)}`);
+          issue(["tables", i], `no series table is called "${name}"${suggestion(name, names)}`);
       if (
         config.api === "v3" &&
         !/^[A-Za-z0-9][A-Za-z0-9_-]*(?:\/[A-Za-z0-9_-]+)?$/.test(config.database)
@@ -71,26 +72,3 @@ export function influxdbConfig(names: readonly string[]) {
     });
 }
 export type Config = z.output<ReturnType<typeof influxdbConfig>>;
-
-function nearestText(name: string, names: readonly string[]): string {
-  let best: string | undefined;
-  let least = Math.max(2, name.length >> 1) + 1;
-  for (const candidate of names) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best === undefined ? `; there are ${names.join(", ")}` : `; did you mean "${best}"?`;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}

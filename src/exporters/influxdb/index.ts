@@ -38,7 +38,7 @@ export function createInfluxdb(
     kind: "exporter",
     type: "influxdb",
     summary: "Writes series tables to InfluxDB 3, 2 or 1 as line protocol.",
-    stability: { logs: "beta", traces: "beta", metrics: "beta" },
+    stability: { logs: "beta" },
     schema: influxdbConfig(tables.map((table) => table.measurement)),
     example: { endpoint: "http://127.0.0.1:8181", database: "weir" },
     create: (config, context) => {

@@ -28,9 +28,9 @@ export function suggestion(word: string, candidates: Iterable<string>): string {
   return ` (valid: ${shown}${all.length > 20 ? ", …" : ""})`;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours between two words. */
-export function editDistance(a: string, b: string): number {
-  if (a.length > MAX_LENGTH || b.length > MAX_LENGTH) return a === b ? 0 : MAX_LENGTH;
+/** Insertions, deletions, replacements and swaps of neighbours between two words. Words too long to be names are far from all others. */
+function editDistance(a: string, b: string): number {
+  if (a.length > MAX_LENGTH || b.length > MAX_LENGTH) return a === b ? 0 : Number.POSITIVE_INFINITY;
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
