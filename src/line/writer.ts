@@ -65,6 +65,13 @@ export class LineText {
   ): number {
     let p = from;
     let o = at;
+    for (const long = end - 8; p <= long; p += 8, o += 8) {
+      const x = source.getInt32(p, true);
+      const y = source.getInt32(p + 4, true);
+      if ((oddInName(x) | oddInName(y)) !== 0) break;
+      out.setInt32(o, x, true);
+      out.setInt32(o + 4, y, true);
+    }
     while (p < end) {
       const x = source.getInt32(p, true);
       out.setInt32(o, x, true);
@@ -163,6 +170,13 @@ export function writeStringContent(
 ): number {
   let p = from;
   let o = at;
+  for (const long = end - 8; p <= long; p += 8, o += 8) {
+    const x = source.getInt32(p, true);
+    const y = source.getInt32(p + 4, true);
+    if ((oddInString(x) | oddInString(y)) !== 0) break;
+    out.setInt32(o, x, true);
+    out.setInt32(o + 4, y, true);
+  }
   while (p < end) {
     const x = source.getInt32(p, true);
     out.setInt32(o, x, true);

@@ -3,6 +3,7 @@ import { ENTRY, Group, ITEM_HEADER, Item, Kind, Log, LogFlags } from "../otlp/ta
 import { JsonWriter } from "../otlp/value-json.ts";
 import { Part, type Plan, SlotKind, type Uses } from "./compile.ts";
 import { KeyOrder } from "./order.ts";
+import { KEY, type Program, SLOT } from "./program.ts";
 
 const NOTHING = new Uint8Array(16);
 
@@ -13,9 +14,8 @@ const NOTHING = new Uint8Array(16);
 export class Gather {
   readonly plan: Plan;
   readonly masks: Int32Array;
-  readonly kind: Uint8Array;
-  readonly from: Int32Array;
-  readonly end: Int32Array;
+  /** Kind, start and end of the value of each slot; what no mask names may be of an earlier item. */
+  readonly slots: Int32Array;
   bytes: Uint8Array = NOTHING;
   view: DataView = new DataView(NOTHING.buffer);
   tape: Int32Array = new Int32Array(0);
@@ -35,19 +35,19 @@ export class Gather {
   length = 0;
   /** Whether some value may become JSON or base64, which takes more room. */
   isOdd = false;
+  readonly #program: Program;
   #resourceOdd = false;
   #resourceLength = 0;
   readonly #template: Int32Array;
   #batch: Batch | undefined;
   #group = -1;
 
-  constructor(plan: Plan) {
+  constructor(plan: Plan, program: Program) {
     this.plan = plan;
+    this.#program = program;
     this.masks = new Int32Array(plan.columns.length);
     this.#template = new Int32Array(plan.columns.length);
-    this.kind = new Uint8Array(plan.slots);
-    this.from = new Int32Array(plan.slots);
-    this.end = new Int32Array(plan.slots);
+    this.slots = new Int32Array(plan.slots * SLOT);
   }
 
   open(batch: Batch): void {
@@ -115,10 +115,9 @@ export class Gather {
   }
 
   #part(part: number, kind: number, from: number, end: number): void {
-    this.kind[part] = kind;
-    this.from[part] = from;
-    this.end[part] = end;
+    this.#set(part, kind, from, end);
     const { start, column, bit } = this.plan.partUses;
+    if (start[part] === start[part + 1]) return;
     const isEmpty = kind === Kind.text && from === end;
     for (let u = start[part]!; u < start[part + 1]!; u++) {
       const c = column[u]!;
@@ -127,26 +126,49 @@ export class Gather {
   }
 
   #attributes(): void {
-    const tape = this.tape;
-    const { recordSlot, recordUses, declaredBy, lineTags, lineUint } = this.plan;
+    const { tape, masks, slots } = this;
+    const { keys, uses } = this.#program;
     const end = this.entriesEnd;
     let undeclared = 0;
+    let most = 0;
     for (let e = this.entries; e < end; e += ENTRY) {
-      const head = tape[e]!;
-      const key = head >>> 4;
-      undeclared |= ~declaredBy[key]!;
-      const slot = recordSlot[key]!;
-      const kind = head & 15;
-      if (kind > Kind.double) this.isOdd = true;
-      if (slot >= 0) {
-        this.kind[slot] = kind;
-        this.from[slot] = tape[e + 2]!;
-        this.end[slot] = tape[e + 3]!;
-        this.#use(recordUses, key, this.masks, kind, tape[e + 3]! - tape[e + 2]!);
-      } else if (key === lineTags) this.lineTags = e;
-      else if (key === lineUint) this.lineUint = e;
+      const kind = tape[e]! & 15;
+      const key = (tape[e]! >>> 4) * KEY;
+      undeclared |= ~keys[key]!;
+      if (kind > most) most = kind;
+      const slot = keys[key + 1]!;
+      if (slot < 0) {
+        this.#unused(e);
+        continue;
+      }
+      const valueAt = tape[e + 2]!;
+      const valueEnd = tape[e + 3]!;
+      slots[slot] = kind;
+      slots[slot + 1] = valueAt;
+      slots[slot + 2] = valueEnd;
+      if (kind <= Kind.text && (kind === Kind.none || valueAt === valueEnd)) {
+        this.#use(this.plan.recordUses, tape[e]! >>> 4, masks, kind, 0);
+        continue;
+      }
+      const stop = keys[key + 3]!;
+      for (let u = keys[key + 2]!; u < stop; u += 2) masks[uses[u]!]! |= uses[u + 1]!;
     }
+    if (most > Kind.double) this.isOdd = true;
     this.undeclared = undeclared;
+  }
+
+  #unused(entry: number): void {
+    const key = this.tape[entry]! >>> 4;
+    if (key === this.plan.lineTags) this.lineTags = entry;
+    else if (key === this.plan.lineUint) this.lineUint = entry;
+  }
+
+  #set(slot: number, kind: number, from: number, end: number): void {
+    const slots = this.slots;
+    const at = slot * SLOT;
+    slots[at] = kind;
+    slots[at + 1] = from;
+    slots[at + 2] = end;
   }
 
   /** Sets or, for a value that counts as absent, clears the bits of a key: of duplicates, the last holds. */
@@ -181,9 +203,7 @@ export class Gather {
       if (slot < 0) continue;
       const kind = tape[e]! & 15;
       if (kind > Kind.double) this.#resourceOdd = true;
-      this.kind[slot] = kind;
-      this.from[slot] = tape[e + 2]!;
-      this.end[slot] = tape[e + 3]!;
+      this.#set(slot, kind, tape[e + 2]!, tape[e + 3]!);
       this.#use(resourceUses, key, template, kind, tape[e + 3]! - tape[e + 2]!);
     }
     const name = tape[group + Group.scopeNameAt]!;
@@ -194,9 +214,7 @@ export class Gather {
     );
     if (name < 0 || nameEnd <= name) return;
     this.#resourceLength += nameEnd - name;
-    this.kind[Part.scope_name] = Kind.text;
-    this.from[Part.scope_name] = name;
-    this.end[Part.scope_name] = nameEnd;
+    this.#set(Part.scope_name, Kind.text, name, nameEnd);
     const { start, column, bit } = this.plan.partUses;
     for (let u = start[Part.scope_name]!; u < start[Part.scope_name + 1]!; u++)
       template[column[u]!]! |= bit[u]!;

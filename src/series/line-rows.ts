@@ -3,6 +3,7 @@ import { copy } from "../wire/copy.ts";
 import { writeHex } from "../wire/hex.ts";
 import { Part, type PlanColumn, type PlanTable, SlotKind } from "./compile.ts";
 import type { Gather } from "./gather.ts";
+import { SLOT } from "./program.ts";
 import type { RowWriter } from "./rows.ts";
 import { Reason } from "./values.ts";
 
@@ -107,8 +108,14 @@ export class LineRows {
     let o = at;
     if (table !== undefined) o = rows.constant(out, o, table.measurement);
     else {
-      const from = gather.from[Part.event_name]!;
-      o = rows.text.writeMeasurement(out, o, gather.view, from, gather.end[Part.event_name]!);
+      const from = gather.slots[Part.event_name * SLOT + 1]!;
+      o = rows.text.writeMeasurement(
+        out,
+        o,
+        gather.view,
+        from,
+        gather.slots[Part.event_name * SLOT + 2]!,
+      );
       if (o === at) return -1;
     }
     this.#sort(table);
@@ -180,8 +187,8 @@ export class LineRows {
           column,
           1,
           SlotKind.hex,
-          gather.from[part]!,
-          gather.end[part]!,
+          gather.slots[part * SLOT + 1]!,
+          gather.slots[part * SLOT + 2]!,
           out,
           at,
         );
@@ -197,10 +204,10 @@ export class LineRows {
         return at;
       o = this.#rows.column(column, 1, kind, from, end, out, at);
     } else if (column === table.bodyColumn && this.#bodyKind() !== Kind.none) {
-      const from = gather.from[Part.body]!;
+      const from = gather.slots[Part.body * SLOT + 1]!;
       const isUnsigned = this.#bodyKind() === Kind.int && this.#isNamed(this.#uints, column);
       const kind = isUnsigned ? SlotKind.uint : this.#bodyKind();
-      o = this.#rows.column(column, 1, kind, from, gather.end[Part.body]!, out, at);
+      o = this.#rows.column(column, 1, kind, from, gather.slots[Part.body * SLOT + 2]!, out, at);
     }
     return isTagToo && o > at ? this.#rename(column, out, at, o) : o;
   }
@@ -287,7 +294,13 @@ export class LineRows {
       out.setUint8(o++, EQUALS);
     }
     out.setUint8(o++, QUOTE);
-    o = writeHex(out, o, gather.view, gather.from[part]!, gather.end[part]! - gather.from[part]!);
+    o = writeHex(
+      out,
+      o,
+      gather.view,
+      gather.slots[part * SLOT + 1]!,
+      gather.slots[part * SLOT + 2]! - gather.slots[part * SLOT + 1]!,
+    );
     out.setUint8(o, QUOTE);
     return o + 1;
   }

@@ -2,11 +2,12 @@ import type { Dialect } from "../line/writer.ts";
 import type { Batch } from "../otlp/batch.ts";
 import type { Range, Stored } from "../otlp/range.ts";
 import { Item, Log, NodeType } from "../otlp/tape.ts";
-import { writeInt } from "../wire/numbers.ts";
+import { NanosWriter } from "../wire/numbers.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { Plan, PlanTable } from "./compile.ts";
 import { Gather } from "./gather.ts";
 import { LineRows } from "./line-rows.ts";
+import { compileProgram } from "./program.ts";
 import { RowWriter } from "./rows.ts";
 import { SpreadTable } from "./spread.ts";
 import { Reason, Scratch } from "./values.ts";
@@ -28,6 +29,8 @@ export class LogLineWriter implements Writer<"logs"> {
   /** By table: rows of the frame, for tables with `identity: spread`. */
   readonly #spread: (SpreadTable | undefined)[];
   readonly #spreads: SpreadTable[];
+  readonly #needs: readonly (Int32Array | undefined)[];
+  readonly #nanos = new NanosWriter();
   readonly #scratch = new Scratch();
   readonly #tell: ((table: string, column: string, reason: string, n: number) => void) | undefined;
   #pass: number = Pass.write;
@@ -49,8 +52,10 @@ export class LogLineWriter implements Writer<"logs"> {
     tell?: (table: string, column: string, reason: string, n: number) => void,
   ) {
     this.#plan = plan;
-    this.#gather = new Gather(plan);
-    this.#rows = new RowWriter(plan, this.#gather, dialect);
+    const program = compileProgram(plan);
+    this.#needs = program.needs;
+    this.#gather = new Gather(plan, program);
+    this.#rows = new RowWriter(plan, program, this.#gather, dialect);
     this.#lines = new LineRows(this.#rows);
     this.#spread = plan.tables.map(({ table, isChosen }) =>
       isChosen && table.identity === "spread" ? new SpreadTable() : undefined,
@@ -251,13 +256,19 @@ export class LogLineWriter implements Writer<"logs"> {
     const tables = this.#plan.tables;
     for (let t = 0; t < tables.length; t++) {
       const table = tables[t]!;
-      if (table.groups === undefined || !table.isChosen) continue;
-      if (isGenericOnly && table.groups.length > 0) continue;
-      if (!this.#has(table.groups) || !this.#has(table.required)) continue;
+      const needs = this.#needs[t];
+      if (needs === undefined || !this.#hasAll(needs)) continue;
+      if (isGenericOnly && table.groups!.length > 0) continue;
       if (this.#pass === Pass.replay && this.#spread[t] === undefined) continue;
       o = this.#end(table, out, o, this.#rows.row(table, out, o));
     }
     return o;
+  }
+
+  #hasAll(columns: Int32Array): boolean {
+    const masks = this.#gather.masks;
+    for (let i = 0; i < columns.length; i++) if (masks[columns[i]!] === 0) return false;
+    return true;
   }
 
   /** Whether every one of these columns has a source. */
@@ -297,7 +308,7 @@ export class LogLineWriter implements Writer<"logs"> {
     }
     this.#count++;
     out.setUint8(end, SPACE);
-    const stop = writeInt(out, end + 1, low, high);
+    const stop = this.#nanos.write(out, end + 1, low, high);
     out.setUint8(stop, NEWLINE);
     return stop + 1;
   }

@@ -1,17 +1,22 @@
-import { type Dialect, LineText, writeString } from "../line/writer.ts";
+import { type Dialect, LineText, writeString, writeStringContent } from "../line/writer.ts";
 import { ENTRY, Kind } from "../otlp/tape.ts";
 import { jsonRoom, writeJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
-import { BITS, Code, type Plan, type PlanColumn, type PlanTable, type Text } from "./compile.ts";
+import { writeHex } from "../wire/hex.ts";
+import { writeUnder20000 } from "../wire/numbers.ts";
+import { Code, type Plan, type PlanColumn, type PlanTable, type Text } from "./compile.ts";
 import { Drops } from "./drops.ts";
 import type { Gather } from "./gather.ts";
 import { ID_TEXT_MAX, readSpanId, readTraceId } from "./ids.ts";
 import type { KeyOrder } from "./order.ts";
+import { OP, type Program, SLOT } from "./program.ts";
 import { Rules } from "./rules.ts";
-import { Scratch, Values } from "./values.ts";
+import { Reason, Scratch, Values } from "./values.ts";
 
 const SPACE = 32;
+const QUOTE = 34;
 const COMMA = 44;
+const LETTER_I = 105;
 
 /** Writes tags and fields of one row; the caller adds the time. Positions are in the memory that it was given. */
 export class RowWriter {
@@ -24,7 +29,7 @@ export class RowWriter {
   /** Position behind the tags of the row just written. */
   tagsEnd = 0;
   readonly #rules: Rules;
-  readonly #flat: Flat;
+  readonly #program: Program;
   readonly #constants: DataView;
   readonly #json = new Scratch();
   readonly #word = new Scratch();
@@ -33,7 +38,7 @@ export class RowWriter {
   #wordFrom = 0;
   #wordEnd = 0;
 
-  constructor(plan: Plan, gather: Gather, dialect: Dialect) {
+  constructor(plan: Plan, program: Program, gather: Gather, dialect: Dialect) {
     this.plan = plan;
     this.gather = gather;
     this.order = gather.order;
@@ -41,17 +46,19 @@ export class RowWriter {
     this.values = new Values(this.text, gather.json);
     this.#rules = new Rules(gather, this.values, this.order);
     this.drops = new Drops(plan);
-    this.#flat = flatten(plan);
+    this.#program = program;
     this.#constants = plan.constants.view;
     this.#wordView = this.#word.view;
   }
 
   /** The row of an OTLP item in a table, without its time; -1 when it has no field. */
   row(table: PlanTable, out: DataView, at: number): number {
+    const { start } = this.#program;
+    const first = 3 * table.index;
     let o = this.constant(out, at, table.measurement);
-    o = this.#columns(table, table.tagIndices, out, o);
+    o = this.#columns(table, start[first]!, start[first + 1]!, out, o);
     this.tagsEnd = o;
-    o = this.#columns(table, table.fieldIndices, out, o);
+    o = this.#columns(table, start[first + 1]!, start[first + 2]!, out, o);
     if (table.table.attributes && ((this.gather.undeclared >>> table.index) & 1) === 1)
       o = this.#attributes(table, out, o);
     return this.endFields(table, out, o);
@@ -72,67 +79,74 @@ export class RowWriter {
     return copy(out, at, this.plan.constants.view, text.at, text.length);
   }
 
-  /** Each column from its first source that is present. */
-  #columns(table: PlanTable, indices: Int32Array, out: DataView, at: number): number {
-    const { masks, kind, from, end } = this.gather;
-    const { slotOf, formMask } = this.#flat;
+  /** Each column of `ops` from its first source that is present. The cases: what most values of most rows are. */
+  #columns(table: PlanTable, first: number, stop: number, out: DataView, at: number): number {
+    const { masks, slots, bytes, view } = this.gather;
+    const { ops, sources } = this.#program;
+    const constants = this.#constants;
     let o = at;
-    for (let i = 0; i < indices.length; i++) {
-      const c = indices[i]!;
+    for (let i = first; i < stop; i += OP) {
+      const c = ops[i]!;
       const mask = masks[c]!;
       if (mask === 0) {
-        if (this.#flat.hasRules[c] === 1) o = this.#otherwise(this.plan.columns[c]!, out, o);
+        if (ops[i + 3] !== 0) o = this.#otherwise(this.plan.columns[c]!, out, o);
         continue;
       }
-      const first = mask & -mask;
-      if ((formMask[c]! & first) !== 0) {
-        o = this.#id(table, this.plan.columns[c]!, mask, out, o);
-        continue;
+      const bit = 31 - Math.clz32(mask & -mask);
+      const source = sources[(c << 5) | bit]!;
+      const slot = source >>> 4;
+      const kind = slots[slot]!;
+      const from = slots[slot + 1]!;
+      const end = slots[slot + 2]!;
+      const start = copy(out, o, constants, ops[i + 1]!, ops[i + 2]!);
+      switch (((source & 15) << 4) | kind) {
+        case 0x01: {
+          // A tag from text.
+          const close = this.text.writeTagValue(out, start, view, from, end);
+          if (close === start) this.drops.column(c, Reason.empty);
+          else o = close;
+          continue;
+        }
+        case 0x41: // a text field from text
+          out.setUint8(start, QUOTE);
+          o = writeStringContent(out, start + 1, view, from, end);
+          out.setUint8(o++, QUOTE);
+          continue;
+        case 0x48: // a text field from an id
+          out.setUint8(start, QUOTE);
+          o = writeHex(out, start + 1, view, from, end - from);
+          out.setUint8(o++, QUOTE);
+          continue;
+        case 0x13: // a float or an integer from an integer
+        case 0x23: {
+          const low = bytes[from]!;
+          const high = low < 128 ? 0 : bytes[from + 1]!;
+          if (high > 127) break;
+          o = writeUnder20000(out, start, (low & 127) | (high << 7));
+          if ((source & 15) === Code.integer) out.setUint8(o++, LETTER_I);
+          continue;
+        }
+        default:
       }
-      const at = (c << 5) | (31 - Math.clz32(first));
-      const slot = slotOf[at]!;
-      o = this.#value(c, at, kind[slot]!, from[slot]!, end[slot]!, out, o);
+      o = this.#rare(table, c, bit, kind, from, end, out, o);
     }
     return o;
   }
 
-  /** As `column`, for the kinds and values that are most frequent without looking at the column's object. */
-  #value(
+  #rare(
+    table: PlanTable,
     c: number,
-    at: number,
+    bit: number,
     kind: number,
     from: number,
     end: number,
     out: DataView,
-    o: number,
+    at: number,
   ): number {
-    const { headAt, headLength, code, divideBy } = this.#flat;
-    const start = copy(out, o, this.#constants, headAt[c]!, headLength[c]!);
-    let stop = 0;
-    switch (code[c]!) {
-      case Code.text:
-        if (kind === Kind.text) return writeString(out, start, this.gather.view, from, end);
-        stop = this.values.textField(out, start, kind, from, end);
-        break;
-      case Code.tag:
-        if (kind === Kind.text) {
-          stop = this.text.writeTagValue(out, start, this.gather.view, from, end);
-          if (stop > start) return stop;
-        }
-        stop = this.values.tag(out, start, kind, from, end);
-        break;
-      case Code.float:
-        stop = this.values.float(out, start, kind, from, end, divideBy[at]!);
-        break;
-      case Code.integer:
-        stop = this.values.integer(out, start, kind, from, end);
-        break;
-      default:
-        return this.column(this.plan.columns[c]!, divideBy[at]!, kind, from, end, out, o);
-    }
-    if (stop >= 0) return stop;
-    this.drops.column(c, this.values.reason);
-    return o;
+    const column = this.plan.columns[c]!;
+    if ((column.formMask >>> bit) & 1)
+      return this.#id(table, column, this.gather.masks[c]!, out, at);
+    return this.column(column, column.divideBy[bit]!, kind, from, end, out, at);
   }
 
   /** `,name=value`, or nothing (and one drop counted) when the value does not fit. */
@@ -273,9 +287,9 @@ export class RowWriter {
   /** Text of a slot that may hold an id; integers in decimal, as Datadog sends them. */
   #slotText(slot: number): string {
     const gather = this.gather;
-    const kind = gather.kind[slot]!;
-    const from = gather.from[slot]!;
-    const end = gather.end[slot]!;
+    const kind = gather.slots[slot * SLOT]!;
+    const from = gather.slots[slot * SLOT + 1]!;
+    const end = gather.slots[slot * SLOT + 2]!;
     if (kind === Kind.text && end - from <= ID_TEXT_MAX)
       return this.#utf8.decode(gather.bytes.subarray(from, end));
     if (kind !== Kind.int) return "";
@@ -313,34 +327,4 @@ export class RowWriter {
     json.view.setUint8(o++, 125);
     return writeString(out, this.constant(out, at, table.attributes), json.view, 0, o);
   }
-}
-
-/** What the hot path reads of columns, by column index (`slotOf` and `divideBy`: index << 5 | bit). */
-interface Flat {
-  readonly slotOf: Int32Array;
-  readonly divideBy: Float64Array;
-  readonly formMask: Int32Array;
-  readonly headAt: Int32Array;
-  readonly headLength: Int32Array;
-  readonly code: Uint8Array;
-  readonly hasRules: Uint8Array;
-}
-
-/** Columns with words keep to the general way: their code is `hidden` here. */
-function flatten({ columns }: Plan): Flat {
-  const slotOf = new Int32Array(columns.length * BITS);
-  const divideBy = new Float64Array(columns.length * BITS);
-  for (const { index, slots, divideBy: by } of columns) {
-    slotOf.set(slots, index * BITS);
-    divideBy.set(by, index * BITS);
-  }
-  return {
-    slotOf,
-    divideBy,
-    formMask: Int32Array.from(columns, (column) => column.formMask),
-    headAt: Int32Array.from(columns, (column) => column.head.at),
-    headLength: Int32Array.from(columns, (column) => column.head.length),
-    code: Uint8Array.from(columns, (column) => (column.hasWords ? Code.hidden : column.code)),
-    hasRules: Uint8Array.from(columns, (column) => (column.otherwise.length > 0 ? 1 : 0)),
-  };
 }

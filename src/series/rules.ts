@@ -2,6 +2,7 @@ import { ENTRY, Kind } from "../otlp/tape.ts";
 import type { PlanColumn, PlanRule, Text } from "./compile.ts";
 import type { Gather } from "./gather.ts";
 import type { KeyOrder } from "./order.ts";
+import { SLOT } from "./program.ts";
 import type { Values } from "./values.ts";
 
 /** Longer texts are searched in their first bytes only. */
@@ -50,7 +51,13 @@ export class Rules {
     const mask = gather.masks[column.index]!;
     if (mask === 0) return false;
     const slot = column.slots[31 - Math.clz32(mask & -mask)]!;
-    if (!this.#values.int64(gather.kind[slot]!, gather.from[slot]!, gather.end[slot]!))
+    if (
+      !this.#values.int64(
+        gather.slots[slot * SLOT]!,
+        gather.slots[slot * SLOT + 1]!,
+        gather.slots[slot * SLOT + 2]!,
+      )
+    )
       return false;
     const { low, high } = this.#values.json;
     const value = high * 4_294_967_296 + (low >>> 0);
@@ -63,9 +70,9 @@ export class Rules {
     let mask = gather.masks[column.index]!;
     for (; mask !== 0; mask &= mask - 1) {
       const slot = column.slots[31 - Math.clz32(mask & -mask)]!;
-      if (gather.kind[slot] !== Kind.text) continue;
-      const from = gather.from[slot]!;
-      const end = Math.min(gather.end[slot]!, from + SEARCHED);
+      if (gather.slots[slot * SLOT] !== Kind.text) continue;
+      const from = gather.slots[slot * SLOT + 1]!;
+      const end = Math.min(gather.slots[slot * SLOT + 2]!, from + SEARCHED);
       const text = new TextDecoder().decode(gather.bytes.subarray(from, end)).toLowerCase();
       if (words.some((word) => text.includes(word))) return true;
     }

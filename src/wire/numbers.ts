@@ -50,6 +50,38 @@ export function writeNanos(out: DataView, at: number, source: DataView, from: nu
 }
 
 /**
+ * Times in nanoseconds, given as the halves of an int64. Times of one request share their second, so its digits are kept and copied:
+ * 16 bytes are written for the seconds, whatever their length.
+ */
+export class NanosWriter {
+  #seconds = -1;
+  #length = 0;
+  readonly #digits = new DataView(new ArrayBuffer(NUMBER_MAX));
+
+  write(out: DataView, at: number, low: number, high: number): number {
+    if ((high | 0) <= 0) return writeInt(out, at, low, high);
+    // The double may be off by 1,024, so the quotient by one.
+    let seconds = Math.floor((high * 4_294_967_296 + (low >>> 0)) / BILLION);
+    let nanos = (low - Math.imul(seconds | 0, BILLION)) | 0;
+    if (nanos < 0) {
+      seconds--;
+      nanos += BILLION;
+    } else if (nanos >= BILLION) {
+      seconds++;
+      nanos -= BILLION;
+    }
+    const digits = this.#digits;
+    if (seconds !== this.#seconds) {
+      this.#seconds = seconds;
+      this.#length = writeUint(digits, 0, seconds);
+    }
+    out.setFloat64(at, digits.getFloat64(0, true), true);
+    out.setFloat64(at + 8, digits.getFloat64(8, true), true);
+    return writeNine(out, at + this.#length, nanos);
+  }
+}
+
+/**
  * The shortest text that reads back as the same double, in the form of `String(value)`; minus zero is "-0". Not for NaN and ±Inf,
  * which line protocol cannot carry: the caller leaves them out.
  */
@@ -86,28 +118,52 @@ function writeThousandths(out: DataView, at: number, thousandths: number): numbe
 
 /** 0 ≤ value < 10^9, without leading zeros. */
 function writeSmall(out: DataView, at: number, value: number): number {
-  if (value < 10) {
-    out.setUint8(at, 48 + value);
-    return at + 1;
-  }
-  if (value < 100) {
-    out.setUint16(at, PAIRS[value]!, true);
-    return at + 2;
-  }
-  const high = (value / 100) | 0;
+  if (value < 20_000) return writeUnder20000(out, at, value);
+  const high = (value / 10_000) | 0;
+  const low = value - high * 10_000;
   const end = writeSmall(out, at, high);
-  out.setUint16(end, PAIRS[value - high * 100]!, true);
+  const pair = (low / 100) | 0;
+  out.setUint16(end, PAIRS[pair]!, true);
+  out.setUint16(end + 2, PAIRS[low - pair * 100]!, true);
+  return end + 4;
+}
+
+/** An integer from 0 to 19,999: every varint of one or two bytes. */
+export function writeUnder20000(out: DataView, at: number, value: number): number {
+  let end = at;
+  let rest = value;
+  if (rest >= 10_000) {
+    out.setUint8(end++, 49);
+    rest -= 10_000;
+  } else if (rest < 100) {
+    if (rest < 10) {
+      out.setUint8(end, 48 + rest);
+      return end + 1;
+    }
+    out.setUint16(end, PAIRS[rest]!, true);
+    return end + 2;
+  }
+  const high = (rest / 100) | 0;
+  if (high < 10 && end === at) out.setUint8(end++, 48 + high);
+  else {
+    out.setUint16(end, PAIRS[high]!, true);
+    end += 2;
+  }
+  out.setUint16(end, PAIRS[rest - high * 100]!, true);
   return end + 2;
 }
 
 /** Exactly nine digits. */
 function writeNine(out: DataView, at: number, value: number): number {
-  let rest = value;
-  for (let end = at + 7; end > at; end -= 2) {
-    const high = (rest / 100) | 0;
-    out.setUint16(end, PAIRS[rest - high * 100]!, true);
-    rest = high;
-  }
-  out.setUint8(at, 48 + rest);
+  const high = (value / 100_000) | 0;
+  const low = value - high * 100_000;
+  const first = (high / 100) | 0;
+  const tens = (low / 10) | 0;
+  const third = (tens / 100) | 0;
+  out.setUint16(at, PAIRS[first]!, true);
+  out.setUint16(at + 2, PAIRS[high - first * 100]!, true);
+  out.setUint16(at + 4, PAIRS[third]!, true);
+  out.setUint16(at + 6, PAIRS[tens - third * 100]!, true);
+  out.setUint8(at + 8, 48 + low - tens * 10);
   return at + 9;
 }

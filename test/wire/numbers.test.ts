@@ -2,12 +2,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readHex, writeHex } from "../../src/wire/hex.ts";
 import {
+  NanosWriter,
   NUMBER_MAX,
   writeDouble,
   writeInt,
   writeNanos,
   writeUint,
   writeUint64,
+  writeUnder20000,
 } from "../../src/wire/numbers.ts";
 
 const out = Buffer.alloc(NUMBER_MAX + 8, "#");
@@ -51,6 +53,26 @@ test("64-bit integers, signed and unsigned, and times", () => {
       check(BigInt.asUintN(64, n));
   for (let i = 0n; i < 20n; i++) for (const d of [-1n, 0n, 1n]) check(10n ** i + d);
   fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), check), runs);
+});
+
+test("every integer below 20,000", () => {
+  for (let n = 0; n < 20_000; n++)
+    if (text((at) => writeUnder20000(view, at, n)) !== String(n)) throw new Error(`${n} is wrong`);
+});
+
+test("times keep their second between calls, and any int64 may follow any other", () => {
+  const nanos = new NanosWriter();
+  const check = (n: bigint) => {
+    const [low, high] = halves(BigInt.asUintN(64, n));
+    expect(text((at) => nanos.write(view, at, low | 0, high | 0))).toBe(String(n));
+  };
+  const near = (n: bigint) => [n - 1n, n, n + 1n].forEach(check);
+  for (const s of [1n, 5n, 999_999_999n, 1_000_000_000n, 1_732_167_300n, 9_223_372_036n])
+    for (const n of [0n, 1n, 500_000_000n, 999_999_999n]) near(s * 1_000_000_000n + n - 2n);
+  for (const n of [0n, -1n, -(2n ** 62n), 2n ** 32n, 2n ** 63n - 2n]) near(n);
+  const now = { min: 1_732_167_300_000_000_000n, max: 1_732_167_302_000_000_000n };
+  const anyTime = fc.oneof(fc.bigInt(now), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }));
+  fc.assert(fc.property(anyTime, check), runs);
 });
 
 test("doubles in shortest form", () => {

@@ -1,0 +1,71 @@
+import { BITS, Code, type Plan, type PlanColumn } from "./compile.ts";
+
+/** Ints per column of `ops`: its index, place and length of its head (`,name=`), 1 where it has rules. */
+export const OP = 4;
+/** Ints per slot of a Gather: kind, start and end of the value. */
+export const SLOT = 4;
+
+/** What is done with a source, beside the codes of column kinds: a text with `words`, an id in some form, everything that is rare. */
+export const Action = { ...Code, word: 7, id: 8, general: 9 } as const;
+
+/** Ints per key of `keys`: `declaredBy`, place of its slot on the record (-1 is none), first and last + 1 of its uses. */
+export const KEY = 4;
+
+/** A plan as flat memory for the loop over columns. */
+export interface Program {
+  /** By table: tags from `start[3 * t]`, fields from `start[3 * t + 1]` to `start[3 * t + 2]`. */
+  readonly start: Int32Array;
+  readonly ops: Int32Array;
+  /** By column << 5 | bit: place of the slot << 4 | action. */
+  readonly sources: Int32Array;
+  readonly keys: Int32Array;
+  /** What a key on the record feeds: column and bit in turn. */
+  readonly uses: Int32Array;
+  /** By table: the columns of its match that must have a source; undefined where no record matches by its attributes. */
+  readonly needs: readonly (Int32Array | undefined)[];
+}
+
+export function compileProgram(plan: Plan): Program {
+  const { columns, tables, recordSlot, declaredBy } = plan;
+  const sources = new Int32Array(columns.length * BITS);
+  for (const column of columns)
+    for (let bit = 0; bit < BITS; bit++)
+      sources[column.index * BITS + bit] =
+        (column.slots[bit] ?? 0) * SLOT * 16 + actionOf(column, bit);
+  const ops: number[] = [];
+  const start: number[] = [];
+  const add = (list: readonly PlanColumn[]) => {
+    start.push(ops.length);
+    for (const { index, head, otherwise } of list)
+      ops.push(index, head.at, head.length, otherwise.length > 0 ? 1 : 0);
+  };
+  for (const { tags, fields } of tables) {
+    add(tags);
+    add(fields);
+    start.push(ops.length);
+  }
+  const { start: usesStart, column, bit } = plan.recordUses;
+  const keys = new Int32Array(recordSlot.length * KEY);
+  for (let key = 0; key < recordSlot.length; key++) {
+    const slot = recordSlot[key]!;
+    const from = usesStart[key]! * 2;
+    keys.set(
+      [declaredBy[key]!, slot < 0 ? -1 : slot * SLOT, from, usesStart[key + 1]! * 2],
+      key * KEY,
+    );
+  }
+  const uses = new Int32Array(column.length * 2);
+  for (let u = 0; u < column.length; u++) uses.set([column[u]!, bit[u]!], u * 2);
+  const needs = tables.map(({ isChosen, groups, required }) =>
+    groups === undefined || !isChosen
+      ? undefined
+      : Int32Array.from([...groups, ...required], ({ index }) => index),
+  );
+  return { start: Int32Array.from(start), ops: Int32Array.from(ops), sources, keys, uses, needs };
+}
+
+function actionOf(column: PlanColumn, bit: number): number {
+  if ((column.formMask >>> bit) & 1) return Action.id;
+  if (column.hasWords) return column.code === Code.tag ? Action.word : Action.general;
+  return column.divideBy[bit] === 1 ? column.code : Action.general;
+}
