@@ -1,6 +1,7 @@
 import { type Components, createComponents } from "../components.ts";
 import type { Loaded } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
+import { formatProblem } from "../config/problem.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
 import { createLogger } from "../service/log.ts";
 import { Service } from "../service/service.ts";
@@ -30,8 +31,7 @@ export async function runService({ sources, sets }: RunOptions): Promise<number>
 }
 
 function complain({ problems }: Extract<Loaded, { ok: false }>): number {
-  for (const { file, line, column, message } of problems)
-    process.stderr.write(`${file}:${line}:${column}: ${message}\n`);
+  for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
   return 1;
 }
 

@@ -91,7 +91,8 @@ export class StoreSupervisor implements Component {
     const [program = "", ...rest] = command;
     const child = spawn(program, [...rest, "--endpoint", this.#endpoint], {
       stdio: ["pipe", "pipe", "pipe"],
-      env: environment(token),
+      // Nothing of ours is handed on: no secret but its own token.
+      env: { TZ: "UTC", WEIR_STORE_TOKEN: token },
     });
     // A pipe to a process that has just died.
     child.stdin.on("error", () => {});
@@ -164,13 +165,6 @@ export class StoreSupervisor implements Component {
       this.#watch(this.#launch());
     }, pauseMs);
   }
-}
-
-/** What a child needs, and no secret of ours but its own token. */
-function environment(token: string): NodeJS.ProcessEnv {
-  const { PATH, HOME, TMPDIR, SystemRoot } = process.env;
-  const known = { PATH, HOME, TMPDIR, SystemRoot, TZ: "UTC", WEIR_STORE_TOKEN: token };
-  return Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined));
 }
 
 function eachLine(stream: Readable, take: (line: string) => void): void {
