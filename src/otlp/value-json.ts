@@ -11,6 +11,8 @@ const DEPTH_MAX = 66;
 const QUOTE = 34;
 const COMMA = 44;
 const BACKSLASH = 92;
+/** `\\"` */
+const ESCAPED_QUOTE = 0x5c22;
 const BASE64 = new TextEncoder().encode(
   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
 );
@@ -199,7 +201,7 @@ export class JsonWriter {
   }
 }
 
-/** A JSON string with its quotes. Bytes ≥ 0x80 stay as they are. */
+/** A JSON string with its quotes. Bytes ≥ 0x80 stay as they are. Reads and writes up to 3 bytes behind the end, see SLACK. */
 export function writeJsonText(
   out: DataView,
   at: number,
@@ -207,16 +209,80 @@ export function writeJsonText(
   from: number,
   end: number,
 ): number {
-  out.setUint8(at++, QUOTE);
-  for (let p = from; p < end; p++) {
-    const c = source.getUint8(p);
-    if (c >= 32) {
-      if (c === QUOTE || c === BACKSLASH) out.setUint8(at++, BACKSLASH);
-      out.setUint8(at++, c);
-    } else at = writeControl(out, at, c);
-  }
   out.setUint8(at, QUOTE);
-  return at + 1;
+  let o = at + 1;
+  let p = from;
+  while (p < end) {
+    const x = source.getInt32(p, true);
+    out.setInt32(o, x, true);
+    const odd = oddInJson(x);
+    if (odd === 0) {
+      p += 4;
+      o += 4;
+      continue;
+    }
+    const plain = (31 - Math.clz32(odd & -odd)) >>> 3;
+    p += plain;
+    o += plain;
+    if (p >= end) break;
+    o = writeEscaped(out, o, source.getUint8(p++));
+  }
+  if (p > end) o -= p - end;
+  out.setUint8(o, QUOTE);
+  return o + 1;
+}
+
+/** As `writeJsonText`, for JSON that stands in a quoted string itself: every `"` and `\` of it is escaped once more. */
+export function writeQuotedJsonText(
+  out: DataView,
+  at: number,
+  source: DataView,
+  from: number,
+  end: number,
+): number {
+  out.setUint16(at, ESCAPED_QUOTE);
+  let o = at + 2;
+  let p = from;
+  while (p < end) {
+    const x = source.getInt32(p, true);
+    out.setInt32(o, x, true);
+    const odd = oddInJson(x);
+    if (odd === 0) {
+      p += 4;
+      o += 4;
+      continue;
+    }
+    const plain = (31 - Math.clz32(odd & -odd)) >>> 3;
+    p += plain;
+    o += plain;
+    if (p >= end) break;
+    const c = source.getUint8(p++);
+    // The backslash of the escape; the rest of an escape needs one more only where it is a quote or a backslash.
+    out.setUint8(o, BACKSLASH);
+    const stop = writeEscaped(out, o + 1, c);
+    if (c < 32) o = stop;
+    else {
+      out.setUint16(o + 2, (BACKSLASH << 8) | c);
+      o += 4;
+    }
+  }
+  if (p > end) o -= p - end;
+  out.setUint16(o, ESCAPED_QUOTE);
+  return o + 2;
+}
+
+/** Marks (bit 7 of a byte) `"`, `\` and control characters; the lowest mark is never wrong. */
+function oddInJson(x: number): number {
+  const quote = (x ^ 0x22222222) - 0x01010101;
+  const backslash = (x ^ 0x5c5c5c5c) - 0x01010101;
+  return (quote | backslash | (x - 0x20202020)) & ~x & 0x80808080;
+}
+
+/** A character that `oddInJson` marks. */
+function writeEscaped(out: DataView, at: number, c: number): number {
+  if (c < 32) return writeControl(out, at, c);
+  out.setUint16(at, (BACKSLASH << 8) | c);
+  return at + 2;
 }
 
 function writeControl(out: DataView, at: number, c: number): number {

@@ -58,7 +58,7 @@ export class Gather {
     this.view = batch.view;
     this.tape = batch.tape;
     this.json.reset(batch.bytes, batch.view);
-    this.order.reset(batch.bytes, batch.tape);
+    this.order.reset(batch.bytes, batch.view, batch.tape);
   }
 
   /** Lets go of the last batch. */
@@ -68,7 +68,7 @@ export class Gather {
     this.view = new DataView(NOTHING.buffer);
     this.tape = new Int32Array(0);
     this.json.reset(this.bytes, this.view);
-    this.order.reset(this.bytes, this.tape);
+    this.order.reset(this.bytes, this.view, this.tape);
   }
 
   /** Moves to the item whose node is at tape index `at`. */

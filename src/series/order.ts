@@ -6,14 +6,18 @@ const FEW = 24;
 /** Attribute entries by the bytes of their keys, without building the keys. */
 export class KeyOrder {
   bytes: Uint8Array = new Uint8Array(0);
+  view: DataView = new DataView(this.bytes.buffer);
   tape: Int32Array = new Int32Array(0);
   /** The last `sort`: tape indices of entries. */
   list = new Int32Array(64);
   count = 0;
+  /** Of each in `list`: the first four bytes of its key, as a number in the order of bytes. */
+  #prefix = new Uint32Array(64);
   readonly #compare = (a: number, b: number) => this.compare(a, b);
 
-  reset(bytes: Uint8Array, tape: Int32Array): void {
+  reset(bytes: Uint8Array, view: DataView, tape: Int32Array): void {
     this.bytes = bytes;
+    this.view = view;
     this.tape = tape;
     this.count = 0;
   }
@@ -23,21 +27,56 @@ export class KeyOrder {
       const larger = new Int32Array(this.count * 2);
       larger.set(this.list);
       this.list = larger;
+      this.#prefix = new Uint32Array(this.count * 2);
     }
     this.list[this.count++] = entry;
   }
 
   /** Sorts what was added, by key bytes, and keeps of equal keys the last that was added. */
   sort(): void {
+    if (this.count > FEW) {
+      this.list.subarray(0, this.count).sort(this.#compare);
+      this.#dropRepeated();
+    } else if (this.#sortFew()) this.#dropRepeated();
+  }
+
+  /** By insertion; answers whether keys repeat. */
+  #sortFew(): boolean {
     const list = this.list;
-    if (this.count <= FEW) {
-      for (let i = 1; i < this.count; i++) {
-        const entry = list[i]!;
-        let j = i;
-        for (; j > 0 && this.compare(list[j - 1]!, entry) > 0; j--) list[j] = list[j - 1]!;
-        list[j] = entry;
+    const prefix = this.#prefix;
+    let repeats = false;
+    for (let i = 0; i < this.count; i++) {
+      const entry = list[i]!;
+      const own = this.#prefixOf(entry);
+      let j = i;
+      for (; j > 0; j--) {
+        const before = prefix[j - 1]!;
+        if (before < own) break;
+        if (before === own) {
+          const order = this.compare(list[j - 1]!, entry);
+          if (order === 0) repeats = true;
+          if (order <= 0) break;
+        }
+        list[j] = list[j - 1]!;
+        prefix[j] = before;
       }
-    } else list.subarray(0, this.count).sort(this.#compare);
+      list[j] = entry;
+      prefix[j] = own;
+    }
+    return repeats;
+  }
+
+  /** Of a key shorter than four bytes, what stands behind it is left out. */
+  #prefixOf(entry: number): number {
+    const from = this.keyFrom(entry);
+    const missing = 4 - (this.keyEnd(entry) - from);
+    const word = this.view.getUint32(from);
+    if (missing <= 0) return word;
+    return missing === 4 ? 0 : ((word >>> (8 * missing)) << (8 * missing)) >>> 0;
+  }
+
+  #dropRepeated(): void {
+    const list = this.list;
     let kept = 0;
     for (let i = 0; i < this.count; i++) {
       if (i + 1 < this.count && this.compare(list[i]!, list[i + 1]!) === 0) continue;
@@ -68,13 +107,18 @@ export class KeyOrder {
     const tape = this.tape;
     const key = tape[a]! >>> 4;
     if (key !== 0 && key === tape[b]! >>> 4) return 0;
-    const bytes = this.bytes;
+    const { bytes, view } = this;
     const p = this.keyFrom(a);
     const q = this.keyFrom(b);
     const pLength = this.keyEnd(a) - p;
     const qLength = this.keyEnd(b) - q;
     const shorter = Math.min(pLength, qLength);
-    for (let i = 0; i < shorter; i++) {
+    let i = 0;
+    for (; i + 4 <= shorter; i += 4) {
+      const difference = view.getUint32(p + i) - view.getUint32(q + i);
+      if (difference !== 0) return difference;
+    }
+    for (; i < shorter; i++) {
       const difference = bytes[p + i]! - bytes[q + i]!;
       if (difference !== 0) return difference;
     }

@@ -1,21 +1,22 @@
 import { type Dialect, LineText, writeString, writeStringContent } from "../line/writer.ts";
 import { ENTRY, Kind } from "../otlp/tape.ts";
-import { jsonRoom, writeJsonText } from "../otlp/value-json.ts";
+import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { writeHex } from "../wire/hex.ts";
-import { writeUnder20000 } from "../wire/numbers.ts";
+import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
 import { Code, type Plan, type PlanColumn, type PlanTable, type Text } from "./compile.ts";
 import { Drops } from "./drops.ts";
 import type { Gather } from "./gather.ts";
 import { ID_TEXT_MAX, readSpanId, readTraceId } from "./ids.ts";
 import type { KeyOrder } from "./order.ts";
-import { OP, type Program, SLOT } from "./program.ts";
+import { KEY, OP, type Program, SLOT } from "./program.ts";
 import { Rules } from "./rules.ts";
 import { Reason, Scratch, Values } from "./values.ts";
 
 const SPACE = 32;
 const QUOTE = 34;
 const COMMA = 44;
+const COLON = 58;
 const LETTER_I = 105;
 
 /** Writes tags and fields of one row; the caller adds the time. Positions are in the memory that it was given. */
@@ -298,33 +299,41 @@ export class RowWriter {
     return String((BigInt(json.high) << 32n) | BigInt(json.low >>> 0));
   }
 
-  /** The undeclared attributes as one JSON object with sorted keys. */
+  /** The undeclared attributes as one JSON object with sorted keys, in quotes: written with both escapes at once. */
   #attributes(table: PlanTable, out: DataView, at: number): number {
-    const gather = this.gather;
-    const { tape } = gather;
+    const { tape, view, entries, entriesEnd, json } = this.gather;
+    const { keys } = this.#program;
     const order = this.order;
     order.count = 0;
-    for (let e = gather.entries; e < gather.entriesEnd; e += ENTRY) {
-      const head = tape[e]!;
-      if ((this.plan.declaredBy[head >>> 4]! >>> table.index) & 1) continue;
-      order.add(e);
-    }
+    for (let e = entries; e < entriesEnd; e += ENTRY)
+      if (((keys[(tape[e]! >>> 4) * KEY]! >>> table.index) & 1) === 0) order.add(e);
     order.sort();
-    const json = this.#json;
-    json.need(jsonRoom(gather.length) + 8 * order.count);
-    let o = 0;
-    json.view.setUint8(o++, 123);
+    const start = this.constant(out, at, table.attributes);
+    out.setUint16(start, 0x227b);
+    const first = start + 2;
+    let o = first;
     for (let i = 0; i < order.count; i++) {
       const e = order.list[i]!;
       const kind = tape[e]! & 15;
       if (kind === Kind.none) continue;
-      if (o > 1) json.view.setUint8(o++, COMMA);
-      o = writeJsonText(json.view, o, gather.view, order.keyFrom(e), order.keyEnd(e));
-      json.view.setUint8(o++, 58);
-      o = gather.json.value(json.view, o, kind as Kind, tape[e + 2]!, tape[e + 3]!);
+      if (o > first) out.setUint8(o++, COMMA);
+      o = writeQuotedJsonText(out, o, view, order.keyFrom(e), order.keyEnd(e));
+      out.setUint8(o++, COLON);
+      const from = tape[e + 2]!;
+      const end = tape[e + 3]!;
+      if (kind === Kind.text) o = writeQuotedJsonText(out, o, view, from, end);
+      else if (kind === Kind.int) {
+        json.varint(from);
+        o = writeInt(out, o, json.low, json.high);
+      } else {
+        const scratch = this.#json;
+        scratch.need(jsonRoom(end - from));
+        const length = json.value(scratch.view, 0, kind as Kind, from, end);
+        o = writeStringContent(out, o, scratch.view, 0, length);
+      }
     }
-    if (o === 1) return at;
-    json.view.setUint8(o++, 125);
-    return writeString(out, this.constant(out, at, table.attributes), json.view, 0, o);
+    if (o === first) return at;
+    out.setUint16(o, 0x7d22);
+    return o + 2;
   }
 }
