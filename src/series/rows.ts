@@ -12,6 +12,7 @@ import type { KeyOrder } from "./order.ts";
 import { KEY, OP, type Program, SLOT } from "./program.ts";
 import { Rules } from "./rules.ts";
 import { Reason, Scratch, Values } from "./values.ts";
+import { Words } from "./words.ts";
 
 const SPACE = 32;
 const QUOTE = 34;
@@ -34,10 +35,8 @@ export class RowWriter {
   readonly #constants: DataView;
   readonly #json = new Scratch();
   readonly #word = new Scratch();
+  readonly #words: Words;
   readonly #utf8 = new TextDecoder();
-  #wordView: DataView;
-  #wordFrom = 0;
-  #wordEnd = 0;
 
   constructor(plan: Plan, program: Program, gather: Gather, dialect: Dialect) {
     this.plan = plan;
@@ -48,8 +47,8 @@ export class RowWriter {
     this.#rules = new Rules(gather, this.values, this.order);
     this.drops = new Drops(plan);
     this.#program = program;
+    this.#words = new Words(plan.columns, plan.constants.view);
     this.#constants = plan.constants.view;
-    this.#wordView = this.#word.view;
   }
 
   /** The row of an OTLP item in a table, without its time; -1 when it has no field. */
@@ -113,6 +112,15 @@ export class RowWriter {
           o = writeStringContent(out, start + 1, view, from, end);
           out.setUint8(o++, QUOTE);
           continue;
+        case 0x71: {
+          // A tag with words from text.
+          const words = this.#words;
+          words.find(this.plan.columns[c]!, bytes, view, from, end);
+          const close = this.text.writeTagValue(out, start, words.view, words.from, words.end);
+          if (close === start) this.drops.column(c, Reason.empty);
+          else o = close;
+          continue;
+        }
         case 0x48: // a text field from an id
           out.setUint8(start, QUOTE);
           o = writeHex(out, start + 1, view, from, end - from);
@@ -161,13 +169,14 @@ export class RowWriter {
     at: number,
   ): number {
     const values = this.values;
+    const words = this.#words;
     const o = this.constant(out, at, column.head);
     let stop: number;
     switch (column.code) {
       case Code.tag:
         if (column.hasWords && kind === Kind.text) {
-          this.#toWord(column, from, end);
-          stop = values.tagText(out, o, this.#wordView, this.#wordFrom, this.#wordEnd);
+          words.find(column, this.gather.bytes, this.gather.view, from, end);
+          stop = values.tagText(out, o, words.view, words.from, words.end);
         } else stop = values.tag(out, o, kind, from, end);
         break;
       case Code.float:
@@ -181,8 +190,8 @@ export class RowWriter {
         break;
       case Code.text:
         if (column.hasWords && kind === Kind.text) {
-          this.#toWord(column, from, end);
-          stop = writeString(out, o, this.#wordView, this.#wordFrom, this.#wordEnd);
+          words.find(column, this.gather.bytes, this.gather.view, from, end);
+          stop = writeString(out, o, words.view, words.from, words.end);
         } else stop = values.textField(out, o, kind, from, end);
         break;
       default:
@@ -201,56 +210,6 @@ export class RowWriter {
     if (column.kind === "tag")
       return this.values.tagText(out, o, view, text.at, text.at + text.length);
     return writeString(out, o, view, text.at, text.at + text.length);
-  }
-
-  /** Leaves the text in lower case, or what the table says for it, in `#wordView`. */
-  #toWord(column: PlanColumn, from: number, end: number): void {
-    this.#wordView = this.gather.view;
-    this.#wordFrom = from;
-    this.#wordEnd = end;
-    if (column.lowerCase) this.#toLowerCase(from, end);
-    const length = this.#wordEnd - this.#wordFrom;
-    const constants = this.plan.constants.view;
-    for (let w = 0; w < column.words.length; w++) {
-      const word = column.words[w]!;
-      if (word.from.length !== length) continue;
-      let i = 0;
-      while (
-        i < length &&
-        constants.getUint8(word.from.at + i) === this.#wordView.getUint8(this.#wordFrom + i)
-      )
-        i++;
-      if (i < length) continue;
-      this.#wordView = constants;
-      this.#wordFrom = word.to.at;
-      this.#wordEnd = word.to.at + word.to.length;
-      return;
-    }
-  }
-
-  #toLowerCase(from: number, end: number): void {
-    const bytes = this.gather.bytes;
-    let any = 0;
-    for (let p = from; p < end; p++) {
-      const c = bytes[p]!;
-      if (c > 127) any |= 2;
-      else if (c >= 65 && c <= 90) any |= 1;
-    }
-    if (any === 0) return;
-    const scratch = this.#word;
-    if (any & 2) {
-      const text = this.#utf8.decode(bytes.subarray(from, end)).toLowerCase();
-      this.#wordEnd = scratch.set(text);
-    } else {
-      scratch.need(end - from);
-      for (let p = from; p < end; p++) {
-        const c = bytes[p]!;
-        scratch.bytes[p - from] = c >= 65 && c <= 90 ? c | 32 : c;
-      }
-      this.#wordEnd = end - from;
-    }
-    this.#wordView = scratch.view;
-    this.#wordFrom = 0;
   }
 
   /** An id that the record itself lacks: the first source that has a well-formed one. */
