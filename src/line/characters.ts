@@ -11,6 +11,7 @@ export const OPEN = 91;
 export const BACKSLASH = 92;
 export const CLOSE = 93;
 export const LETTER_B = 98;
+export const LETTER_I = 105;
 
 /** Classes of bytes in names: 0 plain, 1 ends a name, 2 backslash, 3 not ASCII. */
 export const NAME = new Uint8Array(256).fill(3, 128).fill(1, 0, 33);
@@ -21,6 +22,10 @@ export const STRING = new Uint8Array(256).fill(3, 128);
 STRING[QUOTE] = 1;
 STRING[BACKSLASH] = 2;
 STRING[NEWLINE] = 4;
+
+/** Bytes that end a number or boolean in a line. */
+export const SCALAR_END = new Uint8Array(256);
+SCALAR_END[COMMA] = SCALAR_END[SPACE] = SCALAR_END[NEWLINE] = SCALAR_END[RETURN] = 1;
 
 /** Bytes of scalars in lists: letters, digits, sign, dot. */
 export const LIST_SCALAR = new Uint8Array(256).fill(1, 48, 58).fill(1, 65, 91).fill(1, 97, 123);

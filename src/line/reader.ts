@@ -1,10 +1,26 @@
-import { COMMA, EQUALS, HASH, NAME, NEWLINE, OPEN, QUOTE, RETURN, SPACE } from "./characters.ts";
+import {
+  COMMA,
+  EQUALS,
+  HASH,
+  LETTER_I,
+  NEWLINE,
+  OPEN,
+  QUOTE,
+  RETURN,
+  SCALAR_END,
+  SPACE,
+} from "./characters.ts";
+import { KNOWN_SETS, KnownKeys } from "./known-keys.ts";
 import { Literal, LiteralReader } from "./literals.ts";
-import { KEY_ESCAPED, PAIR, Pair, VALUE_ESCAPED } from "./pair.ts";
+import { NameScanner } from "./names.ts";
+import { KEY_ESCAPED, LITERAL_MASK, PAIR, Pair, VALUE_ESCAPED } from "./pair.ts";
 import { NAME_MAX, PAIRS_MAX, Problem, STRING_MAX } from "./problems.ts";
 import { sameKeyTwice } from "./same-key.ts";
 import { isLineEnd, StringScanner } from "./strings.ts";
 import { isUtf8 } from "./utf8.ts";
+
+/** Of the lines with unknown names, one in so many (a power of two, less one) is learned once there is no free set. */
+const LEARN_MASK = 7;
 
 /**
  * A cursor over lines of line protocol. Nothing is copied: a line is positions in the caller's memory, valid until `next`.
@@ -38,27 +54,35 @@ export class LineReader {
   /** The time as int64, in the sender's precision. */
   timeLow = 0;
   timeHigh = 0;
+  /** The set of `known` that has exactly the measurement and keys of the line, in their order; -1: none. */
+  set = -1;
+  /** Kinds of the line's fields: bit 1 << Literal. */
+  kinds = 0;
+  readonly known: KnownKeys = new KnownKeys();
 
   readonly #literal = new LiteralReader();
+  readonly #names = new NameScanner();
   readonly #strings = new StringScanner();
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
   #end = 0;
   #newlines = 0;
-  #isEscaped = false;
-  #isAscii = true;
   #inFields = false;
   /** Where to look for the end of a bad line; -1: from the problem on. */
   #skipFrom = -1;
+  #areTagsKnown = false;
+  #misses = 0;
 
-  /** Sets the cursor before the first line of `bytes[from, to)`. `view` is over the same memory, for readers of the positions. */
-  reset(bytes: Uint8Array, _view: DataView, from: number, to: number): void {
+  /** Sets the cursor before the first line of `bytes[from, to)`. `view` is over the same memory. */
+  reset(bytes: Uint8Array, view: DataView, from: number, to: number): void {
     this.#bytes = bytes;
     this.#at = from;
     this.#end = to;
     this.#newlines = 0;
     this.lineNumber = 0;
-    this.#strings.reset(bytes, to);
+    this.#names.reset(bytes, view, to);
+    this.#strings.reset(bytes, view, to);
+    this.known.reset(bytes, view, to);
   }
 
   /** Moves to the next line, good or bad; comments and blank lines are passed over. False at the end. */
@@ -68,14 +92,26 @@ export class LineReader {
     if (this.problem === Problem.none) {
       this.#at = at;
       if (
-        !(this.#isAscii && this.#strings.isAscii) &&
+        !(this.#names.isAscii && this.#strings.isAscii) &&
         !isUtf8(this.#bytes, this.lineAt, this.lineEnd)
       )
         this.#fail(Problem.utf8, this.lineAt);
-      else if (this.tagCount > 1 && sameKeyTwice(this.#bytes, this.pairs, this.tagCount))
-        this.#fail(Problem.duplicateTag, this.measurementEnd);
+      else if (this.set < 0) this.#checkNames();
     } else this.#skip();
     return true;
+  }
+
+  /** A line with names that are not known: they may repeat themselves, and may be worth knowing. */
+  #checkNames(): void {
+    const { known, tagCount } = this;
+    if (!this.#areTagsKnown && tagCount > 1 && sameKeyTwice(this.#bytes, this.pairs, tagCount)) {
+      this.#fail(Problem.duplicateTag, this.measurementEnd);
+      return;
+    }
+    // Where names change from line to line, learning them all would cost more than it saves.
+    if (known.count === KNOWN_SETS && (++this.#misses & LEARN_MASK) !== 0) return;
+    const { measurementAt, measurementEnd, pairs, fieldCount } = this;
+    known.learn(this.#bytes, measurementAt, measurementEnd, pairs, tagCount, fieldCount);
   }
 
   /** Passes over blank lines and comments. */
@@ -99,7 +135,9 @@ export class LineReader {
     this.tagCount = 0;
     this.fieldCount = 0;
     this.hasTime = false;
-    this.#isAscii = true;
+    this.set = -1;
+    this.kinds = 0;
+    this.#names.isAscii = true;
     this.#strings.isAscii = true;
     this.#inFields = false;
     return true;
@@ -114,21 +152,17 @@ export class LineReader {
   /** Reads one line; returns the position of its newline, or of the problem. */
   #line(from: number): number {
     const bytes = this.#bytes;
-    let p = this.#name(from);
-    while (p < this.#end && bytes[p] === EQUALS) {
-      const wasEscaped = this.#isEscaped;
-      p = this.#name(p + 1);
-      this.#isEscaped ||= wasEscaped;
-    }
-    if (p === from) return this.#fail(Problem.measurement, p);
-    if (p - from > NAME_MAX) return this.#fail(Problem.tooLong, from);
+    const set = this.known.find(from);
+    let p = set < 0 ? this.#measurement(from) : from + this.known.measurements[set]!;
+    if (this.problem !== Problem.none) return p;
     this.measurementAt = from;
     this.measurementEnd = p;
-    this.measurementEscaped = this.#isEscaped;
+    this.measurementEscaped = set < 0 && this.#names.isEscaped;
     while (p < this.#end && bytes[p] === COMMA) {
       p = this.#tag(p + 1);
       if (this.problem !== Problem.none) return p;
     }
+    this.#areTagsKnown = this.known.areTags(set, this.tagCount);
     if (p >= this.#end || bytes[p] !== SPACE) return this.#fail(Problem.noFields, p);
     this.#inFields = true;
     p = this.#spaces(p);
@@ -144,7 +178,19 @@ export class LineReader {
       if (this.problem !== Problem.none) return p;
     }
     this.lineEnd = p;
+    if (this.known.isAll(set, this.fieldCount)) this.set = set;
     return p;
+  }
+
+  #measurement(from: number): number {
+    let p = this.#names.end(from);
+    while (p < this.#end && this.#bytes[p] === EQUALS) {
+      const wasEscaped = this.#names.isEscaped;
+      p = this.#names.end(p + 1);
+      this.#names.isEscaped ||= wasEscaped;
+    }
+    if (p === from) return this.#fail(Problem.measurement, p);
+    return p - from > NAME_MAX ? this.#fail(Problem.tooLong, from) : p;
   }
 
   #spaces(from: number): number {
@@ -153,36 +199,19 @@ export class LineReader {
     return p;
   }
 
-  /** End of a measurement, key or tag value. A backslash escapes comma, equals sign and space, else it is a character. */
-  #name(from: number): number {
-    const bytes = this.#bytes;
-    const end = this.#end;
-    let p = from;
-    this.#isEscaped = false;
-    for (;;) {
-      while (p < end && NAME[bytes[p]!] === 0) p++;
-      if (p >= end) return end;
-      const kind = NAME[bytes[p]!]!;
-      if (kind === 1) return p;
-      p++;
-      if (kind === 3) {
-        this.#isAscii = false;
-        continue;
-      }
-      this.#isEscaped = true;
-      const c = p < end ? bytes[p] : 0;
-      if (c === COMMA || c === EQUALS || c === SPACE) p++;
-    }
-  }
-
   #tag(from: number): number {
     const i = this.#pair();
     if (i < 0) return this.#fail(Problem.tooMany, from);
-    const equals = this.#name(from);
-    if (equals === from || equals >= this.#end || this.#bytes[equals] !== EQUALS)
-      return this.#fail(Problem.tagKey, equals);
-    const keyFlag = this.#isEscaped ? KEY_ESCAPED : 0;
-    const end = this.#name(equals + 1);
+    let equals: number;
+    let keyFlag = 0;
+    if (this.known.isExpected(from)) equals = from + this.known.lengths[this.known.expected++]! - 1;
+    else {
+      equals = this.#names.end(from);
+      if (equals === from || equals >= this.#end || this.#bytes[equals] !== EQUALS)
+        return this.#fail(Problem.tagKey, equals);
+      if (this.#names.isEscaped) keyFlag = KEY_ESCAPED;
+    }
+    const end = this.#names.end(equals + 1);
     if (end === equals + 1) return this.#fail(Problem.tagValue, end);
     if (equals - from > NAME_MAX || end - equals > NAME_MAX)
       return this.#fail(Problem.tooLong, from);
@@ -191,7 +220,7 @@ export class LineReader {
     pairs[i + Pair.keyEnd] = equals;
     pairs[i + Pair.valueAt] = equals + 1;
     pairs[i + Pair.valueEnd] = end;
-    pairs[i + Pair.flags] = Literal.text | keyFlag | (this.#isEscaped ? VALUE_ESCAPED : 0);
+    pairs[i + Pair.flags] = Literal.text | keyFlag | (this.#names.isEscaped ? VALUE_ESCAPED : 0);
     this.tagCount++;
     return end;
   }
@@ -199,20 +228,26 @@ export class LineReader {
   #field(from: number): number {
     const i = this.#pair();
     if (i < 0) return this.#fail(Problem.tooMany, from);
-    const equals = this.#name(from);
-    if (equals === from || equals >= this.#end || this.#bytes[equals] !== EQUALS)
-      return this.#fail(Problem.fieldKey, equals);
-    if (equals - from > NAME_MAX) return this.#fail(Problem.tooLong, from);
+    let equals: number;
+    let keyFlag = 0;
+    if (this.known.isExpected(from)) equals = from + this.known.lengths[this.known.expected++]! - 1;
+    else {
+      equals = this.#names.end(from);
+      if (equals === from || equals >= this.#end || this.#bytes[equals] !== EQUALS)
+        return this.#fail(Problem.fieldKey, equals);
+      if (equals - from > NAME_MAX) return this.#fail(Problem.tooLong, from);
+      if (this.#names.isEscaped) keyFlag = KEY_ESCAPED;
+    }
     const pairs = this.pairs;
     pairs[i + Pair.keyAt] = from;
     pairs[i + Pair.keyEnd] = equals;
-    const keyFlag = this.#isEscaped ? KEY_ESCAPED : 0;
     const first = equals + 1 < this.#end ? this.#bytes[equals + 1] : 0;
     let end: number;
     if (first === QUOTE) end = this.#text(i, equals + 1);
     else if (first === OPEN) end = this.#list(i, equals + 1);
     else end = this.#scalar(i, equals + 1);
     pairs[i + Pair.flags]! |= keyFlag;
+    this.kinds |= 1 << (pairs[i + Pair.flags]! & LITERAL_MASK);
     this.fieldCount++;
     return end;
   }
@@ -233,12 +268,11 @@ export class LineReader {
   }
 
   #scalar(i: number, from: number): number {
+    const short = this.#shortInteger(i, from);
+    if (short > 0) return short;
     const bytes = this.#bytes;
     let p = from;
-    for (; p < this.#end; p++) {
-      const c = bytes[p]!;
-      if (c === COMMA || c === SPACE || c === NEWLINE || c === RETURN) break;
-    }
+    for (; p < this.#end; p++) if (SCALAR_END[bytes[p]!] === 1) break;
     if (p - from > NAME_MAX) return this.#fail(Problem.tooLong, from);
     const literal = this.#literal;
     const problem = literal.read(bytes, from, p);
@@ -251,6 +285,29 @@ export class LineReader {
     pairs[i + Pair.high] = literal.high;
     this.numbers[this.tagCount + this.fieldCount] = literal.number;
     return p;
+  }
+
+  /** `0i` … `999999999i`: read in one go. Zero: it is something else. */
+  #shortInteger(i: number, from: number): number {
+    const bytes = this.#bytes;
+    const stop = Math.min(this.#end - 1, from + 9);
+    let p = from;
+    let value = 0;
+    for (; p < stop; p++) {
+      const digit = bytes[p]! - 48;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    if (p === from || p >= this.#end || bytes[p] !== LETTER_I) return 0;
+    const end = p + 1;
+    if (end < this.#end && SCALAR_END[bytes[end]!] === 0) return 0;
+    const pairs = this.pairs;
+    pairs[i + Pair.valueAt] = from;
+    pairs[i + Pair.valueEnd] = end;
+    pairs[i + Pair.flags] = Literal.integer;
+    pairs[i + Pair.low] = value;
+    pairs[i + Pair.high] = 0;
+    return end;
   }
 
   #text(i: number, quote: number): number {

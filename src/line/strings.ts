@@ -13,6 +13,13 @@ import {
 import { LiteralReader } from "./literals.ts";
 import { Problem } from "./problems.ts";
 
+/** The same byte four times. */
+const ONES = 0x01010101;
+const HIGH_BITS = 0x80808080 | 0;
+const QUOTES = 0x22222222;
+const BACKSLASHES = 0x5c5c5c5c;
+const NEWLINES = 0x0a0a0a0a;
+
 /** Whether a line ends at `p`: the end, a newline, or a carriage return before one of them. */
 export function isLineEnd(bytes: Uint8Array, p: number, end: number): boolean {
   if (p >= end) return true;
@@ -33,10 +40,12 @@ export class StringScanner {
   isUnclosed = false;
   readonly #literal = new LiteralReader();
   #bytes: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(new ArrayBuffer(0));
   #end = 0;
 
-  reset(bytes: Uint8Array, end: number): void {
+  reset(bytes: Uint8Array, view: DataView, end: number): void {
     this.#bytes = bytes;
+    this.#view = view;
     this.#end = end;
   }
 
@@ -44,7 +53,7 @@ export class StringScanner {
   string(quote: number): number {
     const bytes = this.#bytes;
     const end = this.#end;
-    let p = quote + 1;
+    let p = this.#skipPlain(quote + 1);
     this.isEscaped = false;
     this.brokenAt = -1;
     this.newlines = 0;
@@ -68,6 +77,23 @@ export class StringScanner {
       }
       p++;
     }
+  }
+
+  /** Passes over words without quotes, backslashes, newlines and bytes above 0x7f. */
+  #skipPlain(from: number): number {
+    const view = this.#view;
+    const last = this.#end - 4;
+    let p = from;
+    for (; p <= last; p += 4) {
+      const word = view.getInt32(p, true);
+      const special =
+        word |
+        ((word ^ QUOTES) - ONES) |
+        ((word ^ BACKSLASHES) - ONES) |
+        ((word ^ NEWLINES) - ONES);
+      if ((special & HIGH_BITS) !== 0) break;
+    }
+    return p;
   }
 
   /** Behind the string that `string` closed at `close`, or -1 when its quote was forgotten (see LineReader). */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
+import { LineReader } from "../../src/line/reader.ts";
 import { readPoints } from "./points.ts";
 import { readSlowly } from "./slow-reader.ts";
 
@@ -69,15 +70,44 @@ function input(): Buffer {
       bytes[random(bytes.length)] = random(2) === 0 ? random(256) : pick(PIECES).charCodeAt(0);
     return bytes;
   }
+  if (random(3) === 0) return knownLines();
   const start = random(2) === 0 ? "m,a=b v=1,s=" : "";
   return Buffer.from(start + Array.from({ length: random(25) }, () => pick(PIECES)).join(""));
 }
 
+/** Lines whose names repeat those of lines before, or nearly so. */
+function knownLines(): Buffer {
+  const names = ["a", "b", "ab", "abc", "abcd", "abcdefghi", "ä", "a\\ b", "v=", "x y"];
+  const values = [
+    "1i",
+    "12345678i",
+    "1234567890i",
+    "-5i",
+    "0u",
+    "1.5",
+    "t",
+    '"s"',
+    '"a\\"b"',
+    "7",
+    "i",
+  ];
+  const keys = (most: number, from: readonly string[]) =>
+    Array.from({ length: random(most) }, () => `${pick(names)}=${pick(from)}`).join();
+  const lines = Array.from({ length: 1 + random(6) }, () => {
+    const tags = keys(4, ["v", "w\\,", "0123456789abcdef", "é", ""]);
+    return `${pick(["m", "mm", "metric", "m=n"])}${tags && `,${tags}`} ${keys(5, values)}${pick(["", " 5", " 1705314600000000000", " x"])}`;
+  });
+  return Buffer.from(lines.join("\n"));
+}
+
+// One that reads new input with what it knows from earlier input, and is replaced now and then.
+let reader = new LineReader();
 for (let i = 0; i < Number(countText); i++) {
+  if (random(500) === 0) reader = new LineReader();
   const bytes = input();
   // In the middle of a larger memory: what lies around must not matter.
   const around = Buffer.concat([Buffer.from('"\\,'), bytes, Buffer.from('"=1 "\\')]);
-  const fast = readPoints(around, 3, 3 + bytes.length).map((line) =>
+  const fast = readPoints(around, 3, 3 + bytes.length, reader).map((line) =>
     "problem" in line ? { bad: true, line: line.line } : line,
   );
   const slow = readSlowly(bytes);

@@ -27,8 +27,12 @@ export interface BadLine {
 type Unescape = typeof unescapeName;
 
 /** Every line of `bytes` as an object, through the fast reader. */
-export function readPoints(bytes: Uint8Array, from = 0, to = bytes.length): (Point | BadLine)[] {
-  const reader = new LineReader();
+export function readPoints(
+  bytes: Uint8Array,
+  from = 0,
+  to = bytes.length,
+  reader = new LineReader(),
+): (Point | BadLine)[] {
   const out: (Point | BadLine)[] = [];
   const span = (at: number, end: number, plain?: Unescape) => {
     if (at < from || end > to || end < at) throw new Error(`span ${at}…${end} is out of bounds`);

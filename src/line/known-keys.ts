@@ -1,0 +1,160 @@
+import { BACKSLASH, COMMA, SPACE } from "./characters.ts";
+import { PAIR, Pair } from "./pair.ts";
+
+/** Sets of keys that are remembered at once, */
+export const KNOWN_SETS = 16;
+/** with at most so many tags and fields each, */
+export const KNOWN_PAIRS = 64;
+/** and so many bytes of names. */
+const ROOM = 2_048;
+
+/**
+ * The measurements and keys of lines seen before. Senders repeat themselves: a line whose names are those of a line before needs no search
+ * for their ends, no look for repeated tags, and whoever reads it can keep what it worked out for them.
+ */
+export class KnownKeys {
+  /** Measurements at `set * ROOM`, keys with the `=` behind them at `starts`. Only ASCII without backslashes. */
+  readonly bytes: Uint8Array = new Uint8Array(KNOWN_SETS * ROOM);
+  readonly view: DataView = new DataView(this.bytes.buffer);
+  /** Where key `n` of set `s` is: at index `s * KNOWN_PAIRS + n`. */
+  readonly starts: Int32Array = new Int32Array(KNOWN_SETS * KNOWN_PAIRS);
+  readonly lengths: Int32Array = new Int32Array(KNOWN_SETS * KNOWN_PAIRS);
+  readonly measurements: Int32Array = new Int32Array(KNOWN_SETS);
+  readonly tagCounts: Int32Array = new Int32Array(KNOWN_SETS);
+  readonly fieldCounts: Int32Array = new Int32Array(KNOWN_SETS);
+  /** Changes when a set makes room for another. */
+  readonly versions: Int32Array = new Int32Array(KNOWN_SETS);
+  /** Sets in use. */
+  count = 0;
+  /** Index of the key that should come next; -1: the line has left the set. */
+  expected = -1;
+  /** Behind the last index of the set. */
+  #behind = 0;
+  #next = 0;
+  /** Set of the line before. */
+  #last = -1;
+  #lines: Uint8Array = new Uint8Array(0);
+  #linesView: DataView = new DataView(new ArrayBuffer(0));
+  #end = 0;
+
+  /** Lines are to be compared with what is known. */
+  reset(bytes: Uint8Array, view: DataView, end: number): void {
+    this.#lines = bytes;
+    this.#linesView = view;
+    this.#end = end;
+  }
+
+  /** A set with the measurement of the line at `from`, or -1; its first key is then the expected one. */
+  find(from: number): number {
+    const set = this.#findSet(from);
+    if (set < 0) this.expected = -1;
+    else {
+      this.expected = set * KNOWN_PAIRS;
+      this.#behind = this.expected + this.tagCounts[set]! + this.fieldCounts[set]!;
+    }
+    return set;
+  }
+
+  /** Whether all `tags` of the line are the first ones of the set. If they are not exactly its tags, no field is expected. */
+  areTags(set: number, tags: number): boolean {
+    if (this.expected < 0) return false;
+    const known = this.tagCounts[set]!;
+    if (tags !== known) this.expected = -1;
+    return tags <= known;
+  }
+
+  /** Whether the line, which has `fields` fields, has just the set's keys. */
+  isAll(set: number, fields: number): boolean {
+    return this.expected >= 0 && fields === this.fieldCounts[set];
+  }
+
+  /** The one of the line before is tried first. */
+  #findSet(from: number): number {
+    const last = this.#last;
+    if (last >= 0 && this.#isMeasurement(last, from)) return last;
+    for (let set = 0; set < this.count; set++) {
+      if (!this.#isMeasurement(set, from)) continue;
+      this.#last = set;
+      return set;
+    }
+    return -1;
+  }
+
+  #isMeasurement(set: number, from: number): boolean {
+    const length = this.measurements[set]!;
+    const end = from + length;
+    if (length === 0 || end >= this.#end) return false;
+    const c = this.#lines[end];
+    return (c === COMMA || c === SPACE) && this.#isSame(set * ROOM, length, from);
+  }
+
+  /** Whether the expected key stands at `from`. If not, none is expected any more. */
+  isExpected(from: number): boolean {
+    const n = this.expected;
+    if (n < 0) return false;
+    const length = this.lengths[n]!;
+    if (
+      n < this.#behind &&
+      from + length <= this.#end &&
+      this.#isSame(this.starts[n]!, length, from)
+    )
+      return true;
+    this.expected = -1;
+    return false;
+  }
+
+  /** Whether `length` known bytes stand at `from`, too. The caller has checked that so many are there. */
+  #isSame(knownAt: number, length: number, from: number): boolean {
+    const known = this.view;
+    const lines = this.#linesView;
+    let i = 0;
+    for (; i + 4 <= length; i += 4)
+      if (known.getInt32(knownAt + i, true) !== lines.getInt32(from + i, true)) return false;
+    for (; i < length; i++)
+      if (known.getUint8(knownAt + i) !== lines.getUint8(from + i)) return false;
+    return true;
+  }
+
+  /** Remembers the names of a good line; the oldest set makes room. Nothing happens when they are unusual. */
+  learn(
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    pairs: Int32Array,
+    tags: number,
+    fields: number,
+  ): void {
+    const set = this.#next;
+    if (tags + fields > KNOWN_PAIRS) return;
+    const limit = (set + 1) * ROOM;
+    // The set is of no use until all of it is there.
+    this.versions[set]!++;
+    this.measurements[set] = 0;
+    let at = this.#name(set * ROOM, limit, bytes, from, end);
+    for (let n = 0; n < tags + fields && at >= 0; n++) {
+      const start = at;
+      const i = n * PAIR;
+      at = this.#name(at, limit, bytes, pairs[i + Pair.keyAt]!, pairs[i + Pair.keyEnd]! + 1);
+      this.starts[set * KNOWN_PAIRS + n] = start;
+      this.lengths[set * KNOWN_PAIRS + n] = at - start;
+    }
+    if (at < 0) return;
+    this.measurements[set] = end - from;
+    this.tagCounts[set] = tags;
+    this.fieldCounts[set] = fields;
+    this.count = Math.max(this.count, set + 1);
+    this.#next = (set + 1) % KNOWN_SETS;
+  }
+
+  /** End of the copy, or -1. */
+  #name(at: number, limit: number, bytes: Uint8Array, from: number, end: number): number {
+    if (at + end - from > limit) return -1;
+    let o = at;
+    for (let p = from; p < end; p++) {
+      const c = bytes[p]!;
+      if (c > 127 || c === BACKSLASH) return -1;
+      this.bytes[o++] = c;
+    }
+    return o;
+  }
+}
