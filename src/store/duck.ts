@@ -24,18 +24,28 @@ export interface DuckOptions {
   readonly memoryLimit: string;
 }
 
-const FILE = "store.duckdb";
+/** The database of a directory. Its log of the last writes has the same name and `.wal`. */
+export function databaseFile(directory: string): string {
+  return join(directory, "store.duckdb");
+}
 
-/** Opens the database of a directory, sandboxed: no files, no extensions, no settings after this. One process at a time. */
+/** Opens the database of a directory, sandboxed: no files, no extensions, no settings after this. Rejects with DuckDB's error, or a StoreError. */
 export async function openDuck(options: DuckOptions): Promise<Duck> {
   const engine = await loadEngine();
   if (options.createDirectory) await mkdir(options.directory, { recursive: true });
-  const instance = await openFile(engine, join(options.directory, FILE), options.memoryLimit);
+  const path = databaseFile(options.directory);
+  const instance = await openFile(engine, path, options.memoryLimit);
   const writer = await instance.connect();
-  await writer.run("SET GLOBAL TimeZone = 'UTC'");
-  for (const macro of MACROS) await writer.run(`CREATE OR REPLACE MACRO main.${macro}`);
-  await writer.run("SET lock_configuration = true");
-  return { engine, instance, writer };
+  try {
+    await writer.run("SET GLOBAL TimeZone = 'UTC'");
+    for (const macro of MACROS) await writer.run(`CREATE OR REPLACE MACRO main.${macro}`);
+    await writer.run("SET lock_configuration = true");
+    return { engine, instance, writer };
+  } catch (error) {
+    writer.closeSync();
+    instance.closeSync();
+    throw error;
+  }
 }
 
 async function loadEngine(): Promise<Engine> {
@@ -67,7 +77,7 @@ async function openFile(engine: Engine, path: string, memoryLimit: string) {
         `the store ${path} is in use by another process${owner === undefined ? "" : ` (PID ${owner})`}: stop it, or choose another --directory`,
       );
     }
-    throw new StoreError(`cannot open the store ${path}: ${text.split("\n")[0]}`);
+    throw error;
   }
 }
 

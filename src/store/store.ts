@@ -1,8 +1,7 @@
-import { Catalog } from "./catalog.ts";
 import { CellText } from "./cells.ts";
-import { type Duck, openDuck } from "./duck.ts";
+import type { Duck } from "./duck.ts";
+import { openStore } from "./open.ts";
 import { QueryDesk } from "./query.ts";
-import { StoredRanges } from "./ranges.ts";
 import { StoreServer } from "./server.ts";
 import { StoreWriter } from "./writer.ts";
 
@@ -43,12 +42,8 @@ export class Store {
 
   /** Opens the file, then the port. Rejects with a StoreError that says what to do. */
   static async start(options: StoreOptions): Promise<Store> {
-    const duck = await openDuck(options);
+    const { duck, catalog, ranges } = await openStore({ ...options, nowMs: Date.now });
     try {
-      const catalog = new Catalog();
-      await catalog.load(duck.writer);
-      const ranges = new StoredRanges();
-      await ranges.load(duck.writer);
       const writer = new StoreWriter(duck, catalog, ranges);
       const limits = {
         timeoutMs: options.queryTimeoutMs,

@@ -11,6 +11,8 @@ export const SELF = [process.execPath, fileURLToPath(new URL("./entry.ts", impor
 export interface TestStore {
   readonly child: ChildProcess;
   readonly url: string;
+  /** What it wrote to standard error so far. */
+  said(): string;
   write(lines: string, options?: WriteOptions): Promise<{ status: number; body: string }>;
   query(sql: string, options?: QueryOptions): Promise<{ status: number; body: string }>;
   rows(sql: string): Promise<Record<string, unknown>[]>;
@@ -68,6 +70,7 @@ export async function startStore(
   return {
     child,
     url,
+    said: () => errors,
     query,
     async write(lines, { db = "weir", params = "precision=ns", headers = {}, body } = {}) {
       const response = await fetch(`${url}/api/v3/write_lp?db=${db}&${params}`, {

@@ -99,7 +99,8 @@ export class StoreSupervisor implements Component {
     let lastWords = "";
     eachLine(child.stderr, (line) => {
       lastWords = line || lastWords;
-      log.warn({ line }, "the embedded store says");
+      const level = line.startsWith("weir store: ERROR") ? "error" : "warn";
+      log[level]({ line }, "the embedded store says");
     });
     const exited = new Promise<string>((resolve) => {
       child.once("error", (error) => resolve(error.message));
