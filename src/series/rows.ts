@@ -98,7 +98,11 @@ export class RowWriter {
       const kind = slots[slot]!;
       const from = slots[slot + 1]!;
       const end = slots[slot + 2]!;
-      const start = copy(out, o, constants, ops[i + 1]!, ops[i + 2]!);
+      const headAt = ops[i + 1]!;
+      out.setBigUint64(o, constants.getBigUint64(headAt, true), true);
+      out.setBigUint64(o + 8, constants.getBigUint64(headAt + 8, true), true);
+      let start = o + ops[i + 2]!;
+      if (start > o + 16) start = copy(out, o, constants, headAt, ops[i + 2]!);
       switch (((source & 15) << 4) | kind) {
         case 0x01: {
           // A tag from text.

@@ -20,8 +20,13 @@ export function writeHex(
   from: number,
   length: number,
 ): number {
-  for (let i = 0; i < length; i++)
-    out.setUint16(at + 2 * i, PAIRS[source.getUint8(from + i)]!, true);
+  let i = 0;
+  for (; i + 4 <= length; i += 4) {
+    const x = source.getInt32(from + i, true);
+    out.setInt32(at + 2 * i, PAIRS[x & 255]! | (PAIRS[(x >>> 8) & 255]! << 16), true);
+    out.setInt32(at + 2 * i + 4, PAIRS[(x >>> 16) & 255]! | (PAIRS[x >>> 24]! << 16), true);
+  }
+  for (; i < length; i++) out.setUint16(at + 2 * i, PAIRS[source.getUint8(from + i)]!, true);
   return at + 2 * length;
 }
 
