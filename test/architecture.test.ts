@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
 import { expect, test } from "vitest";
 
 /**
@@ -36,6 +36,7 @@ const NETWORK_ROOMS = new Set([
   "store",
   "commands",
 ]);
+const LINES_MAX = 400;
 const floorOf = new Map(
   FLOORS.flatMap((rooms, floor) => rooms.map((room) => [room as string, floor])),
 );
@@ -76,5 +77,44 @@ test.each(sources)("%s is in its place", (file) => {
   if (!NETWORK_ROOMS.has(room))
     expect(text, "no sockets here").not.toMatch(/"node:(http|http2|net|dgram|tls)"/);
   if (room !== "commands" && room !== "main.ts")
-    expect(text, "argv belongs to commands").not.toMatch(/process\.argv/);
+    expect(text, "arguments and the environment belong to commands").not.toMatch(
+      /process\.(argv|env)\b/,
+    );
+  if (!file.endsWith(".gen.ts"))
+    expect(text.split("\n").length - 1, "lines").toBeLessThanOrEqual(LINES_MAX);
+});
+
+test("nothing is left for later, no check is switched off, and no test is left out", () => {
+  const top = join(root, "..");
+  const files = ["src", "test", "tools", "bench", "docs", "config"].flatMap((folder) =>
+    readdirSync(join(top, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => /\.(ts|mjs|yaml|md)$/.test(file) && !file.startsWith("fixtures"))
+      .map((file) => join(folder, file)),
+  );
+  // Spelled so that this file is not its own finding.
+  const words = [
+    "TO" + "DO",
+    "FIX" + "ME",
+    "biome-" + "ignore",
+    "@ts-(ignore|expect-error|nocheck)",
+  ];
+  const switches = "\\b(test|it|describe)\\.(" + "only|skip|todo)\\b";
+  const wrong = new RegExp([...words, switches].join("|"));
+  const pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "otel-config.yaml"];
+  const found = [...files, ...pages].filter((file) =>
+    wrong.test(readFileSync(join(top, file), "utf8")),
+  );
+  expect(files.length).toBeGreaterThan(300);
+  expect(found).toEqual([]);
+});
+
+const folders = [...COMPONENT_ROOMS].flatMap((room) =>
+  existsSync(join(root, room)) ? readdirSync(join(root, room)).map((type) => join(room, type)) : [],
+);
+
+test.each(folders)("%s is a whole component, and the registry names it", (folder) => {
+  const files = readdirSync(join(root, folder));
+  for (const file of ["README.md", "config.ts", "index.ts"]) expect(files).toContain(file);
+  expect(basename(folder), "the type's own name").toMatch(/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/);
+  expect(textOf("components.ts")).toContain(`"./${folder}/index.ts"`);
 });

@@ -13,7 +13,7 @@ export const healthCheck: ExtensionFactory<Config> = {
   schema: config,
   example: { endpoint: "127.0.0.1:13133" },
   create(options, context) {
-    const startedMs = Date.now();
+    const startedMs = context.nowMs();
     const server = createHttpServer({
       endpoint: options.endpoint,
       what: `extension ${context.id}`,
@@ -23,7 +23,7 @@ export const healthCheck: ExtensionFactory<Config> = {
           return { status: 404, contentType: "text/plain", body: "not found\n" };
         if (method !== "GET" && method !== "HEAD")
           return { status: 405, headers: { Allow: "GET, HEAD" } };
-        return answer(context.isReady(), startedMs);
+        return answer(context.isReady(), startedMs, context.nowMs());
       },
     });
     return {
@@ -36,12 +36,12 @@ export const healthCheck: ExtensionFactory<Config> = {
   },
 };
 
-function answer(isReady: boolean, startedMs: number) {
+function answer(isReady: boolean, startedMs: number, nowMs: number) {
   const status = isReady ? "Server available" : "Server not available";
   const body = {
     status,
     upSince: new Date(startedMs).toISOString(),
-    uptime: `${(Date.now() - startedMs) / 1_000}s`,
+    uptime: `${(nowMs - startedMs) / 1_000}s`,
   };
   return {
     status: isReady ? 200 : 503,

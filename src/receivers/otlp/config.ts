@@ -92,7 +92,7 @@ export const config = z.strictObject({
         .optional()
         .transform((block) => (block === null ? http.parse({}) : block))
         .transform((block) => (block?.enabled === true ? block : undefined))
-        .describe("OTLP over HTTP (protobuf). Present, even when empty: on."),
+        .describe("OTLP over HTTP, protobuf and JSON. Present, even when empty: on."),
     })
     .refine(({ grpc, http }) => grpc !== undefined || http !== undefined, {
       error: "name at least one protocol: grpc, http or both",
