@@ -83,8 +83,9 @@ export class DoorOutput {
 
   /** The bytes so far in memory of their own, with SLACK behind them; starts anew. */
   take(): Uint8Array {
-    const taken = new Uint8Array(this.length + SLACK);
-    taken.set(this.bytes.subarray(0, this.length));
+    // Not zeroed first: all of it is written.
+    const taken = new Uint8Array(Buffer.allocUnsafeSlow(this.length + SLACK).buffer);
+    taken.set(this.bytes.subarray(0, this.length + SLACK));
     this.length = 0;
     if (this.bytes.length > KEPT) {
       this.bytes = new Uint8Array(FIRST);

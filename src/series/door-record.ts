@@ -35,7 +35,6 @@ const WEIR_UINT = constant("weir.uint");
 
 /** Writes the tags and fields of the reader's line as the fields of a LogRecord. */
 export class RecordFields {
-  hasList = false;
   readonly #reader: LineReader;
   readonly #out: DoorOutput;
   #bytes: Uint8Array = new Uint8Array(0);
@@ -43,7 +42,6 @@ export class RecordFields {
   #codes: Int32Array = new Int32Array(64);
   /** Keys of the tags of a line with many, as raw text. */
   #manyTags: Set<string> | undefined;
-  #hasUint = false;
   // The span that `#keySpan` or `#valueSpan` found, and memory for those that have escapes.
   #source: DataView = this.#view;
   #from = 0;
@@ -70,8 +68,6 @@ export class RecordFields {
     if (count > this.#codes.length) this.#codes = new Int32Array(2 * count);
     let service = -1;
     let rank = 0;
-    this.hasList = false;
-    this.#hasUint = false;
     this.#manyTags = tagCount > FEW ? new Set() : undefined;
     for (let n = 0; n < count; n++) {
       const i = n * PAIR;
@@ -80,11 +76,7 @@ export class RecordFields {
       const end = pairs[i + Pair.keyEnd]!;
       const code = (flags & KEY_ESCAPED) !== 0 ? 0 : Math.max(0, columns.get(this.#bytes, at, end));
       this.#codes[n] = code;
-      if (n >= tagCount) {
-        if ((flags & LITERAL_MASK) === Literal.list) this.hasList = true;
-        else if ((flags & LITERAL_MASK) === Literal.uinteger) this.#hasUint = true;
-        continue;
-      }
+      if (n >= tagCount) continue;
       this.#manyTags?.add(this.#rawKey(i));
       const found = code & (Column.service | Column.site);
       if (found === 0 || rank === Column.service) continue;
@@ -107,24 +99,42 @@ export class RecordFields {
     this.#textValue();
   }
 
-  /** Everything of the record but its times and its name. */
-  write(levels: NameMap | undefined): void {
-    const { pairs, tagCount, fieldCount } = this.#reader;
+  /** What the table says about the name of pair `n`, after `look`. */
+  code(n: number): number {
+    return this.#codes[n]!;
+  }
+
+  /** The tags and fields, after `look`. */
+  writePairs(levels: NameMap | undefined): void {
+    const { tagCount, fieldCount } = this.#reader;
     for (let n = 0; n < tagCount + fieldCount; n++) {
       const i = n * PAIR;
-      const code = this.#codes[n]!;
-      const kind = pairs[i + Pair.flags]! & LITERAL_MASK;
-      if (code !== 0 && kind === Literal.text) {
-        if ((code & Column.severity) !== 0 && levels !== undefined) this.#severity(i, levels);
-        if (n >= tagCount) {
-          if ((code & Column.body) !== 0 && this.#body(i)) continue;
-          if ((code & (Column.trace | Column.span)) !== 0 && this.#id(i, code)) continue;
-        }
-      }
-      this.#attribute(i, n >= tagCount && this.#isTagToo(i));
+      this.pair(i, this.#codes[n]!, n >= tagCount && this.isTagToo(i), levels);
     }
-    this.#names(WEIR_TAGS, 0, tagCount);
-    if (this.#hasUint) this.#names(WEIR_UINT, tagCount, tagCount + fieldCount);
+  }
+
+  /** The pair at `i` as an attribute, or as what the table makes of it. */
+  pair(i: number, code: number, isClash: boolean, levels: NameMap | undefined): void {
+    const { pairs, tagCount } = this.#reader;
+    if (code !== 0 && (pairs[i + Pair.flags]! & LITERAL_MASK) === Literal.text) {
+      if ((code & Column.severity) !== 0 && levels !== undefined) this.#severity(i, levels);
+      if (i >= tagCount * PAIR) {
+        if ((code & Column.body) !== 0 && this.#body(i)) return;
+        if ((code & (Column.trace | Column.span)) !== 0 && this.#id(i, code)) return;
+      }
+    }
+    this.#attribute(i, isClash);
+  }
+
+  /** The attribute with the names of the undeclared tags, after `look`. */
+  writeTagNames(): void {
+    this.#names(WEIR_TAGS, 0, this.#reader.tagCount);
+  }
+
+  /** The attribute with the names of the unsigned fields. */
+  writeUintNames(): void {
+    const { tagCount, fieldCount } = this.#reader;
+    this.#names(WEIR_UINT, tagCount, tagCount + fieldCount);
   }
 
   #severity(i: number, levels: NameMap): void {
@@ -223,7 +233,7 @@ export class RecordFields {
     const array = out.open(room);
     for (let n = from; n < to; n++) {
       if (!this.#isNamed(n, isTags)) continue;
-      const isClash = !isTags && this.#isTagToo(n * PAIR);
+      const isClash = !isTags && this.isTagToo(n * PAIR);
       this.#keySpan(n * PAIR);
       const length = isClash ? this.#length + 1 : this.#length;
       out.byte(ArrayValue.values);
@@ -243,8 +253,8 @@ export class RecordFields {
     return (this.#reader.pairs[n * PAIR + Pair.flags]! & LITERAL_MASK) === Literal.uinteger;
   }
 
-  /** Whether a tag of the line has the key of field `i`: the field's attribute then ends with `_` (mapping §9.9). */
-  #isTagToo(i: number): boolean {
+  /** Whether a tag of the line has the key of the field at `i`: the field's attribute then ends with `_` (mapping §9.9). */
+  isTagToo(i: number): boolean {
     const { pairs, tagCount } = this.#reader;
     if (this.#manyTags !== undefined) return this.#manyTags.has(this.#rawKey(i));
     for (let j = 0; j < tagCount * PAIR; j += PAIR)

@@ -1,3 +1,4 @@
+import { Literal } from "../line/literals.ts";
 import { NameMap } from "../line/name-map.ts";
 import { Pair, VALUE_ESCAPED } from "../line/pair.ts";
 import { describeProblem, Problem } from "../line/problems.ts";
@@ -6,6 +7,7 @@ import { type Precision, TimeScale } from "../line/time.ts";
 import { unescapeMeasurement, unescapeName } from "../line/unescape.ts";
 import { LogRecord, ResourceLogs, ScopeLogs } from "../otlp/tags.gen.ts";
 import { SLACK } from "../wire/slack.ts";
+import { KnownRecords } from "./door-known.ts";
 import { DoorOutput } from "./door-output.ts";
 import { Column, RecordFields } from "./door-record.ts";
 
@@ -73,6 +75,7 @@ export class LineDoor {
   readonly #reader = new LineReader();
   readonly #out = new DoorOutput();
   readonly #fields = new RecordFields(this.#reader, this.#out);
+  readonly #known = new KnownRecords(this.#reader, this.#out, this.#fields);
   readonly #time: TimeScale;
   readonly #arrival = new TimeScale("ns");
   readonly #shapes: NameMap;
@@ -83,14 +86,20 @@ export class LineDoor {
   readonly #serviceView: DataView;
   readonly #scratch = new Uint8Array((1 << 16) + SLACK);
   readonly #scratchView = new DataView(this.#scratch.buffer);
+  #items = 0;
+  #badLines = 0;
+  #firstBad = "";
+  #replacedTimes = 0;
+  #hasSpread = false;
   /** State before the latest `append`, for `undo`. */
-  #before = { length: 0, group: 0, scope: 0, serviceAt: 0, serviceLength: 0, ...emptyCounts() };
-  #counts = emptyCounts();
+  readonly #before = new Before();
   /** Content of the open ResourceLogs and ScopeLogs; 0 when none is open. */
   #group = 0;
   #scope = 0;
   #serviceAt = 0;
   #serviceLength = 0;
+  /** The open ResourceLogs is for lines without a tag for the service. */
+  #isUntagged = false;
 
   constructor(
     shapes: readonly LineShape[],
@@ -118,14 +127,7 @@ export class LineDoor {
    * lines must be a request of their own (see `undo`).
    */
   append(bytes: Uint8Array, view: DataView, from: number, to: number, receivedMs: number): boolean {
-    this.#before = {
-      length: this.#out.length,
-      group: this.#group,
-      scope: this.#scope,
-      serviceAt: this.#serviceAt,
-      serviceLength: this.#serviceLength,
-      ...this.#counts,
-    };
+    this.#remember();
     const reader = this.#reader;
     let hasSpread = false;
     this.#arrival.setMillis(receivedMs);
@@ -134,34 +136,64 @@ export class LineDoor {
     while (reader.next())
       if (reader.problem === Problem.none) hasSpread = this.#line(bytes, view) || hasSpread;
       else this.#bad();
-    if (hasSpread) this.#counts.hasSpread = true;
+    if (hasSpread) this.#hasSpread = true;
     return hasSpread;
+  }
+
+  #remember(): void {
+    const before = this.#before;
+    before.length = this.#out.length;
+    before.group = this.#group;
+    before.scope = this.#scope;
+    before.serviceAt = this.#serviceAt;
+    before.serviceLength = this.#serviceLength;
+    before.isUntagged = this.#isUntagged;
+    before.items = this.#items;
+    before.badLines = this.#badLines;
+    before.firstBad = this.#firstBad;
+    before.replacedTimes = this.#replacedTimes;
+    before.hasSpread = this.#hasSpread;
   }
 
   /** Takes the latest `append` back. */
   undo(): void {
-    const { length, group, scope, serviceAt, serviceLength, ...counts } = this.#before;
-    this.#out.length = length;
-    this.#group = group;
-    this.#scope = scope;
-    this.#serviceAt = serviceAt;
-    this.#serviceLength = serviceLength;
-    this.#counts = counts;
+    const before = this.#before;
+    this.#out.length = before.length;
+    this.#group = before.group;
+    this.#scope = before.scope;
+    this.#serviceAt = before.serviceAt;
+    this.#serviceLength = before.serviceLength;
+    this.#isUntagged = before.isUntagged;
+    this.#items = before.items;
+    this.#badLines = before.badLines;
+    this.#firstBad = before.firstBad;
+    this.#replacedTimes = before.replacedTimes;
+    this.#hasSpread = before.hasSpread;
   }
 
   /** Ends the request and starts an empty one. */
   finish(): DoorResult {
     this.#closeGroup();
     const length = this.#out.length;
-    const counts = this.#counts;
-    this.#counts = emptyCounts();
-    return { bytes: this.#out.take(), length, ...counts };
+    const result: DoorResult = {
+      bytes: this.#out.take(),
+      length,
+      items: this.#items,
+      badLines: this.#badLines,
+      firstBad: this.#firstBad,
+      replacedTimes: this.#replacedTimes,
+      hasSpread: this.#hasSpread,
+    };
+    this.#items = this.#badLines = this.#replacedTimes = 0;
+    this.#firstBad = "";
+    this.#hasSpread = false;
+    return result;
   }
 
   #bad(): void {
     const { problem, problemAt, lineAt, lineNumber } = this.#reader;
-    if (this.#counts.badLines++ > 0) return;
-    this.#counts.firstBad = `line ${lineNumber}, byte ${problemAt - lineAt + 1}: ${describeProblem(problem)}`;
+    if (this.#badLines++ > 0) return;
+    this.#firstBad = `line ${lineNumber}, byte ${problemAt - lineAt + 1}: ${describeProblem(problem)}`;
   }
 
   #line(bytes: Uint8Array, view: DataView): boolean {
@@ -170,35 +202,61 @@ export class LineDoor {
     const size = reader.lineEnd - reader.lineAt;
     const bound = 3 * size + 64 * (reader.tagCount + reader.fieldCount) + 256;
     out.ensure(2 * bound + this.#service.length);
-    const plan = this.#planOfLine(bytes);
-    const serviceTag = this.#fields.look(plan.columns);
-    this.#openGroup(bytes, view, serviceTag);
+    const set = reader.set;
+    const isKnown = this.#known.has(set);
+    const shape = isKnown ? this.#known.shapes[set]! : this.#shapeOfLine(bytes);
+    const plan = shape < 0 ? this.#undeclared : this.#plans[shape]!;
+    const service = isKnown ? this.#known.services[set]! : this.#fields.look(plan.columns);
+    this.#openGroup(bytes, view, service);
     out.byte(ScopeLogs.log_records);
     // Lists grow when they become JSON; their room is made when they are met.
-    const room = this.#fields.hasList ? GROUP_BOUND : bound;
+    const room = (reader.kinds & (1 << Literal.list)) !== 0 ? GROUP_BOUND : bound;
     const record = out.open(room);
     this.#writeTimes();
-    this.#fields.write(plan.levels);
-    const from = reader.measurementAt;
-    const length = reader.measurementEnd - from;
-    out.byte(LogRecord.event_name);
-    if (reader.measurementEscaped) {
-      const end = unescapeMeasurement(this.#scratch, 0, bytes, from, reader.measurementEnd);
-      out.varint(end);
-      out.copy(this.#scratchView, 0, end);
-    } else {
-      out.varint(length);
-      out.copy(view, from, length);
-    }
+    if (isKnown) this.#known.write(set, view, plan.levels);
+    else this.#writeUnknown(bytes, view, plan, shape, service);
     out.close(record, room);
-    this.#counts.items++;
+    this.#items++;
     return plan.spread;
   }
 
-  #planOfLine(bytes: Uint8Array): Plan {
+  #writeUnknown(
+    bytes: Uint8Array,
+    view: DataView,
+    plan: Plan,
+    shape: number,
+    service: number,
+  ): void {
+    const { set, kinds } = this.#reader;
+    const out = this.#out;
+    this.#fields.writePairs(plan.levels);
+    const tagsAt = out.length;
+    this.#fields.writeTagNames();
+    const tagsEnd = out.length;
+    if ((kinds & (1 << Literal.uinteger)) !== 0) this.#fields.writeUintNames();
+    const nameAt = out.length;
+    this.#writeName(bytes, view);
+    if (set >= 0) this.#known.keep(set, shape, service, tagsAt, tagsEnd, nameAt);
+  }
+
+  #writeName(bytes: Uint8Array, view: DataView): void {
+    const { measurementAt, measurementEnd, measurementEscaped } = this.#reader;
+    const out = this.#out;
+    out.byte(LogRecord.event_name);
+    if (measurementEscaped) {
+      const end = unescapeMeasurement(this.#scratch, 0, bytes, measurementAt, measurementEnd);
+      out.varint(end);
+      out.copy(this.#scratchView, 0, end);
+    } else {
+      out.varint(measurementEnd - measurementAt);
+      out.copy(view, measurementAt, measurementEnd - measurementAt);
+    }
+  }
+
+  /** Number of the line's table, or -1. */
+  #shapeOfLine(bytes: Uint8Array): number {
     const { measurementAt, measurementEnd } = this.#reader;
-    const shape = this.#shapes.get(bytes, measurementAt, measurementEnd);
-    return shape < 0 ? this.#undeclared : this.#plans[shape]!;
+    return this.#shapes.get(bytes, measurementAt, measurementEnd);
   }
 
   #writeTimes(): void {
@@ -208,7 +266,7 @@ export class LineDoor {
     let time = arrival;
     if (reader.hasTime) {
       if (this.#time.set(reader.timeLow, reader.timeHigh)) time = this.#time;
-      else this.#counts.replacedTimes++;
+      else this.#replacedTimes++;
     }
     out.byte(LogRecord.time_unix_nano);
     out.fixed64(time.low, time.high);
@@ -218,6 +276,7 @@ export class LineDoor {
 
   /** Consecutive lines with the same service share one ResourceLogs. */
   #openGroup(bytes: Uint8Array, view: DataView, serviceTag: number): void {
+    if (serviceTag < 0 && this.#isUntagged && this.#group > 0) return;
     let source = this.#serviceView;
     let from = 0;
     let length = Math.max(0, this.#service.length - SLACK);
@@ -233,6 +292,7 @@ export class LineDoor {
       }
     }
     if (this.#group > 0 && this.#isCurrent(source, from, length)) return;
+    this.#isUntagged = serviceTag < 0;
     this.#closeGroup();
     const out = this.#out;
     out.byte(0x0a); // ExportLogsServiceRequest.resource_logs
@@ -265,6 +325,17 @@ export class LineDoor {
   }
 }
 
-function emptyCounts() {
-  return { items: 0, badLines: 0, firstBad: "", replacedTimes: 0, hasSpread: false };
+/** Where a door was before an `append`. */
+class Before {
+  length = 0;
+  group = 0;
+  scope = 0;
+  serviceAt = 0;
+  serviceLength = 0;
+  isUntagged = false;
+  items = 0;
+  badLines = 0;
+  firstBad = "";
+  replacedTimes = 0;
+  hasSpread = false;
 }
