@@ -1,83 +1,143 @@
-import { anyValue, attribute, type Scan } from "./scan.ts";
-import { ITEM_HEADER, Item, Log, LogFlags, NodeType } from "./tape.ts";
+import { anyValue, attributes } from "./index-attributes.ts";
+import { FIRST } from "./key-table.ts";
+import { idAt, nonZero, type Scan } from "./scan.ts";
+import { ITEM_HEADER, Item, Kind, Log, LogFlags, NodeType } from "./tape.ts";
 
 const KNOWN = 0b1_1111_1110_1110; // 1–3, 5–12
 
-/** The LogRecord [p, end) as an ITEM. False: not canonical, or bad. */
-export function logRecord(s: Scan, p: number, end: number): boolean {
+/**
+ * The log records that stand in a row from `p` on, each as an ITEM: where they end, or the first one behind `pause`; -1 when one is not
+ * canonical, or bad.
+ */
+export function logRecords(s: Scan, p: number, end: number, pause: number): number {
+  const bytes = s.bytes;
+  while (p < pause && bytes[p] === 0x12) {
+    // ScopeLogs.log_records
+    let n = bytes[p + 1]!;
+    p += 2;
+    if (n > 127) {
+      n = s.long(p - 1);
+      p = s.at;
+    }
+    if (n > end - p || !logRecord(s, p, p + n)) return -1;
+    p += n;
+  }
+  return p;
+}
+
+/** The LogRecord [p, end): its fields in the order of their numbers, each tried once in every turn of the loop. */
+function logRecord(s: Scan, p: number, end: number): boolean {
   const node = s.top;
   if (!s.room(ITEM_HEADER)) return false;
   s.top = node + ITEM_HEADER;
-  clear(s.tape, node, s.group, p, end);
+  s.before = FIRST.item;
   const bytes = s.bytes;
-  let time = -1;
-  let flags = 0;
-  let attributes = 0;
-  let hasBody = false;
+  const view = s.view;
+  let tape = s.tape;
+  clear(tape, node, s.group, p, end);
   while (p < end) {
-    switch (bytes[p]) {
-      case 0x32: {
-        // LogRecord.attributes
-        let n = bytes[p + 1]!;
-        p += 2;
-        if (n > 127) {
-          n = s.long(p - 1);
-          p = s.at;
-        }
-        if (n > end - p || !attribute(s, p, p + n, attributes++)) return false;
-        p += n;
-        break;
-      }
-      case 0x09: // LogRecord.time_unix_nano
-        time = s.nonZero(++p);
-        p += 8;
-        break;
-      case 0x59: // LogRecord.observed_time_unix_nano
-        s.tape[node + Log.observed] = s.nonZero(++p);
-        p += 8;
-        break;
-      case 0x2a: {
-        // LogRecord.body
-        let n = bytes[p + 1]!;
-        p += 2;
-        if (n > 127) {
-          n = s.long(p - 1);
-          p = s.at;
-        }
-        if (n > end - p || hasBody || !s.room(4) || !anyValue(s, p, p + n, s.top, 0)) return false;
-        hasBody = true;
-        flags |= s.tape[s.top]!;
-        s.tape[node + Log.bodyAt] = s.tape[s.top + 2]!;
-        s.tape[node + Log.bodyEnd] = s.tape[s.top + 3]!;
-        p += n;
-        break;
-      }
-      case 0x10: // LogRecord.severity_number
-        flags &= LogFlags.bodyKindMask;
-        if (bytes[p + 1]! < 128) flags |= bytes[p + 1]! << LogFlags.severityShift;
-        else flags |= s.smallEnum(p + 1, LogFlags.severityMask) << LogFlags.severityShift;
-        p = bytes[p + 1]! < 128 ? p + 2 : s.varintEnd(p + 1, end);
-        if (p < 0) return false;
-        break;
-      case 0x45: // LogRecord.flags
-        p += 5;
-        break;
-      default:
-        p = rare(s, node, p, end);
-        if (p < 0) return false;
+    const turn = p;
+    if (bytes[p] === 0x09) {
+      // LogRecord.time_unix_nano
+      tape[node + Item.time] = nonZero(view, p + 1);
+      p += 9;
+    }
+    if (p < end && bytes[p] === 0x10) {
+      p = severity(s, node, p + 1, end); // LogRecord.severity_number
+      if (p < 0) return false;
+    }
+    if (p < end && bytes[p] === 0x1a) {
+      p = text(s, node + Log.severityTextAt, p, end); // LogRecord.severity_text
+      if (p < 0) return false;
+    }
+    if (p < end && bytes[p] === 0x2a) {
+      p = body(s, node, p, end); // LogRecord.body
+      if (p < 0) return false;
+    }
+    if (p < end && bytes[p] === 0x32) {
+      p = attributes(s, 0x32, p, end); // LogRecord.attributes
+      if (p < 0) return false;
+      tape = s.tape;
+    }
+    if (p < end && bytes[p] === 0x45) p += 5; // LogRecord.flags
+    if (end - p >= 18 && view.getInt16(p, true) === 0x104a) {
+      // LogRecord.trace_id
+      tape[node + Item.trace] = idAt(view, p + 2);
+      p += 18;
+    }
+    if (end - p >= 10 && view.getInt16(p, true) === 0x0852) {
+      // LogRecord.span_id
+      tape[node + Item.span] = nonZero(view, p + 2);
+      p += 10;
+    }
+    if (p < end && bytes[p] === 0x59) {
+      // LogRecord.observed_time_unix_nano
+      tape[node + Log.observed] = nonZero(view, p + 1);
+      p += 9;
+    }
+    if (p === turn) {
+      p = rare(s, node, p, end);
+      if (p < 0) return false;
     }
   }
   if (p !== end) return false;
-  const tape = s.tape;
+  if (tape[node + Item.time]! < 0) tape[node + Item.time] = tape[node + Log.observed]!;
   tape[node] = ((s.top - node) << 2) | NodeType.item;
-  tape[node + Item.time] = time < 0 ? tape[node + Log.observed]! : time;
-  tape[node + Item.flags] = flags;
-  tape[node + Item.attributes] = attributes;
+  tape[node + Item.attributes] = (s.top - node - ITEM_HEADER) >>> 2;
   s.items++;
   return true;
 }
 
-/** Header of an ITEM whose positions are all absent. */
+/** LogRecord.severity_number, whose varint is at `p`; future numbers count as none. */
+function severity(s: Scan, node: number, p: number, end: number): number {
+  const tape = s.tape;
+  const number = s.smallEnum(p, LogFlags.severityMask);
+  tape[node + Item.flags] =
+    (tape[node + Item.flags]! & LogFlags.bodyKindMask) | (number << LogFlags.severityShift);
+  return s.bytes[p]! < 128 ? p + 1 : s.varintEnd(p, end);
+}
+
+/** The text field at `p`: its position goes to `slot` and the next; the end of the field, or -1. */
+function text(s: Scan, slot: number, p: number, end: number): number {
+  let n = s.bytes[p + 1]!;
+  p += 2;
+  if (n > 127) {
+    n = s.long(p - 1);
+    p = s.at;
+  }
+  if (n > end - p) return -1;
+  s.tape[slot] = n === 0 ? -1 : p;
+  s.tape[slot + 1] = n === 0 ? -1 : p + n;
+  return p + n;
+}
+
+/** LogRecord.body at `p`: the end of the field, or -1; also for a second one, which is to be merged. */
+function body(s: Scan, node: number, p: number, end: number): number {
+  const bytes = s.bytes;
+  const tape = s.tape;
+  let n = bytes[p + 1]!;
+  p += 2;
+  if (n > 127) {
+    n = s.long(p - 1);
+    p = s.at;
+  }
+  if (n > end - p || tape[node + Log.bodyAt]! >= 0) return -1;
+  if (n > 1 && n < 130 && bytes[p] === 0x0a && bytes[p + 1] === n - 2) {
+    tape[node + Item.flags]! |= Kind.text;
+    tape[node + Log.bodyAt] = p + 2;
+    tape[node + Log.bodyEnd] = p + n;
+    return p + n;
+  }
+  const top = s.top;
+  if (!s.room(4) || !anyValue(s, p, p + n, top, 0)) return -1;
+  const grown = s.tape;
+  grown[node + Item.flags]! |= grown[top]!;
+  grown[node + Log.bodyAt] = grown[top + 2]!;
+  grown[node + Log.bodyEnd] = grown[top + 3]!;
+  return p + n;
+}
+
+/** Header of an ITEM in which nothing is present. */
 export function clear(
   tape: Int32Array,
   node: number,
@@ -88,35 +148,47 @@ export function clear(
   tape[node + Item.group] = group;
   tape[node + Item.at] = at;
   tape[node + Item.end] = end;
-  for (let i = node + Item.trace; i < node + ITEM_HEADER; i++) tape[i] = -1;
+  tape[node + Item.time] = -1;
+  tape[node + Item.flags] = 0;
+  tape[node + Item.attributes] = 0;
+  tape[node + Item.trace] = -1;
+  tape[node + Item.span] = -1;
+  tape[node + Item.a] = -1;
+  tape[node + Item.b] = -1;
+  tape[node + Item.c] = -1;
+  tape[node + Item.d] = -1;
+  tape[node + Item.e] = -1;
+  tape[node + Item.f] = -1;
+  tape[node + Item.g] = -1;
 }
 
-/** Fields with a short length, and what nobody knows: the end of the field at `p`, or -1. */
+/** What is not usual, or stands out of order: the end of the field at `p`, or -1. */
 function rare(s: Scan, node: number, p: number, end: number): number {
-  const bytes = s.bytes;
-  const tag = bytes[p]!;
-  if (tag === 0x38) return s.varintEnd(p + 1, end); // LogRecord.dropped_attributes_count
-  if (tag !== 0x1a && tag !== 0x4a && tag !== 0x52 && tag !== 0x62) return s.skip(p, end, KNOWN);
-  let n = bytes[p + 1]!;
+  const tag = s.bytes[p]!;
+  switch (tag) {
+    case 0x38: // LogRecord.dropped_attributes_count
+      return s.varintEnd(p + 1, end);
+    case 0x62: // LogRecord.event_name
+      return text(s, node + Log.eventNameAt, p, end);
+    case 0x4a: // LogRecord.trace_id
+      return id(s, node + Item.trace, p, end, 16);
+    case 0x52: // LogRecord.span_id
+      return id(s, node + Item.span, p, end, 8);
+    default:
+      return s.skip(p, end, KNOWN);
+  }
+}
+
+/** The id field at `p`, which has `size` bytes or none. */
+function id(s: Scan, slot: number, p: number, end: number, size: number): number {
+  let n = s.bytes[p + 1]!;
   p += 2;
   if (n > 127) {
-    n = s.long(p - 1);
+    n = s.long(p - 1); // a long way to spell it
     p = s.at;
   }
-  if (n > end - p) return -1;
-  const tape = s.tape;
-  if (tag === 0x4a) {
-    // LogRecord.trace_id
-    if (n !== 16 && n !== 0) return -1;
-    tape[node + Item.trace] = n === 0 ? -1 : s.traceId(p);
-  } else if (tag === 0x52) {
-    // LogRecord.span_id
-    if (n !== 8 && n !== 0) return -1;
-    tape[node + Item.span] = n === 0 ? -1 : s.nonZero(p);
-  } else {
-    const at = node + (tag === 0x1a ? Log.severityTextAt : Log.eventNameAt); // LogRecord.severity_text, event_name
-    tape[at] = n === 0 ? -1 : p;
-    tape[at + 1] = n === 0 ? -1 : p + n;
-  }
+  if (n > end - p || (n !== size && n !== 0)) return -1;
+  if (n === 0) s.tape[slot] = -1;
+  else s.tape[slot] = size === 8 ? nonZero(s.view, p) : idAt(s.view, p);
   return p + n;
 }

@@ -1,7 +1,9 @@
+import { attributes } from "./index-attributes.ts";
 import { clear } from "./index-logs.ts";
 import { buckets, exemplar, isQuantile, payload } from "./index-parts.ts";
 import { keyValueEnd } from "./index-spans.ts";
-import { attribute, type Scan } from "./scan.ts";
+import { FIRST } from "./key-table.ts";
+import { nonZero, type Scan } from "./scan.ts";
 import {
   ITEM_HEADER,
   Item,
@@ -142,9 +144,7 @@ function point(s: Scan, type: number, p: number, end: number): boolean {
   s.top = node + ITEM_HEADER;
   const tape = s.tape;
   clear(tape, node, s.group, p, end);
-  tape[node + Item.time] = -1;
-  tape[node + Item.flags] = 0;
-  tape[node + Item.attributes] = 0;
+  s.before = FIRST.item;
   tape[node + Point.metric] = s.metric;
   let isFine: boolean;
   if (type <= MetricType.sum) isFine = numberPoint(s, node, p, end);
@@ -152,6 +152,7 @@ function point(s: Scan, type: number, p: number, end: number): boolean {
   else if (type === MetricType.summary) isFine = summaryPoint(s, node, p, end);
   else isFine = exponentialPoint(s, node, p, end);
   s.tape[node] = ((s.top - node) << 2) | NodeType.item;
+  s.tape[node + Item.attributes] = (s.top - node - ITEM_HEADER) >>> 2;
   s.items++;
   return isFine;
 }
@@ -160,7 +161,7 @@ function numberPoint(s: Scan, node: number, p: number, end: number): boolean {
   while (p < end) {
     switch (s.bytes[p]) {
       case 0x3a: // NumberDataPoint.attributes
-        p = pointAttribute(s, node, p, end);
+        p = attributes(s, 0x3a, p, end);
         break;
       case 0x11: // NumberDataPoint.start_time_unix_nano
       case 0x19: // NumberDataPoint.time_unix_nano
@@ -194,7 +195,7 @@ function histogramPoint(s: Scan, node: number, p: number, end: number): boolean 
   while (p < end) {
     switch (s.bytes[p]) {
       case 0x4a: // HistogramDataPoint.attributes
-        p = pointAttribute(s, node, p, end);
+        p = attributes(s, 0x4a, p, end);
         break;
       case 0x11: // HistogramDataPoint.start_time_unix_nano
       case 0x19: // HistogramDataPoint.time_unix_nano
@@ -240,7 +241,7 @@ function exponentialPoint(s: Scan, node: number, p: number, end: number): boolea
   while (p < end) {
     switch (s.bytes[p]) {
       case 0x0a: // ExponentialHistogramDataPoint.attributes
-        p = pointAttribute(s, node, p, end);
+        p = attributes(s, 0x0a, p, end);
         break;
       case 0x11: // ExponentialHistogramDataPoint.start_time_unix_nano
       case 0x19: // ExponentialHistogramDataPoint.time_unix_nano
@@ -293,7 +294,7 @@ function summaryPoint(s: Scan, node: number, p: number, end: number): boolean {
   while (p < end) {
     switch (s.bytes[p]) {
       case 0x3a: // SummaryDataPoint.attributes
-        p = pointAttribute(s, node, p, end);
+        p = attributes(s, 0x3a, p, end);
         break;
       case 0x11: // SummaryDataPoint.start_time_unix_nano
       case 0x19: // SummaryDataPoint.time_unix_nano
@@ -328,20 +329,9 @@ function summaryPoint(s: Scan, node: number, p: number, end: number): boolean {
   return p === end;
 }
 
-function pointAttribute(s: Scan, node: number, p: number, end: number): number {
-  let n = s.bytes[p + 1]!;
-  p += 2;
-  if (n > 127) {
-    n = s.long(p - 1);
-    p = s.at;
-  }
-  const position = s.tape[node + Item.attributes]!++;
-  return n > end - p || !attribute(s, p, p + n, position) ? -1 : p + n;
-}
-
 function time(s: Scan, node: number, p: number): number {
   const at = s.bytes[p] === 0x11 ? Point.startTime : Item.time;
-  s.tape[node + at] = s.nonZero(p + 1);
+  s.tape[node + at] = nonZero(s.view, p + 1);
   return p + 9;
 }
 

@@ -1,7 +1,9 @@
-import { logRecord } from "./index-logs.ts";
+import { attributes } from "./index-attributes.ts";
+import { logRecords } from "./index-logs.ts";
 import { metric } from "./index-points.ts";
 import { span } from "./index-spans.ts";
-import { attribute, type Scan } from "./scan.ts";
+import { FIRST } from "./key-table.ts";
+import type { Scan } from "./scan.ts";
 import { GROUP_HEADER, Group, NodeType, type Signal } from "./tape.ts";
 
 const KNOWN_REQUEST = 0b0010;
@@ -104,26 +106,16 @@ function header(
 
 /** Number of entries that the Resource [p, end) put on the tape, or -1. */
 function resource(s: Scan, p: number, end: number): number {
-  let count = 0;
+  const top = s.top;
+  s.before = FIRST.resource;
   while (p < end) {
     const tag = s.bytes[p]!;
     if (tag === 0x0a)
-      p = outerAttribute(s, p, end, count++); // Resource.attributes
+      p = attributes(s, 0x0a, p, end); // Resource.attributes
     else p = s.skip(p, end, tag === 0x10 || tag === 0x1a ? 0 : KNOWN_RESOURCE);
     if (p < 0) return -1;
   }
-  return p === end ? count : -1;
-}
-
-function outerAttribute(s: Scan, p: number, end: number, position: number): number {
-  let n = s.bytes[p + 1]!;
-  p += 2;
-  if (n > 127) {
-    n = s.long(p - 1);
-    p = s.at;
-  }
-  // Positions of their own, so that a request does not spoil the guesses for its items.
-  return n > end - p || !attribute(s, p, p + n, 48 + (position & 15)) ? -1 : p + n;
+  return p === end ? (s.top - top) >>> 2 : -1;
 }
 
 /** ScopeLogs | ScopeSpans | ScopeMetrics [p, end). Canonical: one scope, before the items. */
@@ -136,6 +128,12 @@ function scopeItems(s: Scan, signal: Signal, node: number, p: number, end: numbe
   let isOpen = true;
   while (p < end) {
     const tag = s.bytes[p]!;
+    if (tag === 0x12 && signal === "logs") {
+      isOpen = false;
+      p = logRecords(s, p, end, end);
+      if (p < 0) return false;
+      continue;
+    }
     if (tag !== 0x0a && tag !== 0x12) {
       p = s.skip(p, end, tag === 0x1a ? 0 : KNOWN_OUTER);
       if (p < 0) return false;
@@ -163,18 +161,18 @@ function scopeItems(s: Scan, signal: Signal, node: number, p: number, end: numbe
 }
 
 function item(s: Scan, signal: Signal, p: number, end: number): boolean {
-  if (signal === "logs") return logRecord(s, p, end);
   return signal === "traces" ? span(s, p, end) : metric(s, p, end);
 }
 
 function scope(s: Scan, node: number, p: number, end: number): boolean {
   s.tape[node + Group.scopeAt] = p;
   s.tape[node + Group.scopeEnd] = end;
-  let count = 0;
+  const top = s.top;
+  s.before = FIRST.scope;
   while (p < end) {
     const tag = s.bytes[p]!;
     if (tag === 0x1a)
-      p = outerAttribute(s, p, end, count++); // InstrumentationScope.attributes
+      p = attributes(s, 0x1a, p, end); // InstrumentationScope.attributes
     else if (tag === 0x0a || tag === 0x12) {
       // InstrumentationScope.name, version
       const at = p + 1;
@@ -186,7 +184,7 @@ function scope(s: Scan, node: number, p: number, end: number): boolean {
     } else p = s.skip(p, end, tag === 0x20 ? 0 : KNOWN_SCOPE);
     if (p < 0) return false;
   }
-  s.tape[node + Group.scopeCount] = count;
+  s.tape[node + Group.scopeCount] = (s.top - top) >>> 2;
   s.tape[node] = ((s.top - node) << 2) | NodeType.group;
   return p === end;
 }

@@ -1,5 +1,7 @@
+import { attributes, isKeyValue } from "./index-attributes.ts";
 import { clear } from "./index-logs.ts";
-import { attribute, isKeyValue, type Scan } from "./scan.ts";
+import { FIRST } from "./key-table.ts";
+import { idAt, nonZero, type Scan } from "./scan.ts";
 import { ITEM_HEADER, Item, NodeType, Span, SpanFlags } from "./tape.ts";
 
 const KNOWN = 0b1_1111_1111_1111_1110; // 1–16
@@ -16,30 +18,20 @@ export function span(s: Scan, p: number, end: number): boolean {
   if (!s.room(ITEM_HEADER)) return false;
   s.top = node + ITEM_HEADER;
   clear(s.tape, node, s.group, p, end);
-  s.tape[node + Item.time] = -1;
-  s.tape[node + Item.flags] = 0;
   const bytes = s.bytes;
-  let attributes = 0;
+  s.before = FIRST.item;
   while (p < end) {
     switch (bytes[p]) {
-      case 0x4a: {
-        // Span.attributes
-        let n = bytes[p + 1]!;
-        p += 2;
-        if (n > 127) {
-          n = s.long(p - 1);
-          p = s.at;
-        }
-        if (n > end - p || !attribute(s, p, p + n, attributes++)) return false;
-        p += n;
+      case 0x4a: // Span.attributes
+        p = attributes(s, 0x4a, p, end);
+        if (p < 0) return false;
         break;
-      }
       case 0x39: // Span.start_time_unix_nano
-        s.tape[node + Item.time] = s.nonZero(++p);
+        s.tape[node + Item.time] = nonZero(s.view, ++p);
         p += 8;
         break;
       case 0x41: // Span.end_time_unix_nano
-        s.tape[node + Span.endTime] = s.nonZero(++p);
+        s.tape[node + Span.endTime] = nonZero(s.view, ++p);
         p += 8;
         break;
       case 0x30: // Span.kind
@@ -60,7 +52,7 @@ export function span(s: Scan, p: number, end: number): boolean {
   }
   if (p !== end) return false;
   s.tape[node] = ((s.top - node) << 2) | NodeType.item;
-  s.tape[node + Item.attributes] = attributes;
+  s.tape[node + Item.attributes] = (s.top - node - ITEM_HEADER) >>> 2;
   s.tape[node + Item.flags]! &= ~HAS_STATUS;
   s.items++;
   return true;
@@ -91,15 +83,15 @@ function sized(s: Scan, node: number, p: number, end: number): number {
   switch (tag) {
     case 0x0a: // Span.trace_id
       if (n !== 16 && n !== 0) return -1;
-      tape[node + Item.trace] = n === 0 ? -1 : s.traceId(p);
+      tape[node + Item.trace] = n === 0 ? -1 : idAt(s.view, p);
       break;
     case 0x12: // Span.span_id
       if (n !== 8 && n !== 0) return -1;
-      tape[node + Item.span] = n === 0 ? -1 : s.nonZero(p);
+      tape[node + Item.span] = n === 0 ? -1 : nonZero(s.view, p);
       break;
     case 0x22: // Span.parent_span_id
       if (n !== 8 && n !== 0) return -1;
-      tape[node + Span.parent] = n === 0 ? -1 : s.nonZero(p);
+      tape[node + Span.parent] = n === 0 ? -1 : nonZero(s.view, p);
       break;
     case 0x2a: // Span.name
       tape[node + Span.nameAt] = n === 0 ? -1 : p;

@@ -1,5 +1,4 @@
-import type { KeyTable } from "./key-table.ts";
-import { Kind } from "./tape.ts";
+import { FIRST, type KeyTable } from "./key-table.ts";
 
 /** Deepest AnyValue in an AnyValue: the value of an attribute or body is at depth 1. */
 export const MAX_DEPTH = 64;
@@ -25,6 +24,8 @@ export class Scan {
   group = 0;
   metric = 0;
   isTooLarge = false;
+  /** Row of the key table's expectations for the next attribute: the key before it, or where its message begins (`FIRST`). */
+  before: number = FIRST.item;
   /** Where the last multi-byte varint ended. */
   at = 0;
   #limit = 0;
@@ -136,217 +137,16 @@ export class Scan {
         return -1;
     }
   }
-
-  /** Position of a fixed64 at `p`, or -1 when it is 0. */
-  nonZero(p: number): number {
-    return (this.view.getInt32(p, true) | this.view.getInt32(p + 4, true)) === 0 ? -1 : p;
-  }
-
-  /** Position of a 16-byte id at `p`, or -1 when it is all zero. */
-  traceId(p: number): number {
-    const view = this.view;
-    const bits =
-      view.getInt32(p, true) |
-      view.getInt32(p + 4, true) |
-      view.getInt32(p + 8, true) |
-      view.getInt32(p + 12, true);
-    return bits === 0 ? -1 : p;
-  }
 }
 
-const KNOWN_KEY_VALUE = 0b1110;
-
-/**
- * The KeyValue [p, end) as an entry at the tape's top. `position`: which attribute of its message it is. Takes the usual shape in one
- * straight line (key, then a short text or a small int, lengths of one byte) and leaves all others to `anyAttribute`.
- */
-export function attribute(s: Scan, p: number, end: number, position: number): boolean {
-  const bytes = s.bytes;
-  const n = bytes[p + 1]!;
-  const v = p + 2 + n; // the value's tag, if the key ends within
-  if (n > 127 || end - v < 4 || bytes[p] !== 0x0a || bytes[v] !== 0x12)
-    return anyAttribute(s, p, end, position);
-  const m = bytes[v + 1]!;
-  if (m > 127 || m !== end - v - 2) return anyAttribute(s, p, end, position);
-  const tag = bytes[v + 2]!;
-  let valueAt = v + 4;
-  let kind: number = Kind.text;
-  if (tag !== 0x0a || bytes[v + 3] !== m - 2) {
-    if (tag !== 0x18 || bytes[end - 1]! > 127 || m > 3 || (m === 3 && bytes[v + 3]! < 128))
-      return anyAttribute(s, p, end, position);
-    valueAt = v + 3;
-    kind = Kind.int;
-  }
-  if (!s.room(4)) return false;
-  const tape = s.tape;
-  const top = s.top;
-  tape[top] = (s.keys.find(bytes, s.view, p + 2, n, position) << 4) | kind;
-  tape[top + 1] = p;
-  tape[top + 2] = valueAt;
-  tape[top + 3] = end;
-  s.top = top + 4;
-  return true;
+/** Position of the fixed64 or 8-byte id at `p`, or -1 when it is 0. */
+export function nonZero(view: DataView, p: number): number {
+  return (view.getInt32(p, true) | view.getInt32(p + 4, true)) === 0 ? -1 : p;
 }
 
-function anyAttribute(s: Scan, p: number, end: number, position: number): boolean {
-  const bytes = s.bytes;
-  const start = p;
-  if (end - p < 2 || bytes[p] !== 0x0a) return false; // KeyValue.key
-  let n = bytes[p + 1]!;
-  p += 2;
-  if (n > 127) {
-    n = s.long(p - 1);
-    p = s.at;
-  }
-  if (n > end - p) return false;
-  if (!s.room(4)) return false;
-  const key = s.keys.find(bytes, s.view, p, n, position) << 4;
-  p += n;
-  const top = s.top;
-  s.tape[top + 1] = start;
-  s.top = top + 4;
-  if (p === end) return noValue(s, top, key, p);
-  if (bytes[p] !== 0x12) return noValue(s, top, key, p) && isTail(s, p, end);
-  n = bytes[p + 1]!;
-  p += 2;
-  if (n > 127) {
-    n = s.long(p - 1);
-    p = s.at;
-  }
-  const stop = p + n;
-  if (n > end - p) return false;
-  if (stop !== end && !isTail(s, stop, end)) return false;
-  return anyValue(s, p, stop, top, key);
-}
-
-/** Whether [p, end), behind key and value, is only what a KeyValue may have besides: unknown fields, and an index into no table. */
-function isTail(s: Scan, p: number, end: number): boolean {
-  while (p < end) {
-    p = s.skip(p, end, s.bytes[p] === 0x18 ? 0 : KNOWN_KEY_VALUE); // KeyValue.key_strindex
-    if (p < 0) return false;
-  }
-  return true;
-}
-
-function noValue(s: Scan, top: number, key: number, p: number): boolean {
-  const tape = s.tape;
-  tape[top] = key | Kind.none;
-  tape[top + 2] = p;
-  tape[top + 3] = p;
-  return true;
-}
-
-/** The AnyValue [p, end) → head, valueAt, valueEnd of the entry at `top`, for which there must be room. */
-export function anyValue(s: Scan, p: number, end: number, top: number, key: number): boolean {
-  if (p === end) return noValue(s, top, key, p);
-  const tape = s.tape;
-  const tag = s.bytes[p++]!;
-  let kind: number;
-  switch (tag) {
-    case 0x0a: // AnyValue.string_value
-      kind = Kind.text;
-      break;
-    case 0x18: // AnyValue.int_value
-      if (s.varintEnd(p, end) !== end) return false;
-      tape[top] = key | Kind.int;
-      tape[top + 2] = p;
-      tape[top + 3] = end;
-      return true;
-    case 0x10: // AnyValue.bool_value
-      if (s.varintEnd(p, end) !== end) return false;
-      tape[top] = key | Kind.bool;
-      tape[top + 2] = p;
-      tape[top + 3] = end;
-      return true;
-    case 0x21: // AnyValue.double_value
-      if (end - p !== 8) return false;
-      tape[top] = key | Kind.double;
-      tape[top + 2] = p;
-      tape[top + 3] = end;
-      return true;
-    case 0x3a: // AnyValue.bytes_value
-      kind = Kind.bytes;
-      break;
-    case 0x2a: // AnyValue.array_value
-      kind = Kind.array;
-      break;
-    case 0x32: // AnyValue.kvlist_value
-      kind = Kind.map;
-      break;
-    default:
-      return false;
-  }
-  let n = s.bytes[p++]!;
-  if (n > 127) {
-    n = s.long(p - 1);
-    p = s.at;
-  }
-  if (n !== end - p) return false;
-  tape[top] = key | kind;
-  tape[top + 2] = p;
-  tape[top + 3] = end;
-  return kind < Kind.array || isList(s, p, end, kind === Kind.map, 1);
-}
-
-/** Whether [p, end) is a canonical ArrayValue or KeyValueList whose owner is at `depth`. */
-function isList(s: Scan, p: number, end: number, isMap: boolean, depth: number): boolean {
-  const bytes = s.bytes;
-  while (p < end) {
-    if (bytes[p] !== 0x0a) {
-      p = s.skip(p, end, 0b0010);
-      if (p < 0) return false;
-      continue;
-    }
-    let n = bytes[p + 1]!;
-    p += 2;
-    if (n > 127) {
-      n = s.long(p - 1);
-      p = s.at;
-    }
-    if (n > end - p) return false;
-    const isFine = isMap ? isKeyValue(s, p, p + n, depth) : isAnyValue(s, p, p + n, depth + 1);
-    if (!isFine) return false;
-    p += n;
-  }
-  return p === end;
-}
-
-/** Whether [p, end) is a canonical KeyValue; for places that have no entries (events, links, exemplars, maps). */
-export function isKeyValue(s: Scan, p: number, end: number, depth: number): boolean {
-  if (end - p < 2 || s.bytes[p] !== 0x0a) return false;
-  let n = s.bytes[p + 1]!;
-  p += 2;
-  if (n > 127) {
-    n = s.long(p - 1);
-    p = s.at;
-  }
-  if (n > end - p) return false;
-  p += n;
-  if (p === end) return true;
-  if (s.bytes[p] !== 0x12) return isTail(s, p, end);
-  n = s.bytes[p + 1]!;
-  p += 2;
-  if (n > 127) {
-    n = s.long(p - 1);
-    p = s.at;
-  }
-  if (n > end - p) return false;
-  return isTail(s, p + n, end) && isAnyValue(s, p, p + n, depth + 1);
-}
-
-function isAnyValue(s: Scan, p: number, end: number, depth: number): boolean {
-  if (depth > MAX_DEPTH) return false;
-  if (p === end) return true;
-  const tag = s.bytes[p++]!;
-  if (tag === 0x18 || tag === 0x10) return s.varintEnd(p, end) === end;
-  if (tag === 0x21) return end - p === 8;
-  if (tag !== 0x0a && tag !== 0x3a && tag !== 0x2a && tag !== 0x32) return false;
-  let n = s.bytes[p++]!;
-  if (n > 127) {
-    n = s.long(p - 1);
-    p = s.at;
-  }
-  if (n !== end - p) return false;
-  if (tag === 0x2a) return isList(s, p, end, false, depth);
-  return tag !== 0x32 || isList(s, p, end, true, depth);
+/** Position of the 16-byte id at `p`, or -1 when it is all zero. */
+export function idAt(view: DataView, p: number): number {
+  const low = view.getInt32(p, true) | view.getInt32(p + 4, true);
+  const high = view.getInt32(p + 8, true) | view.getInt32(p + 12, true);
+  return (low | high) === 0 ? -1 : p;
 }
