@@ -212,6 +212,13 @@ export function writeJsonText(
   out.setUint8(at, QUOTE);
   let o = at + 1;
   let p = from;
+  for (const long = end - 8; p <= long; p += 8, o += 8) {
+    const x = source.getInt32(p, true);
+    const y = source.getInt32(p + 4, true);
+    if ((oddInJson(x) | oddInJson(y)) !== 0) break;
+    out.setInt32(o, x, true);
+    out.setInt32(o + 4, y, true);
+  }
   while (p < end) {
     const x = source.getInt32(p, true);
     out.setInt32(o, x, true);
@@ -243,6 +250,13 @@ export function writeQuotedJsonText(
   out.setUint16(at, ESCAPED_QUOTE);
   let o = at + 2;
   let p = from;
+  for (const long = end - 8; p <= long; p += 8, o += 8) {
+    const x = source.getInt32(p, true);
+    const y = source.getInt32(p + 4, true);
+    if ((oddInJson(x) | oddInJson(y)) !== 0) break;
+    out.setInt32(o, x, true);
+    out.setInt32(o + 4, y, true);
+  }
   while (p < end) {
     const x = source.getInt32(p, true);
     out.setInt32(o, x, true);

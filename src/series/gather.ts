@@ -39,14 +39,20 @@ export class Gather {
   #resourceOdd = false;
   #resourceLength = 0;
   readonly #template: Int32Array;
+  /** The same memory by two, which is copied for each item. */
+  readonly #maskWords: BigInt64Array;
+  readonly #templateWords: BigInt64Array;
   #batch: Batch | undefined;
   #group = -1;
 
   constructor(plan: Plan, program: Program) {
     this.plan = plan;
     this.#program = program;
-    this.masks = new Int32Array(plan.columns.length);
-    this.#template = new Int32Array(plan.columns.length);
+    const even = (plan.columns.length + 1) & ~1;
+    this.masks = new Int32Array(even);
+    this.#maskWords = new BigInt64Array(this.masks.buffer);
+    this.#template = new Int32Array(even);
+    this.#templateWords = new BigInt64Array(this.#template.buffer);
     this.slots = new Int32Array(plan.slots * SLOT);
   }
 
@@ -76,9 +82,9 @@ export class Gather {
     const tape = this.tape;
     const group = tape[at + Item.group]!;
     if (group !== this.#group) this.#enter(group);
-    const masks = this.masks;
-    const template = this.#template;
-    for (let i = 0; i < template.length; i++) masks[i] = template[i]!;
+    const words = this.#maskWords;
+    const template = this.#templateWords;
+    for (let i = 0; i < words.length; i++) words[i] = template[i]!;
     this.at = at;
     this.undeclared = 0;
     this.lineTags = -1;
@@ -136,7 +142,7 @@ export class Gather {
       const key = (tape[e]! >>> 4) * KEY;
       undeclared |= ~keys[key]!;
       if (kind > most) most = kind;
-      const slot = keys[key + 1]!;
+      const slot = keys[key + 1]! - 1;
       if (slot < 0) {
         this.#unused(e);
         continue;

@@ -1,5 +1,6 @@
 import type { Dialect } from "../line/writer.ts";
 import type { Batch } from "../otlp/batch.ts";
+import type { Keys } from "../otlp/keys.ts";
 import type { Range, Stored } from "../otlp/range.ts";
 import { Item, Log, NodeType } from "../otlp/tape.ts";
 import { NanosWriter } from "../wire/numbers.ts";
@@ -48,11 +49,12 @@ export class LogLineWriter implements Writer<"logs"> {
 
   constructor(
     plan: Plan,
+    keys: Keys,
     dialect: Dialect,
     tell?: (table: string, column: string, reason: string, n: number) => void,
   ) {
     this.#plan = plan;
-    const program = compileProgram(plan);
+    const program = compileProgram(plan, (key) => keys.name(key));
     this.#needs = program.needs;
     this.#gather = new Gather(plan, program);
     this.#rows = new RowWriter(plan, program, this.#gather, dialect);

@@ -11,8 +11,10 @@ export class KeyOrder {
   /** The last `sort`: tape indices of entries. */
   list = new Int32Array(64);
   count = 0;
-  /** Of each in `list`: the first four bytes of its key, as a number in the order of bytes. */
-  #prefix = new Uint32Array(64);
+  /** Of few: the first bytes of the key as a number in the order of bytes, the place in order, the entry. */
+  readonly #prefix = new Int32Array(FEW);
+  readonly #rank = new Int32Array(FEW);
+  readonly #entries = new Int32Array(FEW);
   readonly #compare = (a: number, b: number) => this.compare(a, b);
 
   reset(bytes: Uint8Array, view: DataView, tape: Int32Array): void {
@@ -27,7 +29,6 @@ export class KeyOrder {
       const larger = new Int32Array(this.count * 2);
       larger.set(this.list);
       this.list = larger;
-      this.#prefix = new Uint32Array(this.count * 2);
     }
     this.list[this.count++] = entry;
   }
@@ -40,39 +41,45 @@ export class KeyOrder {
     } else if (this.#sortFew()) this.#dropRepeated();
   }
 
-  /** By insertion; answers whether keys repeat. */
+  /** Counts for each key the smaller ones, without a branch that depends on the keys; answers whether keys repeat. */
   #sortFew(): boolean {
-    const list = this.list;
+    const { list, count } = this;
     const prefix = this.#prefix;
+    const rank = this.#rank;
+    const entries = this.#entries;
     let repeats = false;
-    for (let i = 0; i < this.count; i++) {
+    for (let i = 0; i < count; i++) {
       const entry = list[i]!;
       const own = this.#prefixOf(entry);
-      let j = i;
-      for (; j > 0; j--) {
-        const before = prefix[j - 1]!;
-        if (before < own) break;
-        if (before === own) {
-          const order = this.compare(list[j - 1]!, entry);
-          if (order === 0) repeats = true;
-          if (order <= 0) break;
+      let smaller = 0;
+      for (let j = 0; j < i; j++) {
+        let difference = prefix[j]! - own;
+        if (difference === 0) {
+          difference = this.compare(entries[j]!, entry);
+          if (difference === 0) {
+            repeats = true;
+            difference = -1;
+          }
         }
-        list[j] = list[j - 1]!;
-        prefix[j] = before;
+        const isSmaller = difference >>> 31;
+        smaller += isSmaller;
+        rank[j]! += 1 - isSmaller;
       }
-      list[j] = entry;
-      prefix[j] = own;
+      prefix[i] = own;
+      rank[i] = smaller;
+      entries[i] = entry;
     }
+    for (let i = 0; i < count; i++) list[rank[i]!] = entries[i]!;
     return repeats;
   }
 
-  /** Of a key shorter than four bytes, what stands behind it is left out. */
+  /** 31 bits, so that differences fit an int32. Of a key shorter than four bytes, what stands behind it is left out. */
   #prefixOf(entry: number): number {
     const from = this.keyFrom(entry);
     const missing = 4 - (this.keyEnd(entry) - from);
-    const word = this.view.getUint32(from);
+    const word = this.view.getUint32(from) >>> 1;
     if (missing <= 0) return word;
-    return missing === 4 ? 0 : ((word >>> (8 * missing)) << (8 * missing)) >>> 0;
+    return missing === 4 ? 0 : (word >>> (8 * missing)) << (8 * missing);
   }
 
   #dropRepeated(): void {
@@ -115,8 +122,9 @@ export class KeyOrder {
     const shorter = Math.min(pLength, qLength);
     let i = 0;
     for (; i + 4 <= shorter; i += 4) {
-      const difference = view.getUint32(p + i) - view.getUint32(q + i);
-      if (difference !== 0) return difference;
+      const x = view.getUint32(p + i);
+      const y = view.getUint32(q + i);
+      if (x !== y) return x < y ? -1 : 1;
     }
     for (; i < shorter; i++) {
       const difference = bytes[p + i]! - bytes[q + i]!;

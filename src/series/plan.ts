@@ -26,5 +26,5 @@ export function compileLineWriter(options: LineWriterOptions<Signal>): Writer<"l
   const { signal, tables, declared = tables, keys, dialect, onFieldDropped } = options;
   if (signal !== "logs") throw new Error(`lines cannot be written for the signal ${signal} yet`);
   const all = [...declared, ...tables.filter((table) => !declared.includes(table))];
-  return new LogLineWriter(compileLogs(tables, all, keys), dialect, onFieldDropped);
+  return new LogLineWriter(compileLogs(tables, all, keys), keys, dialect, onFieldDropped);
 }

@@ -1,3 +1,4 @@
+import type { KeyId } from "../otlp/keys.ts";
 import { BITS, Code, type Plan, type PlanColumn } from "./compile.ts";
 
 /** Ints per column of `ops`: its index, place and length of its head (`,name=`), 1 where it has rules. */
@@ -8,8 +9,11 @@ export const SLOT = 4;
 /** What is done with a source, beside the codes of column kinds: a text with `words`, an id in some form, everything that is rare. */
 export const Action = { ...Code, word: 7, id: 8, general: 9 } as const;
 
-/** Ints per key of `keys`: `declaredBy`, place of its slot on the record (-1 is none), first and last + 1 of its uses. */
-export const KEY = 4;
+/**
+ * Ints per key of `keys`: `declaredBy`, place of its slot on the record + 1 (0 is none), first and last + 1 of its uses, place and
+ * length of its name as JSON inside a string (`\\"name\\":`). All 0 for keys that no table knows.
+ */
+export const KEY = 8;
 
 /** A plan as flat memory for the loop over columns. */
 export interface Program {
@@ -25,7 +29,7 @@ export interface Program {
   readonly needs: readonly (Int32Array | undefined)[];
 }
 
-export function compileProgram(plan: Plan): Program {
+export function compileProgram(plan: Plan, nameOf: (key: KeyId) => string): Program {
   const { columns, tables, recordSlot, declaredBy } = plan;
   const sources = new Int32Array(columns.length * BITS);
   for (const column of columns)
@@ -46,13 +50,17 @@ export function compileProgram(plan: Plan): Program {
   }
   const { start: usesStart, column, bit } = plan.recordUses;
   const keys = new Int32Array(recordSlot.length * KEY);
-  for (let key = 0; key < recordSlot.length; key++) {
-    const slot = recordSlot[key]!;
+  for (let key = 1; key < recordSlot.length; key++) {
+    if (declaredBy[key] === 0 && recordSlot[key]! < 0) continue;
     const from = usesStart[key]! * 2;
+    const to = usesStart[key + 1]! * 2;
+    const text = JSON.stringify(nameOf(key as KeyId)).replace(/["\\]/g, "\\$&");
+    const name = plan.constants.add(`${text}:`);
     keys.set(
-      [declaredBy[key]!, slot < 0 ? -1 : slot * SLOT, from, usesStart[key + 1]! * 2],
+      [declaredBy[key]!, recordSlot[key]! * SLOT + 1, from, to, name.at, name.length],
       key * KEY,
     );
+    if (recordSlot[key]! < 0) keys[key * KEY + 1] = 0;
   }
   const uses = new Int32Array(column.length * 2);
   for (let u = 0; u < column.length; u++) uses.set([column[u]!, bit[u]!], u * 2);

@@ -280,14 +280,22 @@ export class RowWriter {
       const kind = tape[e]! & 15;
       if (kind === Kind.none) continue;
       if (o > first) out.setUint8(o++, COMMA);
-      o = writeQuotedJsonText(out, o, view, order.keyFrom(e), order.keyEnd(e));
-      out.setUint8(o++, COLON);
+      const key = (tape[e]! >>> 4) * KEY;
+      const name = keys[key + 5]!;
+      if (name > 0) o = copy(out, o, this.#constants, keys[key + 4]!, name);
+      else {
+        o = writeQuotedJsonText(out, o, view, order.keyFrom(e), order.keyEnd(e));
+        out.setUint8(o++, COLON);
+      }
       const from = tape[e + 2]!;
       const end = tape[e + 3]!;
       if (kind === Kind.text) o = writeQuotedJsonText(out, o, view, from, end);
       else if (kind === Kind.int) {
         json.varint(from);
-        o = writeInt(out, o, json.low, json.high);
+        o =
+          json.high === 0 && json.low >>> 0 < 20_000
+            ? writeUnder20000(out, o, json.low)
+            : writeInt(out, o, json.low, json.high);
       } else {
         const scratch = this.#json;
         scratch.need(jsonRoom(end - from));
