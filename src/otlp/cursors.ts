@@ -20,6 +20,11 @@ import { describe, payloadAt, valueAt, wrapAnyValue, writeAnyValue } from "./val
 const ADDED = 0x4000_0000;
 const BUILTIN = 0x2000_0000;
 const FIELDS = ["body", "name", "severity", "trace_id", "span_id", "event_name"] as const;
+/** Keys that the memo holds, a power of two. */
+const MEMO = 32;
+/** Stamps are multiples of this, so that stamp + key tells both. Above the largest key id. */
+const GENERATION = 8192;
+const LAST_GENERATION = 0x7fff_0000;
 type Builtin = (typeof FIELDS)[number];
 
 /** A value by position: its payload in some memory. */
@@ -40,6 +45,18 @@ class EditedAttributes implements Attributes {
   protected total = 0;
   /** See Edits.touch. */
   protected owner = 0;
+  /** A bit per key id modulo 32: keys that were edited here, so that the memo does not tell where they are. */
+  protected changed = -1;
+  /** Nothing was looked up or edited here yet, neither now nor when the cursor stood here before. */
+  protected isNew = false;
+  /**
+   * Where keys are, for owners whose keys are those of the entries at `shape`, in their order: pairs of stamp + key and offset from the
+   * owner's first entry, or below 0 when it has none. Most items have the keys of the item before.
+   */
+  readonly #memo = new Int32Array(2 * MEMO);
+  #stamp = GENERATION;
+  #shape = -1;
+  #shapeTotal = -1;
   /** Where `slotAt` was last: index → entry. Reset by every move and edit. */
   #index = -1;
   #slot = -1;
@@ -53,20 +70,66 @@ class EditedAttributes implements Attributes {
   }
 
   attribute(key: KeyId): number {
-    return this.find(key, this.from, this.total, this.owner);
+    if (((this.changed >>> (key & 31)) & 1) !== 0) return this.#search(key);
+    const at = (key & (MEMO - 1)) << 1;
+    const memo = this.#memo;
+    if (memo[at] !== this.#stamp + key) return this.#learn(key, at);
+    const offset = memo[at + 1]!;
+    return offset < 0 ? -1 : this.from + offset;
+  }
+
+  #search(key: KeyId): number {
+    if (!this.isNew) return this.find(key, this.from, this.total, this.owner);
+    this.isNew = false;
+    this.changed = 0;
+    this.#compareShapes();
+    return this.attribute(key);
+  }
+
+  /** Whether the owner has the same keys in the same order as the one that the memo is about; else the memo starts anew. */
+  #compareShapes(): void {
+    const { tape } = this.edits;
+    const { from, total } = this;
+    const was = this.#shape;
+    let isSame = this.#shapeTotal === total;
+    for (let i = (total - 1) * ENTRY; isSame && i >= 0; i -= ENTRY)
+      isSame = (tape[was + i]! ^ tape[from + i]!) >>> 4 === 0;
+    this.#shape = from;
+    this.#shapeTotal = total;
+    if (isSame) return;
+    this.#stamp += GENERATION;
+    if (this.#stamp < LAST_GENERATION) return;
+    this.#memo.fill(0);
+    this.#stamp = GENERATION;
+  }
+
+  /** Finds a key that was not edited here, and puts what it finds into the memo. */
+  #learn(key: KeyId, at: number): number {
+    const { tape } = this.edits;
+    const { from } = this;
+    let offset = (this.total - 1) * ENTRY;
+    for (; offset >= 0; offset -= ENTRY) {
+      const id = tape[from + offset]! >>> 4;
+      if (id === key) break;
+      if (id === 0) return this.find(key, from, this.total, this.owner);
+    }
+    this.#memo[at] = this.#stamp + key;
+    this.#memo[at + 1] = offset;
+    return offset < 0 ? -1 : from + offset;
   }
 
   protected find(key: KeyId, from: number, total: number, owner: number): number {
     const { edits } = this;
     let found = -1;
-    for (let row = edits.firstRow(owner); row !== 0; row = edits.rows[row]!)
-      if (edits.rows[row + 1]! >= 0 && edits.rows[row + 1]! >>> 4 === key) found = ADDED + row;
+    for (let row = edits.firstRow(owner); row !== 0; row = edits.rows[row]!) {
+      const head = edits.rows[row + 1]!;
+      if (head !== DELETED && head >>> 4 === key) found = ADDED + row;
+    }
     if (found >= 0) return found;
-    const { tape } = edits;
     for (let e = from + (total - 1) * ENTRY; e >= from; e -= ENTRY) {
-      const head = tape[e]!;
-      if (head >>> 4 === key && head >= 0) return e;
-      if (head >>> 4 === 0 && edits.hasKey(e, key)) return e;
+      const head = edits.headOf(e);
+      if (head === DELETED) continue;
+      if (head >>> 4 === key || (head >>> 4 === 0 && edits.isNamed(e, key))) return e;
     }
     return -1;
   }
@@ -93,7 +156,7 @@ class EditedAttributes implements Attributes {
     const end = this.from + this.total * ENTRY;
     if (slot < ADDED) {
       for (let e = slot < 0 ? this.from : slot + ENTRY; e < end; e += ENTRY)
-        if (edits.tape[e]! !== DELETED) return e;
+        if (edits.headOf(e) !== DELETED) return e;
     }
     let row = slot < ADDED ? edits.firstRow(this.owner) : edits.rows[slot - ADDED]!;
     while (row !== 0 && edits.rows[row + 1] === DELETED) row = edits.rows[row]!;
@@ -130,11 +193,16 @@ class EditedAttributes implements Attributes {
       const row = slot - ADDED;
       return this.#inArena(rows[row + 1]!, rows[row + 2]!, rows[row + 3]!);
     }
-    const head = tape[slot]!;
+    const row = edits.rowOf(slot);
+    if (row !== 0) return this.#inArena(rows[row + 1]!, rows[row + 2]!, rows[row + 3]!);
+    const head = edits.headOf(slot);
     if (head === DELETED) return NONE;
-    if (tape[slot + 2]! < 0) return this.#inArena(head, -1 - tape[slot + 2]!, tape[slot + 3]!);
-    const kind = (head & 15) as Kind;
-    return { kind, bytes: batch.bytes, at: tape[slot + 2]!, end: tape[slot + 3]! };
+    return {
+      kind: (head & 15) as Kind,
+      bytes: batch.bytes,
+      at: tape[slot + 2]!,
+      end: tape[slot + 3]!,
+    };
   }
 
   #inArena(head: number, from: number, end: number): Located {
@@ -147,65 +215,88 @@ class EditedAttributes implements Attributes {
     const { arena } = this.edits;
     const from = arena.length;
     const kind = writeAnyValue(arena, value);
-    this.#put(key, kind, from);
+    this.#put(this.attribute(key), key, kind, from);
+  }
+
+  replace(slot: number, value: AttributeValue): void {
+    if (slot < 0 || isBuiltin(slot) || this.#headOf(slot) === DELETED) return;
+    const { arena } = this.edits;
+    const from = arena.length;
+    const kind = writeAnyValue(arena, value);
+    this.#put(slot, (this.#headOf(slot) >>> 4) as KeyId, kind, from);
   }
 
   copy(slot: number, key: KeyId): void {
-    const { kind, bytes, at, end } = this.locate(slot);
     if (slot < 0) return;
+    const { kind, bytes, at, end } = this.locate(slot);
     const { arena } = this.edits;
-    const payload = bytes.slice(at, end);
     const from = arena.length;
-    wrapAnyValue(arena, kind, payload);
-    this.#put(key, kind, from);
+    wrapAnyValue(arena, kind, bytes, at, end);
+    this.#put(this.attribute(key), key, kind, from);
   }
 
-  /** The AnyValue that the arena holds from `from` on becomes the value of `key`. */
-  #put(key: KeyId, kind: Kind, from: number): void {
+  #headOf(slot: number): number {
+    const { edits } = this;
+    return slot >= ADDED ? edits.rows[slot - ADDED + 1]! : edits.headOf(slot);
+  }
+
+  /** The AnyValue that the arena holds from `from` on becomes the value of `slot`, or of a new attribute. */
+  #put(slot: number, key: KeyId, kind: Kind, from: number): void {
     const { edits } = this;
     const head = (key << 4) | kind;
-    const slot = this.attribute(key);
+    const to = edits.arena.length;
     this.moved();
     if (slot < 0) {
-      edits.add(this.owner, head, from, edits.arena.length);
+      this.changed |= 1 << (key & 31);
+      edits.add(this.owner, head, from, to);
       return;
     }
     edits.touch(this.owner);
-    if (slot >= ADDED) {
-      const row = slot - ADDED;
-      edits.rows[row + 1] = head;
-      edits.rows[row + 2] = from;
-      edits.rows[row + 3] = edits.arena.length;
+    if (slot < ADDED) {
+      edits.put(slot, (edits.headOf(slot) & ~15) | kind, from, to);
       return;
     }
-    const { tape } = edits;
-    tape[slot] = (tape[slot]! & ~15) | kind;
-    tape[slot + 2] = -1 - from;
-    tape[slot + 3] = edits.arena.length;
+    edits.putRow(slot - ADDED, head, from, to);
   }
 
   rename(slot: number, to: KeyId): void {
-    if (slot < 0 || (slot >= BUILTIN && slot < ADDED)) return;
+    if (slot < 0 || isBuiltin(slot)) return;
+    const other = this.attribute(to);
+    if (other >= 0 && !this.#makeWay(other, slot, to)) return;
     const { edits } = this;
-    for (let old = this.attribute(to); old >= 0; old = this.attribute(to)) {
-      if (old === slot) return;
-      this.delete(old);
-    }
+    const old = this.#headOf(slot);
+    if (old === DELETED) return;
     this.moved();
+    this.changed |= (1 << ((old >>> 4) & 31)) | (1 << (to & 31));
     edits.touch(this.owner);
-    if (slot >= ADDED) {
-      const at = slot - ADDED + 1;
-      edits.rows[at] = (to << 4) | (edits.rows[at]! & 15);
-    } else edits.tape[slot] = (to << 4) | (edits.tape[slot]! & 15);
+    if (slot >= ADDED) edits.rekey(slot - ADDED, to);
+    else edits.rename(slot, to);
+  }
+
+  /** Deletes the others that have the name that `slot` is to get; false when it has it already. */
+  #makeWay(other: number, slot: number, to: KeyId): boolean {
+    for (; other >= 0; other = this.attribute(to)) {
+      if (other === slot) return false;
+      this.delete(other);
+    }
+    return true;
   }
 
   delete(slot: number): void {
-    if (slot < 0 || (slot >= BUILTIN && slot < ADDED)) return;
+    if (slot < 0 || isBuiltin(slot)) return;
+    const { edits } = this;
+    const old = this.#headOf(slot);
+    if (old === DELETED) return;
     this.moved();
-    this.edits.touch(this.owner);
-    if (slot >= ADDED) this.edits.rows[slot - ADDED + 1] = DELETED;
-    else this.edits.tape[slot] = DELETED;
+    this.changed |= 1 << ((old >>> 4) & 31);
+    edits.touch(this.owner);
+    if (slot >= ADDED) edits.rows[slot - ADDED + 1] = DELETED;
+    else edits.remove(slot);
   }
+}
+
+function isBuiltin(slot: number): boolean {
+  return slot >= BUILTIN && slot < ADDED;
 }
 
 /** See ItemCursor. */
@@ -238,6 +329,8 @@ export class Items extends EditedAttributes implements ItemCursor {
     if (at >= tape.length) return false;
     this.from = at + ITEM_HEADER;
     this.total = tape[at + Item.attributes]!;
+    this.changed = -1;
+    this.isNew = !edits.isTouched(this.owner);
     return true;
   }
 

@@ -21,6 +21,8 @@ export interface Attributes {
   value(slot: number): AttributeValue | undefined;
   /** Adds or overwrites. */
   set(key: KeyId, value: AttributeValue): void;
+  /** Gives a slot another value; it keeps its key, which need not have an id. Built-in slots stay as they are. */
+  replace(slot: number, value: AttributeValue): void;
   /** Copies the value of a slot (of any kind, of this item or its resource) under `key`. */
   copy(slot: number, key: KeyId): void;
   rename(slot: number, to: KeyId): void;
@@ -52,6 +54,8 @@ export interface Draft<S extends Signal = Signal> {
   readonly resources: ResourceCursor;
   /** Items dropped so far, by reason. */
   readonly dropped: ReadonlyMap<string, number>;
+  /** Drops all items but [from, to) that are not dropped yet; much quicker than one by one. */
+  keepOnly(from: number, to: number, reason: string): void;
   /** Untouched: the original batch, same identity. Edited: bytes spliced once, and a tape adjusted to them. */
   seal(): Batch<S>;
 }

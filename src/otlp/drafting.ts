@@ -31,6 +31,10 @@ export class TapeDraft<S extends Signal> implements Draft<S> {
     return this.#edits.dropped;
   }
 
+  keepOnly(from: number, to: number, reason: string): void {
+    this.#edits.keepOnly(from, to, reason);
+  }
+
   seal(): Batch<S> {
     if (!this.#edits.isEdited) return this.#batch;
     const { signal } = this;

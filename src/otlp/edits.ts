@@ -1,19 +1,22 @@
 import type { Batch } from "./batch.ts";
 import { ProtoWriter } from "./build.ts";
 import type { KeyTable } from "./key-table.ts";
-import { Group, Item, type Kind, NodeType } from "./tape.ts";
+import { GROUP_HEADER, Group, Item, NodeType } from "./tape.ts";
 import { textAt } from "./values.ts";
 
 /** Head of an entry that was deleted. */
 export const DELETED = -1;
-/** Ints of an added attribute: next row of its owner (0: none), head, start and end of its AnyValue in the arena. */
+/** Marks that are no key ids: the entry was deleted; it has a row with its head and its new value. */
+export const Mark = { none: 0, row: 0xfffe, deleted: 0xffff } as const;
+/** Ints of a row: next row of its owner (0: none), head, start and end of its AnyValue in the arena. */
 export const ROW = 4;
 const DROPPED = 2;
 const TOUCHED = 1;
+const NO_MARKS = new Uint16Array(0);
 
 /**
- * What a draft has changed. The tape is a copy with the same layout as the batch's, so an entry is edited where the two differ:
- * another key id (renamed), DELETED, or `valueAt` below 0 (−1 − its start in the arena; `valueEnd` is its end there).
+ * What a draft has changed; the batch and its tape stay as they are. An entry at tape index e has the mark `marks[e >> 2]`: 0 (as
+ * it was), its new head (another key), DELETED, or a row with its head and its new value. Added attributes are rows of their owner.
  */
 export class Edits {
   readonly batch: Batch;
@@ -22,9 +25,15 @@ export class Edits {
   readonly arena = new ProtoWriter(256);
   readonly dropped = new Map<string, number>();
   isEdited = false;
-  /** Rows of added attributes; row 0 is not used. */
+  /** Empty until something is touched. */
+  marks: Uint16Array = NO_MARKS;
+  /** Row 0 is not used. */
   rows = new Int32Array(64);
   rowsEnd = ROW;
+  /** Rows of entries, by tape index >> 2; empty until one has a new value. */
+  #rowOf: Int32Array = new Int32Array(0);
+  /** Items that were not dropped. */
+  kept: number;
   readonly #states: Uint8Array;
   #firstRows: Int32Array | undefined;
   /** Of resources, by the tape index of the resource's first GROUP. */
@@ -34,7 +43,8 @@ export class Edits {
   constructor(keys: KeyTable, batch: Batch) {
     this.keys = keys;
     this.batch = batch;
-    this.tape = batch.tape.slice();
+    this.tape = batch.tape;
+    this.kept = batch.items;
     this.#states = new Uint8Array(batch.items);
   }
 
@@ -48,8 +58,13 @@ export class Edits {
     return this.#resources.has(group);
   }
 
-  /** `owner`: ordinal of an item, or −1 − tape index of a resource's first GROUP. */
+  /** `owner`: ordinal of an item, or −1 − tape index of a resource's first GROUP. To be called before its entries are marked. */
   touch(owner: number): void {
+    if (owner < 0 || this.#states[owner] !== TOUCHED) this.#touch(owner);
+  }
+
+  #touch(owner: number): void {
+    if (this.marks.length === 0) this.marks = new Uint16Array((this.tape.length >> 2) + 1);
     this.isEdited = true;
     if (owner < 0) this.#resources.add(-1 - owner);
     else if (this.#states[owner] !== DROPPED) this.#states[owner] = TOUCHED;
@@ -58,8 +73,23 @@ export class Edits {
   drop(item: number, reason: string): void {
     if (this.#states[item] === DROPPED) return;
     this.isEdited = true;
+    this.kept--;
     this.#states[item] = DROPPED;
     this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + 1);
+  }
+
+  /** Drops all items but [from, to) that are not dropped yet. */
+  keepOnly(from: number, to: number, reason: string): void {
+    const states = this.#states;
+    const before = this.kept;
+    for (let item = 0; item < states.length; item++) {
+      if ((item >= from && item < to) || states[item] === DROPPED) continue;
+      states[item] = DROPPED;
+      this.kept--;
+    }
+    if (this.kept === before) return;
+    this.isEdited = true;
+    this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + before - this.kept);
   }
 
   firstRow(owner: number): number {
@@ -67,20 +97,25 @@ export class Edits {
     return this.#firstRows === undefined ? 0 : this.#firstRows[owner]!;
   }
 
-  /** Adds an attribute behind the others of its owner; returns its row. */
-  add(owner: number, head: number, from: number, to: number): number {
+  /** A row of nobody yet; returns it. */
+  row(head: number, from: number, to: number): number {
     const row = this.rowsEnd;
     if (row + ROW > this.rows.length) {
       const larger = new Int32Array(this.rows.length * 2);
       larger.set(this.rows);
       this.rows = larger;
     }
-    const { rows } = this;
-    rows[row] = 0;
-    rows[row + 1] = head;
-    rows[row + 2] = from;
-    rows[row + 3] = to;
+    this.rows[row] = 0;
+    this.putRow(row, head, from, to);
     this.rowsEnd = row + ROW;
+    return row;
+  }
+
+  /** Adds an attribute behind the others of its owner. */
+  add(owner: number, head: number, from: number, to: number): void {
+    this.touch(owner);
+    const row = this.row(head, from, to);
+    const { rows } = this;
     let last = this.firstRow(owner);
     if (last === 0) {
       if (owner < 0) this.#resourceRows.set(-1 - owner, row);
@@ -92,29 +127,74 @@ export class Edits {
       while (rows[last] !== 0) last = rows[last]!;
       rows[last] = row;
     }
-    this.touch(owner);
-    return row;
   }
 
-  /** Whether the entry's key is `key`: entries indexed while the table was full have id 0, and are compared by name. */
-  hasKey(entry: number, key: number): boolean {
-    const head = this.tape[entry]!;
-    if (head < 0) return false;
-    if (head >>> 4 !== 0) return head >>> 4 === key;
+  /** Row with the new value of an entry, or 0. */
+  rowOf(entry: number): number {
+    return this.marks.length !== 0 && this.marks[entry >> 2] === Mark.row
+      ? this.#rowOf[entry >> 2]!
+      : 0;
+  }
+
+  /** Key id and kind of an entry as they are now, or DELETED. */
+  headOf(entry: number): number {
+    const mark = this.marks.length === 0 ? Mark.none : this.marks[entry >> 2]!;
+    if (mark === Mark.none) return this.tape[entry]!;
+    if (mark < Mark.row) return (mark << 4) | (this.tape[entry]! & 15);
+    return mark === Mark.deleted ? DELETED : this.rows[this.#rowOf[entry >> 2]! + 1]!;
+  }
+
+  /** Gives an entry, which is not deleted, another key; its owner was touched. */
+  rename(entry: number, to: number): void {
+    const { marks } = this;
+    if (marks[entry >> 2]! < Mark.row) marks[entry >> 2] = to;
+    else this.rekey(this.#rowOf[entry >> 2]!, to);
+  }
+
+  /** Gives a row another key. */
+  rekey(row: number, to: number): void {
+    this.rows[row + 1] = (to << 4) | (this.rows[row + 1]! & 15);
+  }
+
+  /** Deletes an entry; its owner was touched. */
+  remove(entry: number): void {
+    this.marks[entry >> 2] = Mark.deleted;
+  }
+
+  /** Gives an entry another value: the AnyValue [from, to) of the arena; its owner was touched. */
+  put(entry: number, head: number, from: number, to: number): void {
+    const row = this.rowOf(entry);
+    if (row !== 0) {
+      this.putRow(row, head, from, to);
+      return;
+    }
+    if (this.#rowOf.length === 0) this.#rowOf = new Int32Array(this.marks.length);
+    this.#rowOf[entry >> 2] = this.row(head, from, to);
+    this.marks[entry >> 2] = Mark.row;
+  }
+
+  /** Gives a row another value. */
+  putRow(row: number, head: number, from: number, to: number): void {
+    const { rows } = this;
+    rows[row + 1] = head;
+    rows[row + 2] = from;
+    rows[row + 3] = to;
+  }
+
+  /** Whether the name of an entry without an id (it was indexed while the table was full) is that of `key`. */
+  isNamed(entry: number, key: number): boolean {
     return this.nameOf(entry) === this.keys.name(key as ReturnType<KeyTable["id"]>);
   }
 
   /** Name of an entry's key, from the table or from the wire. */
   nameOf(entry: number): string {
-    const id = this.tape[entry]! >>> 4;
+    const head = this.headOf(entry);
+    if (head === DELETED) return "";
+    const id = head >>> 4;
     if (id !== 0) return this.keys.name(id as ReturnType<KeyTable["id"]>);
     const { bytes } = this.batch;
     const at = keyAt(bytes, this.tape[entry + 1]!);
     return textAt(bytes, at, at + lengthAt(bytes, this.tape[entry + 1]! + 1));
-  }
-
-  kindOf(entry: number): Kind {
-    return (this.tape[entry]! & 15) as Kind;
   }
 }
 
@@ -153,9 +233,8 @@ export function nextItem(tape: Int32Array, at: number): number {
 /** Tape index of the first GROUP of the resource that the GROUP at `group` belongs to. */
 export function firstGroup(tape: Int32Array, group: number): number {
   const entries = tape[group + Group.resourceEntries]!;
-  return entries - GROUP_INTS;
+  return entries - GROUP_HEADER;
 }
-const GROUP_INTS = 18;
 
 /** Tape index of the GROUP of an ITEM. */
 export function groupOf(tape: Int32Array, item: number): number {

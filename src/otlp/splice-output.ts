@@ -48,7 +48,7 @@ export class Open {
   }
 }
 
-/** The bytes a splice writes, and how positions of the source move into them. */
+/** The bytes a splice writes. */
 export class Output {
   readonly source: Uint8Array;
   readonly sourceView: DataView;
@@ -62,27 +62,21 @@ export class Output {
   top = 0;
   items = 0;
   drops = 0;
-  /** Edits inside the current item: behind this source position, positions move by so much. */
-  #moves = new Int32Array(64);
-  #movesEnd = 0;
 
   constructor(batch: Batch, capacity: number) {
     this.source = batch.bytes;
     this.sourceView = batch.view;
-    this.bytes = new Uint8Array(capacity + SLACK);
+    this.bytes = blank(capacity + SLACK);
     this.view = new DataView(this.bytes.buffer);
-  }
-
-  /** A new item starts: no edits yet. */
-  forgetMoves(): void {
-    this.#movesEnd = 0;
   }
 
   /** Makes room for `count` bytes and the overshoot of a word copy. */
   reserve(count: number): void {
-    const need = this.o + count + SLACK;
-    if (need <= this.bytes.length) return;
-    const larger = new Uint8Array(Math.max(need, this.bytes.length * 2));
+    if (this.o + count + SLACK > this.bytes.length) this.#grow(this.o + count + SLACK);
+  }
+
+  #grow(need: number): void {
+    const larger = blank(Math.max(need, this.bytes.length + (this.bytes.length >> 1)));
     larger.set(this.bytes.subarray(0, this.o));
     this.bytes = larger;
     this.view = new DataView(larger.buffer);
@@ -107,31 +101,15 @@ export class Output {
     bytes[at] = value;
   }
 
-  /** The source up to `end` was replaced: what is behind it moves. */
-  moved(end: number): void {
-    if (this.#movesEnd + 2 > this.#moves.length) {
-      const larger = new Int32Array(this.#moves.length * 2);
-      larger.set(this.#moves);
-      this.#moves = larger;
-    }
-    this.#moves[this.#movesEnd] = end;
-    this.#moves[this.#movesEnd + 1] = this.o - end;
-    this.#movesEnd += 2;
-  }
-
-  /** Where `position` of the current item has moved to; `shift` before its first edit. */
-  move(position: number, shift: number): number {
-    if (position < 0) return position;
-    const moves = this.#moves;
-    for (let i = this.#movesEnd - 2; i >= 0; i -= 2)
-      if (position >= moves[i]!) return position + moves[i + 1]!;
-    return position + shift;
-  }
-
   /** An unsigned number; there must be room. */
   varint(value: number): void {
     const { bytes } = this;
     for (; value > 127; value >>>= 7) bytes[this.o++] = (value & 127) | 128;
     bytes[this.o++] = value;
   }
+}
+
+/** Memory that is not cleared first, which would cost as much as filling it. All of it that counts is written. */
+export function blank(length: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }

@@ -1,9 +1,8 @@
-import { copy } from "../wire/copy.ts";
 import { SLACK } from "../wire/slack.ts";
-import type { Batch } from "./batch.ts";
 import { varintSize } from "./build.ts";
-import { DELETED, type Edits, fieldStart, keyAt, lengthAt, ROW } from "./edits.ts";
-import { Open, OUTER_WIDTH, Output } from "./splice-output.ts";
+import { type Edits, fieldStart, lengthAt } from "./edits.ts";
+import { MOVE, Move, SpliceEntries } from "./splice-entries.ts";
+import { Open, OUTER_WIDTH } from "./splice-output.ts";
 import {
   ENTRY,
   GROUP_HEADER,
@@ -15,60 +14,62 @@ import {
   MetricType,
   NodeType,
   Point,
+  type Signal,
 } from "./tape.ts";
-import { payloadAt } from "./values.ts";
 
 /**
- * One walk over a batch and its edits that writes the edited bytes and their tape. Runs of bytes without an edit are copied as they
- * are, and positions in them are shifted; nothing is parsed again.
+ * One walk over a batch and its edits that writes the edited bytes and their tape. Runs of bytes without an edit, of one item or of
+ * many, are copied as they are, and positions in them are shifted; nothing is parsed again.
  */
-export class Splice extends Output {
-  readonly #edits: Edits;
-  readonly #batch: Batch;
-  #tape: Int32Array;
+export class Splice extends SpliceEntries {
+  readonly #signal: Signal;
+  readonly #length: number;
   readonly #resource = new Open();
   readonly #scoped = new Open();
   readonly #metric = new Open();
   readonly #data = new Open();
   /** Output GROUPs of the open resource, and the METRIC that is open. */
   #groups: number[] = [];
+  #groupNode = 0;
   #metricNode = 0;
   #resourceAt = -1;
+  /** Of the next item in the batch. */
+  #ordinal = 0;
   /** Resources taken back: the ordinals behind them move up. */
   #goneResources = 0;
 
   constructor(edits: Edits) {
-    const { length } = edits.batch;
-    super(edits.batch, length + (length >> 3) + edits.arena.length + 1024);
-    this.#edits = edits;
-    this.#batch = edits.batch;
-    const rows = (edits.rowsEnd / ROW) * ENTRY;
-    this.#tape = new Int32Array(edits.tape.length + rows);
+    super(edits);
+    this.#signal = edits.batch.signal;
+    this.#length = edits.batch.length;
   }
 
   run() {
-    const { tape } = this.#batch;
-    let ordinal = 0;
+    const { tape, edits } = this;
     for (let at = 0; at < tape.length; at += tape[at]! >>> 2) {
       const type = tape[at]! & 3;
-      if (type === NodeType.item) this.#item(at, ordinal++);
-      else if (type === NodeType.group) this.#group(at);
+      if (type === NodeType.item) {
+        const item = this.#ordinal++;
+        if (edits.isTouched(item)) this.#touched(at, item);
+        else if (edits.isDropped(item)) at = this.#dropped(at);
+        else this.#untouched(at);
+      } else if (type === NodeType.group) this.#group(at);
       else this.#openMetric(at);
     }
     this.#closeResource();
-    this.flush(this.#batch.length);
+    this.flush(this.#length);
     this.reserve(SLACK);
     return {
       bytes: this.bytes,
       view: this.view,
       length: this.o,
-      tape: this.top === this.#tape.length ? this.#tape : this.#tape.slice(0, this.top),
+      tape: this.top === this.out.length ? this.out : this.out.slice(0, this.top),
       items: this.items,
     };
   }
 
   #group(at: number): void {
-    const { tape } = this.#batch;
+    const { tape } = this;
     const isFirst = !this.#resource.isOpen || tape[at + Group.at] !== this.#resourceAt;
     if (isFirst) {
       this.#closeResource();
@@ -81,7 +82,8 @@ export class Splice extends Output {
       // The node stands before what `begin` remembers of the tape, so that taking the scope back takes the node too.
       this.#groups.push(node);
     }
-    const out = this.#tape;
+    this.#groupNode = node;
+    const { out } = this;
     const shift = this.o - this.from;
     out[node + Group.scopedAt] = this.o;
     for (let i = Group.scopeAt; i <= Group.scopeEnd; i++)
@@ -91,15 +93,14 @@ export class Splice extends Output {
     out[node + Group.scopeEntries] = this.top;
     const count = tape[at + Group.scopeCount]!;
     out[node + Group.scopeCount] = count;
-    this.#copyEntries(tape[at + Group.scopeEntries]!, count);
+    this.copyEntries(tape[at + Group.scopeEntries]!, count);
     out[node + Group.ordinal] = tape[at + Group.ordinal]! - this.#goneResources;
     out[node] = ((this.top - node) << 2) | NodeType.group;
   }
 
   /** GROUP header of a resource's first scope, with the resource's entries; edits of the resource go in here. */
   #firstNode(at: number): number {
-    const { tape } = this.#batch;
-    const out = this.#tape;
+    const { tape, out } = this;
     const node = this.top;
     this.top += GROUP_HEADER;
     this.#groups = [node];
@@ -108,33 +109,32 @@ export class Splice extends Output {
     const from = tape[at + Group.resourceAt]!;
     const entries = tape[at + Group.resourceEntries]!;
     const count = tape[at + Group.resourceCount]!;
-    if (!this.#edits.isResourceTouched(at)) {
+    if (!this.edits.isResourceTouched(at)) {
       const shift = this.o - this.from;
       out[node + Group.resourceAt] = moved(from, shift);
       out[node + Group.resourceEnd] = moved(tape[at + Group.resourceEnd]!, shift);
       out[node + Group.resourceCount] = count;
-      this.#copyEntries(entries, count);
+      this.copyEntries(entries, count);
       return node;
     }
-    this.forgetMoves();
     if (from >= 0) this.flush(fieldStart(this.source, from));
     this.reserve(1 + OUTER_WIDTH);
     this.bytes[this.o] = 0x0a; // ResourceLogs.resource
     this.o += 1 + OUTER_WIDTH;
     if (from >= 0) this.from = from;
     const content = this.o;
-    let written = this.#editEntries(entries, count, 0x0a); // Resource.attributes
+    this.editEntries(entries, count, 0x0a); // Resource.attributes
     if (from >= 0) this.flush(tape[at + Group.resourceEnd]!);
-    written += this.#addedEntries(-1 - at, 0x0a);
+    this.addedEntries(-1 - at, 0x0a);
     this.padded(content - OUTER_WIDTH, OUTER_WIDTH, this.o - content);
     out[node + Group.resourceAt] = content;
     out[node + Group.resourceEnd] = this.o;
-    out[node + Group.resourceCount] = written;
+    out[node + Group.resourceCount] = (this.top - node - GROUP_HEADER) / ENTRY;
     return node;
   }
 
   #nextNode(): number {
-    const out = this.#tape;
+    const { out } = this;
     const node = this.top;
     const first = this.#groups[0]!;
     this.top += GROUP_HEADER;
@@ -148,7 +148,7 @@ export class Splice extends Output {
     const node = this.#groups.at(-1)!;
     // The first GROUP stays: it holds the resource's entries.
     if (this.#scoped.close(this, this.#groups.length > 1)) {
-      this.#tape[node + Group.scopedEnd] = this.o;
+      this.out[node + Group.scopedEnd] = this.o;
       return;
     }
     this.#groups.pop();
@@ -162,20 +162,19 @@ export class Splice extends Output {
       this.#goneResources++;
       return;
     }
-    for (const node of this.#groups) this.#tape[node + Group.end] = this.o;
+    for (const node of this.#groups) this.out[node + Group.end] = this.o;
   }
 
   #openMetric(at: number): void {
     this.#closeMetric();
-    const { tape } = this.#batch;
-    const out = this.#tape;
+    const { tape, out } = this;
     this.#metric.begin(this, tape[at + Metric.at]!, tape[at + Metric.end]!);
     const node = this.top;
     this.#metricNode = node;
     this.top += METRIC_HEADER;
     const shift = this.o - this.from;
     out[node] = tape[at]!;
-    out[node + Metric.group] = this.#groups.at(-1)!;
+    out[node + Metric.group] = this.#groupNode;
     out[node + Metric.at] = this.o;
     for (let i = Metric.nameAt; i <= Metric.descriptionEnd; i++)
       out[node + i] = moved(tape[at + i]!, shift);
@@ -191,207 +190,124 @@ export class Splice extends Output {
   #closeMetric(): void {
     if (!this.#metric.isOpen) return;
     if (this.#data.isOpen) this.#data.close(this, false);
-    if (this.#metric.close(this, true)) this.#tape[this.#metricNode + Metric.end] = this.o;
+    if (this.#metric.close(this, true)) this.out[this.#metricNode + Metric.end] = this.o;
     else this.top = this.#metricNode;
   }
 
-  #item(at: number, ordinal: number): void {
-    const { tape } = this.#batch;
-    const edits = this.#edits;
-    if (edits.isDropped(ordinal)) {
-      this.flush(fieldStart(this.source, tape[at + Item.at]!));
-      this.from = tape[at + Item.end]!;
+  /** The dropped items from `at` on; returns the last of them. */
+  #dropped(at: number): number {
+    const { tape, edits } = this;
+    this.flush(fieldStart(this.source, tape[at + Item.at]!));
+    let last = at;
+    for (;;) {
       this.drops++;
-      return;
+      const next = last + (tape[last]! >>> 2);
+      if ((tape[next]! & 3) !== NodeType.item || !edits.isDropped(this.#ordinal)) break;
+      this.#ordinal++;
+      last = next;
     }
-    this.items++;
-    const node = this.top;
-    this.top = node + ITEM_HEADER;
-    if (edits.isTouched(ordinal)) this.#touched(at, ordinal, node);
-    else {
-      this.forgetMoves();
-      this.#header(at, node, this.o - this.from, tape[at + Item.attributes]!);
-      this.#copyEntries(at + ITEM_HEADER, tape[at + Item.attributes]!);
-    }
-    this.#tape[node] = ((this.top - node) << 2) | NodeType.item;
+    this.from = tape[last + Item.end]!;
+    return last;
   }
 
-  #touched(at: number, ordinal: number, node: number): void {
-    const { tape } = this.#batch;
+  /** An item without edits: its bytes are part of a longer run. */
+  #untouched(at: number): void {
+    const { tape, out } = this;
+    const node = this.top;
+    const shift = this.o - this.from;
+    out[node] = tape[at]!;
+    out[node + Item.end] = tape[at + Item.end]! + shift;
+    this.#header(at, node, shift);
+    for (let i = Item.trace; i < ITEM_HEADER; i++) {
+      const position = tape[at + i]!;
+      out[node + i] = position < 0 ? position : position + shift;
+    }
+    if (this.#signal === "metrics") out[node + Point.metric] = this.#metricNode;
+    this.top = node + ITEM_HEADER;
+    this.copyEntries(at + ITEM_HEADER, tape[at + Item.attributes]!);
+    this.items++;
+  }
+
+  /** What of an ITEM's header does not depend on its edits, but for positions in front of the first. */
+  #header(at: number, node: number, shift: number): void {
+    const { tape, out } = this;
+    out[node + Item.group] = this.#groupNode;
+    out[node + Item.at] = tape[at + Item.at]! + shift;
+    const time = tape[at + Item.time]!;
+    out[node + Item.time] = time < 0 ? time : time + shift;
+    out[node + Item.flags] = tape[at + Item.flags]!;
+    out[node + Item.attributes] = tape[at + Item.attributes]!;
+  }
+
+  /** An item with edits. Its length is put in afterwards, where it stands in the run that was copied. */
+  #touched(at: number, ordinal: number): void {
+    const { tape, out, source } = this;
     const start = tape[at + Item.at]!;
     const end = tape[at + Item.end]!;
-    const field = fieldStart(this.source, start);
-    this.flush(field);
-    const before = this.o;
+    const shift = this.o - this.from;
+    const node = this.top;
     const tag = this.#attributesTag(at);
-    for (let width = start - field - 1; ; width++) {
-      this.reserve(1 + width);
-      this.bytes[before] = this.source[field]!;
-      const content = before + 1 + width;
-      this.o = content;
-      this.from = start;
-      this.top = node + ITEM_HEADER;
-      this.forgetMoves();
-      let count = this.#editEntries(at + ITEM_HEADER, tape[at + Item.attributes]!, tag);
+    this.top = node + ITEM_HEADER;
+    this.editEntries(at + ITEM_HEADER, tape[at + Item.attributes]!, tag);
+    const moved = this.o - this.from;
+    let stop = end + moved;
+    if (this.edits.firstRow(ordinal) !== 0) {
       this.flush(end);
-      const moveEnd = this.o;
-      count += this.#addedEntries(ordinal, tag);
-      const size = this.o - content;
-      if (varintSize(size) > width) continue;
-      this.padded(before + 1, width, size);
-      this.#header(at, node, content - start, count);
-      // Fields never start behind the source's end, so `end` is where the added attributes end.
-      this.#tape[node + Item.end] = this.o;
-      if (moveEnd > this.o) throw new RangeError("an item shrank while attributes were added");
-      return;
+      this.addedEntries(ordinal, tag);
+      stop = this.o;
     }
+    this.items++;
+    this.#header(at, node, shift);
+    out[node] = ((this.top - node) << 2) | NodeType.item;
+    out[node + Item.end] = stop;
+    out[node + Item.attributes] = (this.top - node - ITEM_HEADER) / ENTRY;
+    this.#movePositions(at, node, shift);
+    const size = stop - start - shift;
+    if (size === end - start) return;
+    const width = start - 1 - fieldStart(source, start);
+    if (varintSize(size) <= width) this.padded(start + shift - width, width, size);
+    else this.#widen(node, width, size);
+  }
+
+  /** The positions in an ITEM's header, most of which are in front of the first edit or behind the last. */
+  #movePositions(at: number, node: number, shift: number): void {
+    const { tape, out, moves, movesEnd } = this;
+    const first = movesEnd === 0 ? this.#length : moves[0]!;
+    const last = movesEnd === 0 ? this.#length : moves[movesEnd - MOVE + Move.from]!;
+    const lastShift = movesEnd === 0 ? shift : moves[movesEnd - MOVE + Move.shift]!;
+    out[node + Item.time] = this.move(tape[at + Item.time]!, shift);
+    for (let i = Item.trace; i < ITEM_HEADER; i++) {
+      const position = tape[at + i]!;
+      if (position < first) out[node + i] = position < 0 ? position : position + shift;
+      else out[node + i] = position >= last ? position + lastShift : this.move(position, shift);
+    }
+    if (this.#signal === "metrics") out[node + Point.metric] = this.#metricNode;
+  }
+
+  /** The item at `node` has outgrown the `width` bytes of its length: all of it moves. */
+  #widen(node: number, width: number, size: number): void {
+    const { out } = this;
+    const by = varintSize(size) - width;
+    const content = out[node + Item.at]!;
+    this.reserve(by);
+    this.bytes.copyWithin(content + by, content, this.o);
+    this.o += by;
+    this.padded(content - width, width + by, size);
+    for (const i of [Item.at, Item.end, Item.time]) if (out[node + i]! >= 0) out[node + i]! += by;
+    for (let i = node + Item.trace; i < node + ITEM_HEADER; i++) if (out[i]! >= 0) out[i]! += by;
+    if (this.#signal === "metrics") out[node + Point.metric] = this.#metricNode;
+    for (let e = node + ITEM_HEADER; e < this.top; e += ENTRY)
+      for (let i = 1; i < ENTRY; i++) out[e + i]! += by;
   }
 
   #attributesTag(item: number): number {
-    const { tape, signal } = this.#batch;
+    const signal = this.#signal;
     if (signal === "logs") return 0x32; // LogRecord.attributes
     if (signal === "traces") return 0x4a; // Span.attributes
+    const { tape } = this;
     const type = tape[tape[item + Point.metric]! + Metric.flags]! & 15;
     if (type === MetricType.histogram) return 0x4a; // HistogramDataPoint.attributes
     return type === MetricType.exponentialHistogram ? 0x0a : 0x3a; // NumberDataPoint.attributes
-  }
-
-  /** ITEM header: positions move by `shift`, and those behind an edit by what the edit says. */
-  #header(at: number, node: number, shift: number, attributes: number): void {
-    const { tape, signal } = this.#batch;
-    const out = this.#tape;
-    const isPoint = signal === "metrics";
-    out[node + Item.group] = this.#groups.at(-1)!;
-    out[node + Item.at] = tape[at + Item.at]! + shift;
-    out[node + Item.end] = tape[at + Item.end]! + shift;
-    out[node + Item.flags] = tape[at + Item.flags]!;
-    out[node + Item.attributes] = attributes;
-    out[node + Item.time] = this.move(tape[at + Item.time]!, shift);
-    for (let i = Item.trace; i < ITEM_HEADER; i++) out[node + i] = this.move(tape[at + i]!, shift);
-    if (isPoint) out[node + Point.metric] = this.#metricNode;
-  }
-
-  #copyEntries(from: number, count: number): void {
-    const tape = this.#batch.tape;
-    const out = this.#tape;
-    const shift = this.o - this.from;
-    let top = this.top;
-    const end = from + count * ENTRY;
-    for (let e = from; e < end; e += ENTRY, top += ENTRY) {
-      out[top] = tape[e]!;
-      out[top + 1] = tape[e + 1]! + shift;
-      out[top + 2] = tape[e + 2]! + shift;
-      out[top + 3] = tape[e + 3]! + shift;
-    }
-    this.top = top;
-  }
-
-  /** Entries with their edits; returns how many are left. */
-  #editEntries(from: number, count: number, tag: number): number {
-    const { tape } = this.#batch;
-    const edited = this.#edits.tape;
-    const out = this.#tape;
-    let written = 0;
-    for (let e = from; e < from + count * ENTRY; e += ENTRY) {
-      const head = edited[e]!;
-      if (head === tape[e] && edited[e + 2]! >= 0) {
-        const shift = this.o - this.from;
-        const top = this.top;
-        out[top] = head;
-        out[top + 1] = tape[e + 1]! + shift;
-        out[top + 2] = tape[e + 2]! + shift;
-        out[top + 3] = tape[e + 3]! + shift;
-        this.top = top + ENTRY;
-        written++;
-        continue;
-      }
-      const at = tape[e + 1]!;
-      const field = fieldStart(this.source, at);
-      const end = at + lengthAt(this.source, field + 1);
-      this.flush(field);
-      this.from = end;
-      if (head !== DELETED) {
-        this.#editEntry(e, head, end, tag);
-        written++;
-      }
-      this.moved(end);
-    }
-    return written;
-  }
-
-  /** A KeyValue with a new key, a new value, or both. `end`: of the old one. */
-  #editEntry(entry: number, head: number, end: number, tag: number): void {
-    const { tape } = this.#batch;
-    const { keys, tape: edited } = this.#edits;
-    const at = tape[entry + 1]!;
-    const oldKey = keyAt(this.source, at);
-    const oldLength = lengthAt(this.source, at + 1);
-    const id = head >>> 4;
-    const isRenamed = id !== tape[entry]! >>> 4;
-    const keyLength = isRenamed ? keys.length(id) : oldLength;
-    const isSet = edited[entry + 2]! < 0;
-    const from = isSet ? -1 - edited[entry + 2]! : oldKey + oldLength;
-    const to = isSet ? edited[entry + 3]! : end;
-    const content = this.#startKeyValue(tag, keyLength, to - from, isSet);
-    const key = isRenamed ? keys.view : this.sourceView;
-    this.o = copy(this.view, this.o, key, isRenamed ? keys.at(id) : oldKey, keyLength);
-    if (isSet) {
-      this.#arenaValue(head, content, from, to);
-      return;
-    }
-    const shift = this.o - from;
-    this.o = copy(this.view, this.o, this.sourceView, from, to - from);
-    this.#entry(head, content, tape[entry + 2]! + shift, tape[entry + 3]! + shift);
-  }
-
-  /** Tag and lengths of a KeyValue up to its key's text; returns where its content starts. */
-  #startKeyValue(tag: number, keyLength: number, valueLength: number, isSet: boolean): number {
-    const rest = isSet ? 1 + varintSize(valueLength) + valueLength : valueLength;
-    const size = 1 + varintSize(keyLength) + keyLength + rest;
-    this.reserve(size + 16);
-    this.bytes[this.o++] = tag;
-    this.varint(size);
-    const content = this.o;
-    this.bytes[this.o++] = 0x0a; // KeyValue.key
-    this.varint(keyLength);
-    return content;
-  }
-
-  #arenaValue(head: number, content: number, from: number, to: number): void {
-    const { arena } = this.#edits;
-    this.bytes[this.o++] = 0x12; // KeyValue.value
-    this.varint(to - from);
-    const shift = this.o - from;
-    this.o = copy(this.view, this.o, arena.view, from, to - from);
-    this.#entry(head, content, payloadAt(arena.bytes, from, to) + shift, to + shift);
-  }
-
-  #entry(head: number, content: number, valueAt: number, valueEnd: number): void {
-    const out = this.#tape;
-    const top = this.top;
-    out[top] = head;
-    out[top + 1] = content;
-    out[top + 2] = valueAt;
-    out[top + 3] = valueEnd;
-    this.top = top + ENTRY;
-  }
-
-  /** Attributes that the draft added to `owner`; returns how many. */
-  #addedEntries(owner: number, tag: number): number {
-    const { rows, keys } = this.#edits;
-    let written = 0;
-    for (let row = this.#edits.firstRow(owner); row !== 0; row = rows[row]!) {
-      const head = rows[row + 1]!;
-      if (head === DELETED) continue;
-      const from = rows[row + 2]!;
-      const to = rows[row + 3]!;
-      const length = keys.length(head >>> 4);
-      const content = this.#startKeyValue(tag, length, to - from, true);
-      this.o = copy(this.view, this.o, keys.view, keys.at(head >>> 4), length);
-      this.#arenaValue(head, content, from, to);
-      written++;
-    }
-    return written;
   }
 }
 

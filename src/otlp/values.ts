@@ -30,9 +30,16 @@ export function writeAnyValue(out: ProtoWriter, value: AttributeValue): Kind {
   return Kind.int;
 }
 
-/** Appends the AnyValue content of which `payload` is what an entry of `kind` points at. */
-export function wrapAnyValue(out: ProtoWriter, kind: Kind, payload: Uint8Array): void {
+/** Appends the AnyValue content of which [at, end) of `bytes` is what an entry of `kind` points at. */
+export function wrapAnyValue(
+  out: ProtoWriter,
+  kind: Kind,
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+): void {
   if (kind === Kind.none) return;
+  const payload = bytes.subarray(at, end);
   if (kind === Kind.int || kind === Kind.bool || kind === Kind.double) {
     out.varint(kind === Kind.int ? 0x18 : kind === Kind.bool ? 0x10 : 0x21);
     out.raw(payload);
