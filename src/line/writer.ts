@@ -1,6 +1,6 @@
 /**
  * Line protocol out: text that can never become structure. Word-at-a-time where nothing has to be escaped, byte by byte elsewhere.
- * Words overshoot by up to 3 bytes, of what is read and of what is written: sources need SLACK, and `room()` counts them.
+ * Words overshoot by up to 7 bytes, of what is read and of what is written: sources need SLACK, and `room()` counts them.
  */
 
 /** Which server reads the lines. "v3" reads `\\` in names and tags as one backslash; "v1" and "v2" read it as two. */
@@ -65,24 +65,19 @@ export class LineText {
   ): number {
     let p = from;
     let o = at;
-    for (const long = end - 8; p <= long; p += 8, o += 8) {
-      const x = source.getInt32(p, true);
-      const y = source.getInt32(p + 4, true);
-      if ((oddInName(x) | oddInName(y)) !== 0) break;
-      out.setInt32(o, x, true);
-      out.setInt32(o + 4, y, true);
-    }
     while (p < end) {
       const x = source.getInt32(p, true);
+      const y = source.getInt32(p + 4, true);
       out.setInt32(o, x, true);
+      out.setInt32(o + 4, y, true);
       const odd = oddInName(x);
-      if (odd === 0) {
-        p += 4;
-        o += 4;
+      const oddAfter = oddInName(y);
+      if ((odd | oddAfter) === 0) {
+        p += 8;
+        o += 8;
         continue;
       }
-      // The bytes below the lowest mark are plain, and written.
-      const plain = (31 - Math.clz32(odd & -odd)) >>> 3;
+      const plain = odd !== 0 ? firstMark(odd) : 4 + firstMark(oddAfter);
       p += plain;
       o += plain;
       if (p >= end) break;
@@ -160,6 +155,11 @@ function oddInString(x: number): number {
   return (((x ^ 0x22222222) - 0x01010101) | ((x ^ 0x5c5c5c5c) - 0x01010101)) & ~x & 0x80808080;
 }
 
+/** Number of the lowest byte that is marked: the bytes below it are plain. */
+function firstMark(marks: number): number {
+  return (31 - Math.clz32(marks & -marks)) >>> 3;
+}
+
 /** The content of a quoted string, without its quotes: `"` and `\` escaped, everything else as it is, newlines too. */
 export function writeStringContent(
   out: DataView,
@@ -170,23 +170,19 @@ export function writeStringContent(
 ): number {
   let p = from;
   let o = at;
-  for (const long = end - 8; p <= long; p += 8, o += 8) {
-    const x = source.getInt32(p, true);
-    const y = source.getInt32(p + 4, true);
-    if ((oddInString(x) | oddInString(y)) !== 0) break;
-    out.setInt32(o, x, true);
-    out.setInt32(o + 4, y, true);
-  }
   while (p < end) {
     const x = source.getInt32(p, true);
+    const y = source.getInt32(p + 4, true);
     out.setInt32(o, x, true);
+    out.setInt32(o + 4, y, true);
     const odd = oddInString(x);
-    if (odd === 0) {
-      p += 4;
-      o += 4;
+    const oddAfter = oddInString(y);
+    if ((odd | oddAfter) === 0) {
+      p += 8;
+      o += 8;
       continue;
     }
-    const plain = (31 - Math.clz32(odd & -odd)) >>> 3;
+    const plain = odd !== 0 ? firstMark(odd) : 4 + firstMark(oddAfter);
     p += plain;
     o += plain;
     if (p >= end) break;

@@ -201,7 +201,7 @@ export class JsonWriter {
   }
 }
 
-/** A JSON string with its quotes. Bytes ≥ 0x80 stay as they are. Reads and writes up to 3 bytes behind the end, see SLACK. */
+/** A JSON string with its quotes. Bytes ≥ 0x80 stay as they are. Reads and writes up to 7 bytes behind the end, see SLACK. */
 export function writeJsonText(
   out: DataView,
   at: number,
@@ -212,23 +212,19 @@ export function writeJsonText(
   out.setUint8(at, QUOTE);
   let o = at + 1;
   let p = from;
-  for (const long = end - 8; p <= long; p += 8, o += 8) {
-    const x = source.getInt32(p, true);
-    const y = source.getInt32(p + 4, true);
-    if ((oddInJson(x) | oddInJson(y)) !== 0) break;
-    out.setInt32(o, x, true);
-    out.setInt32(o + 4, y, true);
-  }
   while (p < end) {
     const x = source.getInt32(p, true);
+    const y = source.getInt32(p + 4, true);
     out.setInt32(o, x, true);
+    out.setInt32(o + 4, y, true);
     const odd = oddInJson(x);
-    if (odd === 0) {
-      p += 4;
-      o += 4;
+    const oddAfter = oddInJson(y);
+    if ((odd | oddAfter) === 0) {
+      p += 8;
+      o += 8;
       continue;
     }
-    const plain = (31 - Math.clz32(odd & -odd)) >>> 3;
+    const plain = odd !== 0 ? firstMark(odd) : 4 + firstMark(oddAfter);
     p += plain;
     o += plain;
     if (p >= end) break;
@@ -250,23 +246,19 @@ export function writeQuotedJsonText(
   out.setUint16(at, ESCAPED_QUOTE);
   let o = at + 2;
   let p = from;
-  for (const long = end - 8; p <= long; p += 8, o += 8) {
-    const x = source.getInt32(p, true);
-    const y = source.getInt32(p + 4, true);
-    if ((oddInJson(x) | oddInJson(y)) !== 0) break;
-    out.setInt32(o, x, true);
-    out.setInt32(o + 4, y, true);
-  }
   while (p < end) {
     const x = source.getInt32(p, true);
+    const y = source.getInt32(p + 4, true);
     out.setInt32(o, x, true);
+    out.setInt32(o + 4, y, true);
     const odd = oddInJson(x);
-    if (odd === 0) {
-      p += 4;
-      o += 4;
+    const oddAfter = oddInJson(y);
+    if ((odd | oddAfter) === 0) {
+      p += 8;
+      o += 8;
       continue;
     }
-    const plain = (31 - Math.clz32(odd & -odd)) >>> 3;
+    const plain = odd !== 0 ? firstMark(odd) : 4 + firstMark(oddAfter);
     p += plain;
     o += plain;
     if (p >= end) break;
@@ -290,6 +282,11 @@ function oddInJson(x: number): number {
   const quote = (x ^ 0x22222222) - 0x01010101;
   const backslash = (x ^ 0x5c5c5c5c) - 0x01010101;
   return (quote | backslash | (x - 0x20202020)) & ~x & 0x80808080;
+}
+
+/** Number of the lowest byte that is marked: the bytes below it are plain. */
+function firstMark(marks: number): number {
+  return (31 - Math.clz32(marks & -marks)) >>> 3;
 }
 
 /** A character that `oddInJson` marks. */

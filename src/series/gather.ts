@@ -48,12 +48,13 @@ export class Gather {
   constructor(plan: Plan, program: Program) {
     this.plan = plan;
     this.#program = program;
-    const even = (plan.columns.length + 1) & ~1;
+    // One more than columns: what keys without a column set.
+    const even = (plan.columns.length + 2) & ~1;
     this.masks = new Int32Array(even);
     this.#maskWords = new BigInt64Array(this.masks.buffer);
     this.#template = new Int32Array(even);
     this.#templateWords = new BigInt64Array(this.#template.buffer);
-    this.slots = new Int32Array(plan.slots * SLOT);
+    this.slots = new Int32Array(program.slots);
   }
 
   open(batch: Batch): void {
@@ -87,8 +88,6 @@ export class Gather {
     for (let i = 0; i < words.length; i++) words[i] = template[i]!;
     this.at = at;
     this.undeclared = 0;
-    this.lineTags = -1;
-    this.lineUint = -1;
     this.isOdd = this.#resourceOdd;
     this.length = this.#resourceLength + tape[at + Item.end]! - tape[at + Item.at]!;
     this.entries = at + ITEM_HEADER;
@@ -131,10 +130,13 @@ export class Gather {
     }
   }
 
+  /** Without a branch on what the key is: keys that no column takes go to a slot and a column of their own. */
   #attributes(): void {
     const { tape, masks, slots } = this;
-    const { keys, uses } = this.#program;
+    const { keys, uses, noSlot, tagsSlot, uintSlot } = this.#program;
     const end = this.entriesEnd;
+    slots[tagsSlot + 3] = -1;
+    slots[uintSlot + 3] = -1;
     let undeclared = 0;
     let most = 0;
     for (let e = this.entries; e < end; e += ENTRY) {
@@ -142,31 +144,27 @@ export class Gather {
       const key = (tape[e]! >>> 4) * KEY;
       undeclared |= ~keys[key]!;
       if (kind > most) most = kind;
-      const slot = keys[key + 1]! - 1;
-      if (slot < 0) {
-        this.#unused(e);
-        continue;
-      }
+      const slot = keys[key + 1]! + noSlot;
       const valueAt = tape[e + 2]!;
       const valueEnd = tape[e + 3]!;
       slots[slot] = kind;
       slots[slot + 1] = valueAt;
       slots[slot + 2] = valueEnd;
+      slots[slot + 3] = e;
       if (kind <= Kind.text && (kind === Kind.none || valueAt === valueEnd)) {
         this.#use(this.plan.recordUses, tape[e]! >>> 4, masks, kind, 0);
         continue;
       }
+      let u = keys[key + 2]!;
       const stop = keys[key + 3]!;
-      for (let u = keys[key + 2]!; u < stop; u += 2) masks[uses[u]!]! |= uses[u + 1]!;
+      masks[uses[u]!]! |= uses[u + 1]!;
+      masks[uses[u + 2]!]! |= uses[u + 3]!;
+      for (u += 4; u < stop; u += 2) masks[uses[u]!]! |= uses[u + 1]!;
     }
     if (most > Kind.double) this.isOdd = true;
     this.undeclared = undeclared;
-  }
-
-  #unused(entry: number): void {
-    const key = this.tape[entry]! >>> 4;
-    if (key === this.plan.lineTags) this.lineTags = entry;
-    else if (key === this.plan.lineUint) this.lineUint = entry;
+    this.lineTags = slots[tagsSlot + 3]!;
+    this.lineUint = slots[uintSlot + 3]!;
   }
 
   #set(slot: number, kind: number, from: number, end: number): void {
