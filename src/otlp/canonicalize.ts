@@ -1,7 +1,10 @@
 import { isUtf8 } from "node:buffer";
-import { ProtoWriter } from "./build.ts";
+import { ProtoWriter, varintSize } from "./build.ts";
 import { type Canonical, CutOut, type Field, fieldAt, Malformed } from "./fields.ts";
-import { MAX_DEPTH } from "./scan.ts";
+import { logRecord } from "./index-logs.ts";
+import { metric } from "./index-points.ts";
+import { span } from "./index-spans.ts";
+import { MAX_DEPTH, type Scan } from "./scan.ts";
 import { type FieldSchema, fieldsOf, idSizeOf, wireTypeOf } from "./schema.ts";
 import type { Signal } from "./tape.ts";
 
@@ -19,37 +22,157 @@ const ITEMS: ReadonlySet<string> = new Set([
   "ExponentialHistogramDataPoint",
   "SummaryDataPoint",
 ]);
+/** The messages around items. Work on them pauses, as they have no largest size but that of the request. */
+const OUTER = /^(Export|Resource|Scope)\w*(Request|Logs|Metrics|Spans)$/;
+/** What the indexer can judge alone: copied as it is where it is canonical. */
+const UNITS: ReadonlySet<string> = new Set(["LogRecord", "Span", "Metric"]);
+/** Tape that a unit may have to be judged by the indexer; larger ones are re-encoded (ints). */
+const JUDGED_INTS = 1 << 20;
+/** Fields between two pauses. */
+const STEP_FIELDS = 256;
 /** Field numbers above this one are legal (2^29 − 1 is the last), but no unknown field of theirs is kept. */
 const KEPT_FIELDS = 2 ** 27;
+
+/** Lets the event loop turn if it is time. */
+export type Breathe = (isDue?: boolean) => Promise<void>;
 
 /**
  * Re-encodes any valid OTLP request into the one shape that indexer and writers assume: known fields in order of their numbers, each
  * singular one once (the last, or all merged), numbers packed, key before value, resource before scopes, unknown fields last
- * (none in an AnyValue), text in valid UTF-8 (U+FFFD for what is not). Bad items are left out and counted; where no item
- * can be cut out, the request is refused. Slow and exact: it also is the judge of what is bad.
+ * (none in an AnyValue), text in valid UTF-8 (U+FFFD for what is not). Items in that shape are copied as they are. Bad items are
+ * left out and counted; where no item can be cut out, the request is refused. Slow and exact: it also is the judge of what is bad.
+ * `scan` is only borrowed.
  */
-export function canonicalize(signal: Signal, bytes: Uint8Array, length: number): Canonical {
-  const pass = new Pass(length);
+export function canonicalize(
+  scan: Scan,
+  signal: Signal,
+  bytes: Uint8Array,
+  length: number,
+): Canonical {
+  const pass = new Pass(scan, bytes, length);
   try {
-    pass.message(REQUEST[signal], bytes.subarray(0, length), 0);
+    const steps = pass.outer(REQUEST[signal], bytes.subarray(0, length));
+    while (!steps.next().done);
   } catch (error) {
-    if (!(error instanceof Malformed)) throw error;
-    return {
-      refused: "malformed",
-      why: `the body is no valid OTLP protobuf ${signal} request: ${error.message}`,
-    };
+    return refusal(signal, error);
+  } finally {
+    scan.finish(false);
   }
-  const { out } = pass;
-  return { bytes: out.bytes, length: out.length, rejected: pass.rejected, why: pass.why };
+  return pass.result();
+}
+
+/** The same with pauses. Nobody else may use `scan` until it is done. */
+export async function canonicalizeSlowly(
+  scan: Scan,
+  signal: Signal,
+  bytes: Uint8Array,
+  length: number,
+  breathe: Breathe,
+): Promise<Canonical> {
+  const pass = new Pass(scan, bytes, length);
+  try {
+    for (const _ of pass.outer(REQUEST[signal], bytes.subarray(0, length))) await breathe();
+  } catch (error) {
+    return refusal(signal, error);
+  } finally {
+    scan.finish(false);
+  }
+  return pass.result();
+}
+
+function refusal(signal: Signal, error: unknown): Canonical {
+  if (!(error instanceof Malformed)) throw error;
+  const why = `the body is no valid OTLP protobuf ${signal} request: ${error.message}`;
+  return { refused: "malformed", why };
 }
 
 class Pass {
   readonly out: ProtoWriter;
   rejected = 0;
   why = "";
+  readonly #scan: Scan;
+  readonly #bytes: Uint8Array;
 
-  constructor(length: number) {
+  constructor(scan: Scan, bytes: Uint8Array, length: number) {
     this.out = new ProtoWriter(length + 1024);
+    this.#scan = scan;
+    this.#bytes = bytes;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    scan.begin(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), view, JUDGED_INTS);
+  }
+
+  result(): Canonical {
+    const { out, rejected, why } = this;
+    return { bytes: out.bytes, length: out.length, rejected, why };
+  }
+
+  /** Writes a message around items; stops now and then. */
+  *outer(name: string, content: Uint8Array): Generator<void> {
+    const fields = fieldsOf(name);
+    const present = new Set<number>();
+    let hasUnknown = false;
+    let count = 0;
+    for (const field of walk(content)) {
+      if (++count % STEP_FIELDS === 0) yield;
+      const known = fields.find((one) => one.number === field.number);
+      if (known === undefined) hasUnknown = true;
+      else {
+        check(name, known, field);
+        present.add(known.number);
+      }
+    }
+    for (const field of fields) {
+      if (!present.has(field.number)) continue;
+      if (UNITS.has(field.message)) yield* this.#units(field, content);
+      else if (OUTER.test(field.message)) yield* this.#outers(field, content);
+      else if (field.isRepeated) this.#repeated(field, content, 0);
+      else this.#singular(field, fields, content, 0);
+    }
+    if (hasUnknown) this.#unknown(fields, content);
+  }
+
+  *#outers(field: FieldSchema, content: Uint8Array): Generator<void> {
+    let count = 0;
+    for (const found of walk(content)) {
+      if (++count % STEP_FIELDS === 0) yield;
+      if (found.number !== field.number) continue;
+      this.out.open((field.number << 3) | 2, varintSize(found.end - found.at));
+      yield* this.outer(field.message, content.subarray(found.at, found.end));
+      this.out.close();
+    }
+  }
+
+  /** Runs of canonical units are copied, the others re-encoded. */
+  *#units(field: FieldSchema, content: Uint8Array): Generator<void> {
+    const offset = content.byteOffset - this.#bytes.byteOffset;
+    const limit = offset + content.length;
+    let count = 0;
+    let from = 0; // of the run that is still to be copied
+    let to = 0;
+    for (let at = 0; at < content.length; ) {
+      const found = fieldAt(content, at);
+      if (++count % STEP_FIELDS === 0) yield;
+      if (found.number === field.number) {
+        const isCanonical = this.#isCanonical(field, offset + at, limit, offset + found.end);
+        if (!isCanonical || to !== at) {
+          this.out.raw(content.subarray(from, to));
+          from = isCanonical ? at : found.end;
+        }
+        to = found.end;
+        if (!isCanonical) this.#nested(field, content.subarray(found.at, found.end), 0);
+      }
+      at = found.end;
+    }
+    this.out.raw(content.subarray(from, to));
+  }
+
+  /** Whether the indexer takes the field at `p` as it is, and finds its end at `stop`. */
+  #isCanonical(field: FieldSchema, p: number, end: number, stop: number): boolean {
+    const s = this.#scan;
+    if (s.bytes[p] !== ((field.number << 3) | 2) || s.sized(p + 1, end) !== stop) return false;
+    s.top = 0;
+    if (field.message === "LogRecord") return logRecord(s, s.at, stop);
+    return field.message === "Span" ? span(s, s.at, stop) : metric(s, s.at, stop);
   }
 
   /** Writes the message `content`. `depth`: AnyValues around it. */

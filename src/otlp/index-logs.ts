@@ -5,28 +5,8 @@ import { ITEM_HEADER, Item, Kind, Log, LogFlags, NodeType } from "./tape.ts";
 
 const KNOWN = 0b1_1111_1110_1110; // 1–3, 5–12
 
-/**
- * The log records that stand in a row from `p` on, each as an ITEM: where they end, or the first one behind `pause`; -1 when one is not
- * canonical, or bad.
- */
-export function logRecords(s: Scan, p: number, end: number, pause: number): number {
-  const bytes = s.bytes;
-  while (p < pause && bytes[p] === 0x12) {
-    // ScopeLogs.log_records
-    let n = bytes[p + 1]!;
-    p += 2;
-    if (n > 127) {
-      n = s.long(p - 1);
-      p = s.at;
-    }
-    if (n > end - p || !logRecord(s, p, p + n)) return -1;
-    p += n;
-  }
-  return p;
-}
-
 /** The LogRecord [p, end): its fields in the order of their numbers, each tried once in every turn of the loop. */
-function logRecord(s: Scan, p: number, end: number): boolean {
+export function logRecord(s: Scan, p: number, end: number): boolean {
   const node = s.top;
   if (!s.room(ITEM_HEADER)) return false;
   s.top = node + ITEM_HEADER;

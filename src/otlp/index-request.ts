@@ -1,5 +1,5 @@
 import { attributes } from "./index-attributes.ts";
-import { logRecords } from "./index-logs.ts";
+import { logRecord } from "./index-logs.ts";
 import { metric } from "./index-points.ts";
 import { span } from "./index-spans.ts";
 import { FIRST } from "./key-table.ts";
@@ -11,97 +11,169 @@ const KNOWN_OUTER = 0b1110; // ResourceLogs, ScopeLogs and their kin
 const KNOWN_RESOURCE = 0b1110;
 const KNOWN_SCOPE = 0b1_1110;
 
-/** The export request [0, end) → nodes of `s.tape`. False: not canonical, or bad, or `s.isTooLarge`. */
-export function request(s: Scan, signal: Signal, end: number): boolean {
-  let ordinal = 0;
-  let p = 0;
-  while (p < end) {
-    if (s.bytes[p] === 0x0a) {
-      // ExportLogsServiceRequest.resource_logs
-      let n = s.bytes[p + 1]!;
-      p += 2;
-      if (n > 127) {
-        n = s.long(p - 1);
-        p = s.at;
+/** How far a pass over a request came; BAD: it is not canonical, or bad, or `isTooLarge`. */
+export const Progress = { paused: 0, done: 1, bad: 2 } as const;
+export type Progress = (typeof Progress)[keyof typeof Progress];
+
+/**
+ * One pass over the export request [0, end) → nodes of `s.tape`. It may pause between any two items, so its place in the three outer
+ * messages is kept here.
+ */
+export class RequestPass {
+  readonly #scan: Scan;
+  readonly #signal: Signal;
+  readonly #end: number;
+  /** Where it is to go on. */
+  position = 0;
+  #ordinal = 0;
+  /** ResourceLogs and its kin; end -1: not in one. */
+  #outerAt = 0;
+  #outerEnd = -1;
+  #resourceAt = -1;
+  #resourceEnd = -1;
+  /** Tape index of the first GROUP of the resource, or -1. */
+  #first = -1;
+  /** ScopeLogs and its kin; end -1: not in one. */
+  #scopedEnd = -1;
+  /** Nothing of the scope but unknown fields has been seen. */
+  #isOpen = true;
+
+  constructor(scan: Scan, signal: Signal, end: number) {
+    this.#scan = scan;
+    this.#signal = signal;
+    this.#end = end;
+  }
+
+  /** Goes on to the end, or to the first item behind `pause`. */
+  run(pause: number): Progress {
+    const s = this.#scan;
+    const end = this.#end;
+    for (;;) {
+      if (this.#scopedEnd >= 0 && !this.#scoped(pause)) return Progress.bad;
+      if (this.#scopedEnd < 0 && this.#outerEnd >= 0 && !this.#outer()) return Progress.bad;
+      const p = this.position;
+      if (p >= pause && p < end) return Progress.paused;
+      if (this.#outerEnd >= 0) continue;
+      if (p >= end) return p === end ? Progress.done : Progress.bad;
+      if (s.bytes[p] === 0x0a) {
+        // ExportLogsServiceRequest.resource_logs
+        const stop = s.sized(p + 1, end);
+        if (stop < 0) return Progress.bad;
+        this.position = s.at;
+        this.#outerAt = s.at;
+        this.#outerEnd = stop;
+        this.#resourceAt = -1;
+        this.#resourceEnd = -1;
+        this.#first = -1;
+      } else {
+        this.position = s.skip(p, end, KNOWN_REQUEST);
+        if (this.position < 0) return Progress.bad;
       }
-      if (n > end - p || !resourceItems(s, signal, p, p + n, ordinal++)) return false;
-      p += n;
-    } else {
-      p = s.skip(p, end, KNOWN_REQUEST);
-      if (p < 0) return false;
     }
   }
-  return p === end;
-}
 
-/** ResourceLogs | ResourceSpans | ResourceMetrics [p, end). Canonical: one Resource, before the scopes. */
-function resourceItems(s: Scan, signal: Signal, p: number, end: number, ordinal: number): boolean {
-  const at = p;
-  let resourceAt = -1;
-  let resourceEnd = -1;
-  let first = -1;
-  while (p < end) {
-    const tag = s.bytes[p]!;
-    if (tag !== 0x0a && tag !== 0x12) {
-      p = s.skip(p, end, tag === 0x1a ? 0 : KNOWN_OUTER);
-      if (p < 0) return false;
-      continue;
-    }
-    let n = s.bytes[p + 1]!;
-    p += 2;
-    if (n > 127) {
-      n = s.long(p - 1);
+  /** ResourceLogs | ResourceSpans | ResourceMetrics, up to the items of its next scope. Canonical: one Resource, before the scopes. */
+  #outer(): boolean {
+    const s = this.#scan;
+    const end = this.#outerEnd;
+    let p = this.position;
+    while (p < end) {
+      const tag = s.bytes[p]!;
+      if (tag !== 0x0a && tag !== 0x12) {
+        p = s.skip(p, end, tag === 0x1a ? 0 : KNOWN_OUTER);
+        if (p < 0) return false;
+        continue;
+      }
+      const stop = s.sized(p + 1, end);
+      if (stop < 0) return false;
       p = s.at;
-    }
-    if (n > end - p) return false;
-    if (tag === 0x0a) {
+      if (tag === 0x12) {
+        this.position = p; // ResourceLogs.scope_logs
+        return this.#group(p, stop);
+      }
       // ResourceLogs.resource
-      if (resourceAt >= 0 || first >= 0) return false;
-      resourceAt = p;
-      resourceEnd = p + n;
+      if (this.#resourceAt >= 0 || this.#first >= 0) return false;
+      this.#resourceAt = p;
+      this.#resourceEnd = stop;
       // A resource without scopes has no node, yet must be valid.
       const top = s.top;
-      if (resource(s, p, p + n) < 0) return false;
+      if (resource(s, p, stop) < 0) return false;
       s.top = top;
-    } else {
-      // ResourceLogs.scope_logs
-      const node = s.top;
-      if (!s.room(GROUP_HEADER)) return false;
-      s.top = node + GROUP_HEADER;
-      s.group = node;
-      header(s.tape, node, at, end, resourceAt, resourceEnd, ordinal);
-      if (first < 0) {
-        first = node;
-        s.tape[node + Group.resourceEntries] = s.top;
-        const count = resourceAt < 0 ? 0 : resource(s, resourceAt, resourceEnd);
-        if (count < 0) return false;
-        s.tape[node + Group.resourceCount] = count;
-      } else {
-        s.tape[node + Group.resourceEntries] = s.tape[first + Group.resourceEntries]!;
-        s.tape[node + Group.resourceCount] = s.tape[first + Group.resourceCount]!;
-      }
-      if (!scopeItems(s, signal, node, p, p + n)) return false;
+      p = stop;
     }
-    p += n;
+    this.position = p;
+    this.#outerEnd = -1;
+    this.#ordinal++;
+    return p === end;
   }
-  return p === end;
-}
 
-function header(
-  tape: Int32Array,
-  node: number,
-  at: number,
-  end: number,
-  resourceAt: number,
-  resourceEnd: number,
-  ordinal: number,
-): void {
-  tape.fill(-1, node, node + GROUP_HEADER);
-  tape[node + Group.at] = at;
-  tape[node + Group.end] = end;
-  tape[node + Group.resourceAt] = resourceAt;
-  tape[node + Group.resourceEnd] = resourceEnd;
-  tape[node + Group.ordinal] = ordinal;
+  /** A GROUP for the scope [p, end), with the entries of the resource if it is its first. */
+  #group(p: number, end: number): boolean {
+    const s = this.#scan;
+    const node = s.top;
+    if (!s.room(GROUP_HEADER)) return false;
+    s.top = node + GROUP_HEADER;
+    s.group = node;
+    s.tape.fill(-1, node, node + GROUP_HEADER);
+    s.tape[node + Group.at] = this.#outerAt;
+    s.tape[node + Group.end] = this.#outerEnd;
+    s.tape[node + Group.resourceAt] = this.#resourceAt;
+    s.tape[node + Group.resourceEnd] = this.#resourceEnd;
+    s.tape[node + Group.ordinal] = this.#ordinal;
+    const first = this.#first;
+    if (first < 0) {
+      this.#first = node;
+      s.tape[node + Group.resourceEntries] = s.top;
+      const count = this.#resourceAt < 0 ? 0 : resource(s, this.#resourceAt, this.#resourceEnd);
+      if (count < 0) return false;
+      s.tape[node + Group.resourceCount] = count;
+    } else {
+      s.tape[node + Group.resourceEntries] = s.tape[first + Group.resourceEntries]!;
+      s.tape[node + Group.resourceCount] = s.tape[first + Group.resourceCount]!;
+    }
+    s.tape[node + Group.scopedAt] = p;
+    s.tape[node + Group.scopedEnd] = end;
+    s.tape[node + Group.scopeEntries] = s.top;
+    s.tape[node + Group.scopeCount] = 0;
+    s.tape[node] = ((s.top - node) << 2) | NodeType.group;
+    this.#scopedEnd = end;
+    this.#isOpen = true;
+    return true;
+  }
+
+  /** ScopeLogs | ScopeSpans | ScopeMetrics, up to `pause`. Canonical: one scope, before the items. */
+  #scoped(pause: number): boolean {
+    const s = this.#scan;
+    const bytes = s.bytes;
+    const end = this.#scopedEnd;
+    const until = Math.min(pause, end);
+    const signal = this.#signal;
+    let p = this.position;
+    while (p < until) {
+      const tag = bytes[p]!;
+      if (tag !== 0x0a && tag !== 0x12) {
+        p = s.skip(p, end, tag === 0x1a ? 0 : KNOWN_OUTER);
+        if (p < 0) return false;
+        continue;
+      }
+      const stop = s.sized(p + 1, end);
+      if (stop < 0) return false;
+      p = s.at;
+      if (tag === 0x0a) {
+        // ScopeLogs.scope
+        if (!this.#isOpen || !scope(s, s.group, p, stop)) return false;
+      } else if (signal === "logs") {
+        if (!logRecord(s, p, stop)) return false; // ScopeLogs.log_records
+      } else if (signal === "traces") {
+        if (!span(s, p, stop)) return false; // ScopeSpans.spans
+      } else if (!metric(s, p, stop)) return false; // ScopeMetrics.metrics
+      this.#isOpen = false;
+      p = stop;
+    }
+    this.position = p;
+    if (p >= end) this.#scopedEnd = -1;
+    return p <= end;
+  }
 }
 
 /** Number of entries that the Resource [p, end) put on the tape, or -1. */
@@ -116,52 +188,6 @@ function resource(s: Scan, p: number, end: number): number {
     if (p < 0) return -1;
   }
   return p === end ? (s.top - top) >>> 2 : -1;
-}
-
-/** ScopeLogs | ScopeSpans | ScopeMetrics [p, end). Canonical: one scope, before the items. */
-function scopeItems(s: Scan, signal: Signal, node: number, p: number, end: number): boolean {
-  s.tape[node + Group.scopedAt] = p;
-  s.tape[node + Group.scopedEnd] = end;
-  s.tape[node + Group.scopeEntries] = s.top;
-  s.tape[node + Group.scopeCount] = 0;
-  s.tape[node] = ((s.top - node) << 2) | NodeType.group;
-  let isOpen = true;
-  while (p < end) {
-    const tag = s.bytes[p]!;
-    if (tag === 0x12 && signal === "logs") {
-      isOpen = false;
-      p = logRecords(s, p, end, end);
-      if (p < 0) return false;
-      continue;
-    }
-    if (tag !== 0x0a && tag !== 0x12) {
-      p = s.skip(p, end, tag === 0x1a ? 0 : KNOWN_OUTER);
-      if (p < 0) return false;
-      continue;
-    }
-    let n = s.bytes[p + 1]!;
-    p += 2;
-    if (n > 127) {
-      n = s.long(p - 1);
-      p = s.at;
-    }
-    if (n > end - p) return false;
-    if (tag === 0x12) {
-      // ScopeLogs.log_records
-      isOpen = false;
-      if (!item(s, signal, p, p + n)) return false;
-    } else {
-      // ScopeLogs.scope
-      if (!isOpen || !scope(s, node, p, p + n)) return false;
-      isOpen = false;
-    }
-    p += n;
-  }
-  return p === end;
-}
-
-function item(s: Scan, signal: Signal, p: number, end: number): boolean {
-  return signal === "traces" ? span(s, p, end) : metric(s, p, end);
 }
 
 function scope(s: Scan, node: number, p: number, end: number): boolean {

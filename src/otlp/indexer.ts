@@ -16,4 +16,9 @@ export interface Indexer {
    * cannot be cut out, and a tape > 4 × length or 16 MiB, whichever is more.
    */
   index<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Indexed<S>;
+  /**
+   * The same for large requests, in slices of some 10 ms, so that the event loop stays free; other requests may be indexed meanwhile. A
+   * single item is not sliced.
+   */
+  indexSlowly<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Promise<Indexed<S>>;
 }

@@ -1,9 +1,9 @@
 import { SLACK, withSlack } from "../wire/slack.ts";
 import type { Batch } from "./batch.ts";
-import { canonicalize } from "./canonicalize.ts";
+import { type Breathe, canonicalize, canonicalizeSlowly } from "./canonicalize.ts";
 import type { Draft } from "./draft.ts";
 import { TapeDraft } from "./drafting.ts";
-import { request } from "./index-request.ts";
+import { Progress, RequestPass } from "./index-request.ts";
 import type { Indexed, Indexer } from "./indexer.ts";
 import { createKeys, KeyTable } from "./key-table.ts";
 import type { Keys } from "./keys.ts";
@@ -14,6 +14,9 @@ import type { Signal } from "./tape.ts";
 const TAPE_FLOOR = 16 * 1024 * 1024;
 /** … and else this many bytes of tape per byte of request. */
 const TAPE_RATIO = 4;
+/** What `indexSlowly` takes between two looks at the clock (bytes), and how long it keeps the event loop (ms). */
+const STEP_BYTES = 64 * 1024;
+const SLICE_MS = 8;
 
 /** An indexer with its key table. One per process. */
 export function createIndexer(keys: Keys = createKeys()): Indexer {
@@ -27,6 +30,8 @@ export function createIndexer(keys: Keys = createKeys()): Indexer {
 class TapeIndexer implements Indexer {
   readonly keys: KeyTable;
   readonly #scan: Scan;
+  /** Ends with the last `indexSlowly`. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(keys: KeyTable) {
     this.keys = keys;
@@ -34,32 +39,121 @@ class TapeIndexer implements Indexer {
   }
 
   index<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Indexed<S> {
-    if (length > bytes.length)
-      throw new RangeError(`${length} bytes to index in a memory of ${bytes.length}`);
-    const roomy = bytes.length >= length + SLACK ? bytes : withSlack(bytes, length);
-    const batch = this.#pass(signal, roomy, length);
+    const roomy = roomyBytes(bytes, length);
+    const scan = this.#scan;
+    const batch = this.#pass(scan, signal, roomy, length);
     if (batch !== undefined) return { batch, rejected: 0, why: "" };
-    if (this.#scan.isTooLarge) return tooLarge(length);
-    const canonical = canonicalize(signal, roomy, length);
+    if (scan.isTooLarge) return tooLarge(length);
+    const canonical = canonicalize(scan, signal, roomy, length);
     if ("refused" in canonical) return canonical;
-    const again = this.#pass(signal, canonical.bytes, canonical.length);
-    if (again !== undefined)
-      return { batch: again, rejected: canonical.rejected, why: canonical.why };
-    if (this.#scan.isTooLarge) return tooLarge(length);
-    throw new Error(`a ${signal} request of ${length} bytes did not become canonical`);
+    const again = this.#pass(scan, signal, canonical.bytes, canonical.length);
+    return this.#answer(scan, signal, length, canonical, again);
   }
 
-  #pass<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Batch<S> | undefined {
-    const scan = this.#scan;
+  indexSlowly<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Promise<Indexed<S>> {
+    // One at a time: no lease knows of the tape before it is complete.
+    const indexed = this.#turn.then(() => this.#slowly(signal, bytes, length));
+    this.#turn = indexed.then(
+      () => {},
+      () => {},
+    );
+    return indexed;
+  }
+
+  async #slowly<S extends Signal>(
+    signal: S,
+    bytes: Uint8Array,
+    length: number,
+  ): Promise<Indexed<S>> {
+    const roomy = roomyBytes(bytes, length);
+    const scan = new Scan(this.keys); // other requests are indexed while this one waits
+    const batch = await this.#slowPass(scan, signal, roomy, length);
+    if (batch !== undefined) return { batch, rejected: 0, why: "" };
+    if (scan.isTooLarge) return tooLarge(length);
+    const canonical = await canonicalizeSlowly(scan, signal, roomy, length, breather());
+    if ("refused" in canonical) return canonical;
+    const again = await this.#slowPass(scan, signal, canonical.bytes, canonical.length);
+    return this.#answer(scan, signal, length, canonical, again);
+  }
+
+  #pass<S extends Signal>(
+    scan: Scan,
+    signal: S,
+    bytes: Uint8Array,
+    length: number,
+  ): Batch<S> | undefined {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    scan.begin(bytes, view, Math.max(TAPE_FLOOR, length * TAPE_RATIO) >>> 2);
-    const isFine = request(scan, signal, length);
+    scan.begin(plain(bytes), view, tapeLimit(length));
+    const isFine = new RequestPass(scan, signal, length).run(length) === Progress.done;
     const items = scan.items;
     const tape = scan.finish(isFine);
     return isFine
       ? createBatch(this.keys, { signal, bytes, view, length, tape, items })
       : undefined;
   }
+
+  async #slowPass<S extends Signal>(
+    scan: Scan,
+    signal: S,
+    bytes: Uint8Array,
+    length: number,
+  ): Promise<Batch<S> | undefined> {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    scan.begin(plain(bytes), view, tapeLimit(length));
+    const pass = new RequestPass(scan, signal, length);
+    const breathe = breather();
+    let progress = pass.run(STEP_BYTES);
+    if (progress === Progress.paused) scan.foresee(pass.position, length);
+    while (progress === Progress.paused) {
+      await breathe();
+      progress = pass.run(pass.position + STEP_BYTES);
+    }
+    const items = scan.items;
+    if (progress === Progress.bad) {
+      scan.finish(false);
+      return undefined;
+    }
+    await breathe(true);
+    const tape = scan.handOver();
+    return createBatch(this.keys, { signal, bytes, view, length, tape, items });
+  }
+
+  #answer<S extends Signal>(
+    scan: Scan,
+    signal: S,
+    length: number,
+    { rejected, why }: { readonly rejected: number; readonly why: string },
+    batch: Batch<S> | undefined,
+  ): Indexed<S> {
+    if (batch !== undefined) return { batch, rejected, why };
+    if (scan.isTooLarge) return tooLarge(length);
+    throw new Error(`a ${signal} request of ${length} bytes did not become canonical`);
+  }
+}
+
+function roomyBytes(bytes: Uint8Array, length: number): Uint8Array {
+  if (length > bytes.length)
+    throw new RangeError(`${length} bytes to index in a memory of ${bytes.length}`);
+  return bytes.length >= length + SLACK ? bytes : withSlack(bytes, length);
+}
+
+/** The same memory as a Uint8Array proper: the pass would be slower if it met Buffers as well. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function tapeLimit(length: number): number {
+  return Math.max(TAPE_FLOOR, length * TAPE_RATIO) >>> 2;
+}
+
+/** A function to call between steps of long work: it lets the event loop turn when SLICE_MS are over, or at once when `isDue`. */
+function breather(): Breathe {
+  let begun = performance.now();
+  return async (isDue = false) => {
+    if (!isDue && performance.now() - begun < SLICE_MS) return;
+    await new Promise(setImmediate);
+    begun = performance.now();
+  };
 }
 
 function tooLarge(length: number) {

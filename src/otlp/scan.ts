@@ -44,13 +44,34 @@ export class Scan {
     this.#limit = limit;
   }
 
-  /** Lets go of the request, and of a scratch that one huge request made. */
+  /** The tape alone, if it is wanted. Lets go of the request, and of a scratch that one huge request made. */
   finish(isWanted: boolean): Int32Array {
     const tape = this.tape.slice(0, isWanted ? this.top : 0);
+    this.release();
+    return tape;
+  }
+
+  /** The tape itself, where little of its memory is unused: so that a large one need not be copied at once. Ends this scan. */
+  handOver(): Int32Array {
+    const isFull = this.top > this.tape.length * 0.75;
+    const tape = isFull
+      ? new Int32Array(this.tape.buffer, 0, this.top)
+      : this.tape.slice(0, this.top);
+    this.tape = new Int32Array(0);
+    this.release();
+    return tape;
+  }
+
+  release(): void {
     if (this.tape.length > KEPT_INTS) this.tape = new Int32Array(1 << 14);
     this.bytes = new Uint8Array(0);
     this.view = new DataView(new ArrayBuffer(0));
-    return tape;
+  }
+
+  /** Makes room for the whole request of `length` bytes, if it goes on as it did up to `position`, and an eighth more. */
+  foresee(position: number, length: number): void {
+    const need = Math.ceil((this.top / position) * length * 1.125) + 4;
+    if (need > this.tape.length) this.#enlarge(Math.min(need, this.#limit + 4));
   }
 
   /** Makes room for `ints` more (and 4 beyond); false when the tape would be over its limit. */
@@ -64,10 +85,14 @@ export class Scan {
       this.isTooLarge = true;
       return false;
     }
-    const larger = new Int32Array(Math.max(need, Math.min(this.tape.length * 2, this.#limit + 4)));
+    this.#enlarge(Math.max(need, Math.min(this.tape.length * 2, this.#limit + 4)));
+    return true;
+  }
+
+  #enlarge(ints: number): void {
+    const larger = new Int32Array(ints);
     larger.set(this.tape.subarray(0, this.top));
     this.tape = larger;
-    return true;
   }
 
   /** A length whose first byte (at `p`) has the continuation bit. Leaves its end in `at`; TOO_LONG for what no int32 holds. */
@@ -85,6 +110,14 @@ export class Scan {
     }
     this.at = p;
     return TOO_LONG;
+  }
+
+  /** End of the payload whose length is at `p`, or -1 when it does not end within `end`. Leaves its start in `at`. */
+  sized(p: number, end: number): number {
+    let length = this.bytes[p]!;
+    if (length < 128) this.at = p + 1;
+    else length = this.long(p);
+    return length > end - this.at ? -1 : this.at + length;
   }
 
   /** End of the varint at `p`, or -1: longer than 10 bytes, beyond `end`, or more than 64 bits. */

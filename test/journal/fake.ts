@@ -16,6 +16,9 @@ export const fakeIndexer: Indexer = {
     if (length === 0 || bytes[0] === 255) return { refused: "malformed" as const, why: "fake" };
     return { batch: fakeBatch(signal, bytes, length), rejected: 0, why: "" };
   },
+  async indexSlowly<S extends Signal>(signal: S, bytes: Uint8Array, length: number) {
+    return this.index(signal, bytes, length);
+  },
 };
 
 function fakeBatch<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Batch<S> {

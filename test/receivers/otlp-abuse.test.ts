@@ -32,9 +32,13 @@ let http: string;
 let grpc: string;
 let baseRss: number;
 
-beforeAll(() => {
+function forkDoor(budgetMib: number): ChildProcess {
   const script = join(import.meta.dirname, "../support/otlp-door-process.ts");
-  child = fork(script, [String(BUDGET_MIB)], { execArgv: ["--max-old-space-size=256"] });
+  return fork(script, [String(budgetMib)], { execArgv: ["--max-old-space-size=256"] });
+}
+
+beforeAll(() => {
+  child = forkDoor(BUDGET_MIB);
 });
 afterAll(() => {
   child.kill("SIGKILL");
@@ -46,9 +50,9 @@ beforeEach(async () => {
   baseRss = start.rss;
 });
 
-async function ask(command: "reset" | "report"): Promise<unknown> {
-  child.send(command);
-  const [answer] = await once(child, "message");
+async function ask(command: "reset" | "report", whom = child): Promise<unknown> {
+  whom.send(command);
+  const [answer] = await once(whom, "message");
   return answer;
 }
 
@@ -302,3 +306,37 @@ test("a body of the largest size leaves the event loop free", async () => {
   expect(Math.min(...delays)).toBeLessThan(100);
   await survived();
 });
+
+test("half a million tiny records in one request leave the event loop free", async () => {
+  const record = Buffer.concat([
+    Buffer.from([0x12, 88, 0x2a, 86, 0x0a, 84]),
+    Buffer.alloc(84, 0x78),
+  ]);
+  const records = Buffer.concat(Array.from({ length: 500_000 }, () => record));
+  const request = enclosed(0x0a, enclosed(0x12, records));
+  expect(request.length).toBeGreaterThan(42 * MIB);
+  const headers = { "content-type": "application/x-protobuf" };
+  const roomy = forkDoor(192); // the tape takes 31 MiB more
+  try {
+    const delays: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      const start = (await ask("reset", roomy)) as { http: string };
+      const url = `http://${start.http}/v1/logs`;
+      expect((await fetch(url, { method: "POST", body: request, headers })).status).toBe(200);
+      const { items, maxDelayMs, unexpected } = (await ask("report", roomy)) as Report;
+      expect([items, unexpected]).toEqual([500_000, ""]);
+      delays.push(maxDelayMs);
+    }
+    expect(Math.min(...delays)).toBeLessThan(100);
+  } finally {
+    roomy.kill("SIGKILL");
+  }
+});
+
+/** A length-delimited field whose length takes four bytes. */
+function enclosed(tag: number, content: Buffer): Buffer {
+  const head = Buffer.from([tag, 0, 0, 0, 0]);
+  for (let i = 0; i < 4; i++)
+    head[i + 1] = ((content.length >>> (7 * i)) & 127) | (i < 3 ? 128 : 0);
+  return Buffer.concat([head, content]);
+}

@@ -38,6 +38,7 @@ export const fakeIndexer: Indexer = {
     name: () => "",
   },
   index: () => ({ refused: "malformed", why: "no indexing in this test" }),
+  indexSlowly: async () => ({ refused: "malformed", why: "no indexing in this test" }),
 };
 
 /** A route held in memory: each frame is one range, so that tests know what is in flight. */

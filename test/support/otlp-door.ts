@@ -118,6 +118,7 @@ export class Door {
       indexer: options.indexer ?? {
         keys: NO_KEYS,
         index: index as Indexer["index"],
+        indexSlowly: (async (...given) => index(...given)) as Indexer["indexSlowly"],
       },
       nowMs: Date.now,
       fail: (error) => this.logged.push(`fail ${error.message}`),

@@ -27,6 +27,8 @@ export type Outcome = (typeof OUTCOMES)[number];
 
 /** JSON goes through JSON.parse, which blocks: what is larger would stall the event loop for more than 100 ms. */
 const JSON_BYTES = 4 << 20;
+/** Larger requests are indexed in slices. */
+const SLICED_BYTES = 4 << 20;
 /** Memory of the parsed objects and the protobuf, per byte of JSON. */
 const JSON_GROWTH = 6;
 const USED_UP: Refusal = {
@@ -92,7 +94,11 @@ export class Exporting {
     lease: Lease,
     before: Taken = NOTHING_LOST,
   ): Promise<Taken> {
-    const indexed = this.#context.indexer.index(signal, bytes, length);
+    const { indexer } = this.#context;
+    const indexed =
+      length > SLICED_BYTES
+        ? await indexer.indexSlowly(signal, bytes, length)
+        : indexer.index(signal, bytes, length);
     if ("refused" in indexed) {
       const kind = indexed.refused === "malformed" ? "invalid" : "too_large";
       throw new PipelineError({ kind, retryAfterMs: 0, why: indexed.why });

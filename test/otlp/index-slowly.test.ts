@@ -1,0 +1,101 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { mixedLogs, plainLogs, plainMetrics, plainSpans } from "../../bench/payloads.ts";
+import { createIndexer } from "../../src/otlp/indexing.ts";
+import type { Signal } from "../../src/otlp/tape.ts";
+import { encodeRequest } from "../support/otlp.ts";
+import { arbitraryRequest } from "./requests.ts";
+
+const indexer = createIndexer();
+
+async function isEqual(signal: Signal, bytes: Uint8Array): Promise<void> {
+  const fast = indexer.index(signal, bytes.slice(), bytes.length);
+  const slow = await indexer.indexSlowly(signal, bytes.slice(), bytes.length);
+  if ("refused" in fast || "refused" in slow) {
+    expect(slow).toEqual(fast);
+    return;
+  }
+  expect([slow.rejected, slow.why]).toEqual([fast.rejected, fast.why]);
+  expect(slow.batch.items).toBe(fast.batch.items);
+  expect(Buffer.from(slow.batch.tape).equals(Buffer.from(fast.batch.tape))).toBe(true);
+  expect(slow.batch.tape).toEqual(fast.batch.tape);
+  const content = ({ bytes, length }: typeof slow.batch) => Buffer.from(bytes.subarray(0, length));
+  expect(content(slow.batch).equals(content(fast.batch))).toBe(true);
+}
+
+/** Requests one behind the other are one request. */
+function times(bytes: Uint8Array, count: number): Uint8Array {
+  const memory = new Uint8Array(bytes.length * count);
+  for (let i = 0; i < count; i++) memory.set(bytes, i * bytes.length);
+  return memory;
+}
+
+test("a sliced pass gives the tape of a whole one", async () => {
+  await isEqual("logs", times(plainLogs(700), 12));
+  await isEqual("logs", times(mixedLogs(3_000, 1), 2));
+  await isEqual("logs", plainLogs(9_000));
+  await isEqual("traces", times(plainSpans(1_500), 3));
+  await isEqual("metrics", times(plainMetrics(5_000), 2));
+});
+
+test("small, damaged and refused requests end alike", async () => {
+  await fc.assert(
+    fc.asyncProperty(arbitraryRequest, fc.nat(), async ({ signal, request }, at) => {
+      const bytes = encodeRequest(signal, request);
+      await isEqual(signal, bytes);
+      if (bytes.length === 0) return;
+      bytes[at % bytes.length] = at & 255;
+      await isEqual(signal, bytes);
+    }),
+    { numRuns: 150, seed: 3 },
+  );
+  await isEqual("logs", new Uint8Array(900_000).fill(0x7f));
+});
+
+test("a tape over the limit is refused in slices too", async () => {
+  const records = new Uint8Array(600_000);
+  for (let at = 0; at < records.length; at += 2) records[at] = 0x12;
+  const head = Uint8Array.of(0x0a, 0xc4, 0xcf, 0x24, 0x12, 0xc0, 0xcf, 0x24);
+  const bytes = Buffer.concat([head, records]);
+  expect(indexer.index("logs", bytes, bytes.length)).toMatchObject({ refused: "too_large" });
+  await isEqual("logs", bytes);
+});
+
+test("other requests are indexed, and timers run, while a large one is under way", async () => {
+  const bytes = times(plainLogs(1_000), 60);
+  const expected = indexer.index("logs", bytes.slice(), bytes.length);
+  const small = plainLogs(20);
+  let isDone = false;
+  let between = 0;
+  const slow = indexer.indexSlowly("logs", bytes, bytes.length).finally(() => {
+    isDone = true;
+  });
+  while (!isDone) {
+    const answer = indexer.index("logs", small, small.length);
+    expect("batch" in answer && answer.batch.items).toBe(20);
+    between++;
+    await new Promise(setImmediate);
+  }
+  const indexed = await slow;
+  if ("refused" in indexed || "refused" in expected) throw new Error("refused");
+  expect(between).toBeGreaterThan(1);
+  expect(indexed.batch.tape).toEqual(expected.batch.tape);
+});
+
+test("a request whose outer shape is not canonical is put right in slices, its items copied as they are", async () => {
+  const scopes = plainLogs(8_000);
+  // The same ResourceLogs with its resource behind the scopes: an empty resource field is appended to it.
+  let at = 1;
+  while ((scopes[at] as number) > 127) at++;
+  const content = Buffer.concat([scopes.subarray(at + 1), Uint8Array.of(0x0a, 0x00)]);
+  const head = [0x0a, 0, 0, 0, 0];
+  for (let i = 0; i < 4; i++)
+    head[i + 1] = ((content.length >>> (7 * i)) & 127) | (i < 3 ? 128 : 0);
+  const bytes = Buffer.concat([Uint8Array.from(head), content]);
+  const begun = performance.now();
+  const indexed = indexer.index("logs", Uint8Array.from(bytes), bytes.length);
+  expect(performance.now() - begun).toBeLessThan(1_000);
+  if ("refused" in indexed) throw new Error(indexed.why);
+  expect([indexed.batch.items, indexed.rejected]).toEqual([8_000, 0]);
+  await isEqual("logs", bytes);
+});
