@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { ProtoWriter, varintSize } from "./build.ts";
 import { type Canonical, CutOut, type Field, fieldAt, Malformed } from "./fields.ts";
+import { isKeyValue } from "./index-attributes.ts";
 import { logRecord } from "./index-logs.ts";
 import { metric } from "./index-points.ts";
 import { span } from "./index-spans.ts";
@@ -114,7 +115,7 @@ class Pass {
     let count = 0;
     for (const field of walk(content)) {
       if (++count % STEP_FIELDS === 0) yield;
-      const known = fields.find((one) => one.number === field.number);
+      const known = fieldOf(fields, field.number);
       if (known === undefined) hasUnknown = true;
       else {
         check(name, known, field);
@@ -175,29 +176,44 @@ class Pass {
     return field.message === "Span" ? span(s, s.at, stop) : metric(s, s.at, stop);
   }
 
+  /** Whether a KeyValue can be copied: most are sound in items that are not. */
+  #isCanonicalPair(content: Uint8Array, depth: number): boolean {
+    const bytes = this.#bytes;
+    const at = content.byteOffset - bytes.byteOffset;
+    if (content.buffer !== bytes.buffer || at < 0 || at + content.length > bytes.length)
+      return false; // merged parts
+    return isKeyValue(this.#scan, at, at + content.length, depth) && isUtf8(content);
+  }
+
   /** Writes the message `content`. `depth`: AnyValues around it. */
   message(name: string, content: Uint8Array, depth: number): void {
     const fields = fieldsOf(name);
-    const present = new Set<number>();
+    const last: Field[] = []; // by field number; OTLP's known ones are below 32
+    let repeats = 0; // a bit per field number
     const chosen = new Map<string, number>();
     let hasUnknown = false;
-    for (const field of walk(content)) {
-      const known = fields.find((one) => one.number === field.number);
+    for (let at = 0; at < content.length; ) {
+      const found = fieldAt(content, at);
+      at = found.end;
+      const known = fieldOf(fields, found.number);
       if (known === undefined) {
         hasUnknown = true;
         continue;
       }
-      check(name, known, field);
-      present.add(known.number);
+      check(name, known, found);
+      if (last[known.number] !== undefined) repeats |= 1 << known.number;
+      last[known.number] = found;
       if (known.oneof !== "") chosen.set(known.oneof, known.number);
     }
-    if (name === "KeyValue" && !present.has(1)) this.out.data(0x0a, new Uint8Array(0));
+    if (name === "KeyValue" && last[1] === undefined) this.out.data(0x0a, new Uint8Array(0));
     for (const field of fields) {
-      if (!present.has(field.number)) continue;
+      const found = last[field.number];
+      if (found === undefined) continue;
       if (field.name.endsWith("Strindex")) continue; // indexes into nothing
       if (field.oneof !== "" && chosen.get(field.oneof) !== field.number) continue;
       if (field.isRepeated) this.#repeated(field, content, depth);
-      else this.#singular(field, fields, content, depth);
+      else if ((repeats >>> field.number) & 1) this.#singular(field, fields, content, depth);
+      else this.#value(field, content, found, depth);
     }
     if (hasUnknown && name !== "AnyValue") this.#unknown(fields, content);
   }
@@ -205,9 +221,11 @@ class Pass {
   #repeated(field: FieldSchema, content: Uint8Array, depth: number): void {
     const { out } = this;
     if (wireTypeOf(field.type) === 2) {
-      for (const found of walk(content))
-        if (found.number === field.number)
-          this.#nested(field, content.subarray(found.at, found.end), depth);
+      for (let at = 0; at < content.length; ) {
+        const found = fieldAt(content, at);
+        at = found.end;
+        if (found.number === field.number) this.#value(field, content, found, depth);
+      }
       return;
     }
     out.open((field.number << 3) | 2);
@@ -234,13 +252,19 @@ class Pass {
       } else if (field.oneof !== "" && isSibling(fields, field, found.number)) parts = [];
     }
     if (last === undefined) return;
-    if (wireTypeOf(field.type) === 2) {
-      const whole = parts.length > 1 ? Buffer.concat(parts) : content.subarray(last.at, last.end);
-      this.#nested(field, parts.length === 1 ? (parts[0] as Uint8Array) : whole, depth);
+    if (parts.length > 1) this.#nested(field, Buffer.concat(parts), depth);
+    else this.#value(field, content, last, depth);
+  }
+
+  /** One value of a field that is not packed. */
+  #value(field: FieldSchema, content: Uint8Array, found: Field, depth: number): void {
+    const type = wireTypeOf(field.type);
+    if (type === 2) {
+      this.#nested(field, content.subarray(found.at, found.end), depth);
       return;
     }
-    this.out.varint((field.number << 3) | wireTypeOf(field.type));
-    scalar(field, content, last, this.out);
+    this.out.varint((field.number << 3) | type);
+    scalar(field, content, found, this.out);
   }
 
   /** A text, bytes or message field. Entity references are kept as they are: nothing here reads them. */
@@ -257,6 +281,8 @@ class Pass {
       out.data(tag, content);
     } else if (field.message === "EntityRef") out.data(tag, content);
     else if (ITEMS.has(field.message)) this.#item(tag, field, content);
+    else if (field.message === "KeyValue" && this.#isCanonicalPair(content, depth))
+      out.data(tag, content);
     else {
       const inner = field.message === "AnyValue" ? depth + 1 : depth;
       if (inner > MAX_DEPTH) throw new CutOut(`values are nested deeper than ${MAX_DEPTH}`);
@@ -298,6 +324,11 @@ function* walk(content: Uint8Array): Generator<Field> {
     yield field;
     at = field.end;
   }
+}
+
+function fieldOf(fields: readonly FieldSchema[], number: number): FieldSchema | undefined {
+  for (const field of fields) if (field.number === number) return field;
+  return undefined;
 }
 
 /** A known field with a wire type that is not its own is malformed; numbers of a repeated field may stand alone or packed. */

@@ -27,8 +27,8 @@ export type Outcome = (typeof OUTCOMES)[number];
 
 /** JSON goes through JSON.parse, which blocks: what is larger would stall the event loop for more than 100 ms. */
 const JSON_BYTES = 4 << 20;
-/** Larger requests are indexed in slices. */
-const SLICED_BYTES = 4 << 20;
+/** Larger requests are indexed in slices: this much of tiny items that are not canonical would take some 90 ms at once. */
+const SLICED_BYTES = 1 << 20;
 /** Memory of the parsed objects and the protobuf, per byte of JSON. */
 const JSON_GROWTH = 6;
 const USED_UP: Refusal = {
