@@ -103,7 +103,10 @@ export class Gather {
     const bodyKind = flags & LogFlags.bodyKindMask;
     if (bodyKind !== Kind.none) {
       if (bodyKind > Kind.double) this.isOdd = true;
-      this.#part(Part.body, bodyKind, tape[at + Log.bodyAt]!, tape[at + Log.bodyEnd]!);
+      const from = tape[at + Log.bodyAt]!;
+      const end = tape[at + Log.bodyEnd]!;
+      this.#part(Part.body, bodyKind, from, end);
+      if (bodyKind === Kind.text && from === end) this.#emptyBody();
     }
     this.severity = (flags >>> LogFlags.severityShift) & LogFlags.severityMask;
     if (this.severity > 0) this.#part(Part.severity_number, SlotKind.small, this.severity, 0);
@@ -120,14 +123,23 @@ export class Gather {
   }
 
   #part(part: number, kind: number, from: number, end: number): void {
-    this.#set(part, kind, from, end);
-    const { start, column, bit } = this.plan.partUses;
-    if (start[part] === start[part + 1]) return;
-    const isEmpty = kind === Kind.text && from === end;
-    for (let u = start[part]!; u < start[part + 1]!; u++) {
-      const c = column[u]!;
-      if (!isEmpty || this.plan.wantsText[c] === 0) this.masks[c]! |= bit[u]!;
-    }
+    const { masks, slots } = this;
+    const { partUses, uses } = this.#program;
+    const slot = part * SLOT;
+    slots[slot] = kind;
+    slots[slot + 1] = from;
+    slots[slot + 2] = end;
+    const stop = partUses[part + 1]!;
+    for (let u = partUses[part]!; u < stop; u += 2) masks[uses[u]!]! |= uses[u + 1]!;
+  }
+
+  /** A body of empty text counts as absent for some columns. */
+  #emptyBody(): void {
+    const { masks } = this;
+    const { partUses, uses } = this.#program;
+    const { wantsText } = this.plan;
+    for (let u = partUses[Part.body]!; u < partUses[Part.body + 1]!; u += 2)
+      if (wantsText[uses[u]!] === 1) masks[uses[u]!]! &= ~uses[u + 1]!;
   }
 
   /** Without a branch on what the key is: keys that no column takes go to a slot and a column of their own. */

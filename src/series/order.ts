@@ -11,8 +11,10 @@ export class KeyOrder {
   /** The last `sort`: tape indices of entries. */
   list = new Int32Array(64);
   count = 0;
-  /** Of few: the first bytes of the key as a number in the order of bytes, the place in order, the entry. */
+  /** Of few: the first bytes of the key as a number in the order of bytes, where it is, its place in order, its entry. */
   readonly #prefix = new Int32Array(FEW);
+  readonly #from = new Int32Array(FEW);
+  readonly #end = new Int32Array(FEW);
   readonly #rank = new Int32Array(FEW);
   readonly #entries = new Int32Array(FEW);
   readonly #compare = (a: number, b: number) => this.compare(a, b);
@@ -24,17 +26,16 @@ export class KeyOrder {
     this.count = 0;
   }
 
-  add(entry: number): void {
-    if (this.count === this.list.length) {
-      const larger = new Int32Array(this.count * 2);
-      larger.set(this.list);
-      this.list = larger;
-    }
-    this.list[this.count++] = entry;
+  /** The list, emptied, with room for `count` entries: the caller fills it and sets `count`. */
+  begin(count: number): Int32Array {
+    if (count > this.list.length) this.list = new Int32Array(2 * count);
+    this.count = 0;
+    return this.list;
   }
 
-  /** Sorts what was added, by key bytes, and keeps of equal keys the last that was added. */
+  /** Sorts the list by key bytes, and keeps of equal keys the last. */
   sort(): void {
+    if (this.count < 2) return;
     if (this.count > FEW) {
       this.list.subarray(0, this.count).sort(this.#compare);
       this.#dropRepeated();
@@ -47,15 +48,19 @@ export class KeyOrder {
     const prefix = this.#prefix;
     const rank = this.#rank;
     const entries = this.#entries;
+    const froms = this.#from;
+    const ends = this.#end;
     let repeats = false;
     for (let i = 0; i < count; i++) {
       const entry = list[i]!;
-      const own = this.#prefixOf(entry);
+      const from = this.keyFrom(entry);
+      const end = this.keyEnd(entry);
+      const own = this.#prefixOf(from, end);
       let smaller = 0;
       for (let j = 0; j < i; j++) {
         let difference = prefix[j]! - own;
         if (difference === 0) {
-          difference = this.compare(entries[j]!, entry);
+          difference = this.#compareTexts(froms[j]!, ends[j]!, from, end);
           if (difference === 0) {
             repeats = true;
             difference = -1;
@@ -66,6 +71,8 @@ export class KeyOrder {
         rank[j]! += 1 - isSmaller;
       }
       prefix[i] = own;
+      froms[i] = from;
+      ends[i] = end;
       rank[i] = smaller;
       entries[i] = entry;
     }
@@ -74,9 +81,8 @@ export class KeyOrder {
   }
 
   /** 31 bits, so that differences fit an int32. Of a key shorter than four bytes, what stands behind it is left out. */
-  #prefixOf(entry: number): number {
-    const from = this.keyFrom(entry);
-    const missing = 4 - (this.keyEnd(entry) - from);
+  #prefixOf(from: number, end: number): number {
+    const missing = 4 - (end - from);
     const word = this.view.getUint32(from) >>> 1;
     if (missing <= 0) return word;
     return missing === 4 ? 0 : (word >>> (8 * missing)) << (8 * missing);
@@ -103,8 +109,9 @@ export class KeyOrder {
       return;
     }
     dead.fill(1, 0, n);
-    this.count = 0;
-    for (let e = from; e < end; e += ENTRY) this.add(e);
+    const list = this.begin(n);
+    for (let i = 0; i < n; i++) list[i] = from + i * ENTRY;
+    this.count = n;
     this.sort();
     for (let i = 0; i < this.count; i++) dead[(this.list[i]! - from) / ENTRY] = 0;
   }
@@ -114,23 +121,20 @@ export class KeyOrder {
     const tape = this.tape;
     const key = tape[a]! >>> 4;
     if (key !== 0 && key === tape[b]! >>> 4) return 0;
-    const { bytes, view } = this;
-    const p = this.keyFrom(a);
-    const q = this.keyFrom(b);
-    const pLength = this.keyEnd(a) - p;
-    const qLength = this.keyEnd(b) - q;
-    const shorter = Math.min(pLength, qLength);
-    let i = 0;
-    for (; i + 4 <= shorter; i += 4) {
-      const x = view.getUint32(p + i);
-      const y = view.getUint32(q + i);
-      if (x !== y) return x < y ? -1 : 1;
+    return this.#compareTexts(this.keyFrom(a), this.keyEnd(a), this.keyFrom(b), this.keyEnd(b));
+  }
+
+  /** Reads up to 3 bytes behind a text, see SLACK. */
+  #compareTexts(p: number, pEnd: number, q: number, qEnd: number): number {
+    const view = this.view;
+    const shorter = Math.min(pEnd - p, qEnd - q);
+    for (let i = 0; i < shorter; i += 4) {
+      const unused = i + 4 > shorter ? 8 * (i + 4 - shorter) : 0;
+      const x = view.getUint32(p + i) >>> unused;
+      const y = view.getUint32(q + i) >>> unused;
+      if (x !== y) return (x >>> 1) - (y >>> 1) || (x & 1) - (y & 1);
     }
-    for (; i < shorter; i++) {
-      const difference = bytes[p + i]! - bytes[q + i]!;
-      if (difference !== 0) return difference;
-    }
-    return pLength - qLength;
+    return pEnd - p - (qEnd - q);
   }
 
   /** Start of the key's text: behind the tag and the length of KeyValue.key. */

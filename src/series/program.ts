@@ -25,6 +25,8 @@ export interface Program {
   readonly keys: Int32Array;
   /** What a key on the record feeds: column and bit in turn. Column `columns.length` is none. */
   readonly uses: Int32Array;
+  /** By part: the first of its uses; one more at the end. */
+  readonly partUses: Int32Array;
   /** By table: the columns of its match that must have a source; undefined where no record matches by its attributes. */
   readonly needs: readonly (Int32Array | undefined)[];
   /** Slots of keys that have none, of `weir.tags` and of `weir.uint`, as places. */
@@ -73,6 +75,13 @@ export function compileProgram(plan: Plan, nameOf: (key: KeyId) => string): Prog
     else if (key === plan.lineUint) slot = uintSlot;
     keys.set([declaredBy[key]!, slot - noSlot, from, uses.length, name.at, name.length], key * KEY);
   }
+  const partUses: number[] = [];
+  for (let part = 0; part < plan.partUses.start.length; part++) {
+    partUses.push(uses.length);
+    const { start: first, column: ofPart, bit: bitOfPart } = plan.partUses;
+    for (let u = first[part]!; u < (first[part + 1] ?? 0); u++)
+      uses.push(ofPart[u]!, bitOfPart[u]!);
+  }
   const needs = tables.map(({ isChosen, groups, required }) =>
     groups === undefined || !isChosen
       ? undefined
@@ -84,6 +93,7 @@ export function compileProgram(plan: Plan, nameOf: (key: KeyId) => string): Prog
     sources,
     keys,
     uses: Int32Array.from(uses),
+    partUses: Int32Array.from(partUses),
     needs,
     noSlot,
     tagsSlot,

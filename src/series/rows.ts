@@ -267,9 +267,14 @@ export class RowWriter {
     const { tape, view, entries, entriesEnd, json } = this.gather;
     const { keys } = this.#program;
     const order = this.order;
-    order.count = 0;
-    for (let e = entries; e < entriesEnd; e += ENTRY)
-      if (((keys[(tape[e]! >>> 4) * KEY]! >>> table.index) & 1) === 0) order.add(e);
+    const list = order.begin((entriesEnd - entries) / ENTRY);
+    let count = 0;
+    for (let e = entries; e < entriesEnd; e += ENTRY) {
+      // Kept or overwritten by the next, without a branch.
+      list[count] = e;
+      count += (~keys[(tape[e]! >>> 4) * KEY]! >>> table.index) & 1;
+    }
+    order.count = count;
     order.sort();
     const start = this.constant(out, at, table.attributes);
     out.setUint16(start, 0x227b);
