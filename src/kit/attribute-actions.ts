@@ -138,7 +138,7 @@ function compile(entry: ActionConfig, keys: Keys): Edit {
       return onMatching(entry, key, (attributes, slot) => attributes.delete(slot));
     case "hash":
       return onMatching(entry, key, (attributes, slot) => {
-        attributes.set(keys.id(attributes.name(slot)), sha256(attributes.value(slot)));
+        attributes.replace(slot, sha256(attributes.value(slot)));
       });
     case "extract":
       return extract(entry, key, keys);

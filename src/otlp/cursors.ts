@@ -1,31 +1,18 @@
+import { type Builtin, builtinAt, FIELDS } from "./builtins.ts";
 import type { Attributes, AttributeValue, ItemCursor, ResourceCursor } from "./draft.ts";
 import { DELETED, type Edits, firstGroup, groupOf, nextItem } from "./edits.ts";
 import type { KeyId } from "./keys.ts";
-import {
-  ENTRY,
-  Group,
-  ITEM_HEADER,
-  Item,
-  Kind,
-  Log,
-  LogFlags,
-  Metric,
-  NodeType,
-  Point,
-  Span,
-} from "./tape.ts";
+import { ENTRY, Group, ITEM_HEADER, Item, Kind, NodeType } from "./tape.ts";
 import { describe, payloadAt, valueAt, wrapAnyValue, writeAnyValue } from "./values.ts";
 
 /** Slots: a tape index for entries on the tape; these plus a row or a field number for the others. */
 const ADDED = 0x4000_0000;
 const BUILTIN = 0x2000_0000;
-const FIELDS = ["body", "name", "severity", "trace_id", "span_id", "event_name"] as const;
 /** Keys that the memo holds, a power of two. */
 const MEMO = 32;
 /** Stamps are multiples of this, so that stamp + key tells both. Above the largest key id. */
 const GENERATION = 8192;
 const LAST_GENERATION = 0x7fff_0000;
-type Builtin = (typeof FIELDS)[number];
 
 /** A value by position: its payload in some memory. */
 interface Located {
@@ -264,17 +251,15 @@ class EditedAttributes implements Attributes {
     const other = this.attribute(to);
     if (other >= 0 && !this.#makeWay(other, slot, to)) return;
     const { edits } = this;
-    const old = this.#headOf(slot);
-    if (old === DELETED) return;
     this.moved();
-    this.changed |= (1 << ((old >>> 4) & 31)) | (1 << (to & 31));
     edits.touch(this.owner);
-    if (slot >= ADDED) edits.rekey(slot - ADDED, to);
-    else edits.rename(slot, to);
+    const old = slot >= ADDED ? edits.rekey(slot - ADDED, to) : edits.rename(slot, to);
+    this.changed |= (1 << (old & 31)) | (1 << (to & 31));
   }
 
-  /** Deletes the others that have the name that `slot` is to get; false when it has it already. */
+  /** Deletes the others that have the name that `slot` is to get; false when it has it already, or is gone. */
   #makeWay(other: number, slot: number, to: KeyId): boolean {
+    if (this.#headOf(slot) === DELETED) return false;
     for (; other >= 0; other = this.attribute(to)) {
       if (other === slot) return false;
       this.delete(other);
@@ -288,6 +273,7 @@ class EditedAttributes implements Attributes {
     const old = this.#headOf(slot);
     if (old === DELETED) return;
     this.moved();
+    this.isNew = false; // else the look-up that comes next would forget this edit
     this.changed |= 1 << ((old >>> 4) & 31);
     edits.touch(this.owner);
     if (slot >= ADDED) edits.rows[slot - ADDED + 1] = DELETED;
@@ -343,7 +329,7 @@ export class Items extends EditedAttributes implements ItemCursor {
 
   builtin(field: Builtin): number {
     const slot = BUILTIN + FIELDS.indexOf(field);
-    const { at, kind } = this.#builtin(field);
+    const { at, kind } = builtinAt(this.edits.batch, this.#at, field);
     return at < 0 && kind === Kind.none ? -1 : slot;
   }
 
@@ -353,42 +339,14 @@ export class Items extends EditedAttributes implements ItemCursor {
 
   protected override locate(slot: number): Located {
     if (slot < BUILTIN || slot >= ADDED) return super.locate(slot);
-    const { kind, at, end, isId } = this.#builtin(FIELDS[slot - BUILTIN] as Builtin);
-    const { bytes } = this.edits.batch;
+    const { batch } = this.edits;
+    const { bytes } = batch;
+    const field = FIELDS[slot - BUILTIN] as Builtin;
+    const { kind, at, end, isId } = builtinAt(batch, this.#at, field);
     if (!isId || at < 0) return { kind, bytes, at, end };
     const hex = Buffer.from(Buffer.from(bytes.subarray(at, end)).toString("hex"));
     return { kind, bytes: hex, at: 0, end: hex.length };
   }
-
-  /** Where a built-in field is; ids are shown as text in hex. */
-  #builtin(field: Builtin): { kind: Kind; at: number; end: number; isId: boolean } {
-    const { tape, batch } = this.edits;
-    const at = this.#at;
-    if (field === "trace_id" || field === "span_id") {
-      const isTrace = field === "trace_id";
-      const from = tape[at + (isTrace ? Item.trace : Item.span)]!;
-      return { ...text(from, from + (isTrace ? 16 : 8)), isId: true };
-    }
-    const isLog = batch.signal === "logs";
-    if (field === "body" && isLog) {
-      const kind = (tape[at + Item.flags]! & LogFlags.bodyKindMask) as Kind;
-      return { kind, at: tape[at + Log.bodyAt]!, end: tape[at + Log.bodyEnd]!, isId: false };
-    }
-    if (field === "severity" && isLog) return pair(tape, at + Log.severityTextAt);
-    if (field === "event_name" && isLog) return pair(tape, at + Log.eventNameAt);
-    if (field === "name" && batch.signal === "traces") return pair(tape, at + Span.nameAt);
-    if (field === "name" && batch.signal === "metrics")
-      return pair(tape, tape[at + Point.metric]! + Metric.nameAt);
-    return { ...text(-1, -1), isId: false };
-  }
-}
-
-function pair(tape: Int32Array, at: number) {
-  return { ...text(tape[at]!, tape[at + 1]!), isId: false };
-}
-
-function text(at: number, end: number) {
-  return { kind: at < 0 ? Kind.none : Kind.text, at, end };
 }
 
 /** See ResourceCursor. */

@@ -1,7 +1,7 @@
 import type { Batch } from "./batch.ts";
 import { ProtoWriter } from "./build.ts";
 import type { KeyTable } from "./key-table.ts";
-import { GROUP_HEADER, Group, Item, NodeType } from "./tape.ts";
+import { ENTRY, GROUP_HEADER, Group, ITEM_HEADER, Item, NodeType } from "./tape.ts";
 import { textAt } from "./values.ts";
 
 /** Head of an entry that was deleted. */
@@ -10,6 +10,8 @@ export const DELETED = -1;
 export const Mark = { none: 0, row: 0xfffe, deleted: 0xffff } as const;
 /** Ints of a row: next row of its owner (0: none), head, start and end of its AnyValue in the arena. */
 export const ROW = 4;
+/** Items by which the growth of a batch is judged. */
+const SAMPLE = 64;
 const DROPPED = 2;
 const TOUCHED = 1;
 const NO_MARKS = new Uint16Array(0);
@@ -53,6 +55,14 @@ export class Edits {
   }
   isTouched(item: number): boolean {
     return this.#states[item] === TOUCHED;
+  }
+  /** Not beyond the last item. */
+  isUntouched(item: number): boolean {
+    return this.#states[item] === 0;
+  }
+  /** Whether the edits of an item are marks: no attribute was added to it. */
+  isOnlyMarked(item: number): boolean {
+    return this.#states[item] === TOUCHED && this.firstRow(item) === 0;
   }
   isResourceTouched(group: number): boolean {
     return this.#resources.has(group);
@@ -144,16 +154,24 @@ export class Edits {
     return mark === Mark.deleted ? DELETED : this.rows[this.#rowOf[entry >> 2]! + 1]!;
   }
 
-  /** Gives an entry, which is not deleted, another key; its owner was touched. */
-  rename(entry: number, to: number): void {
+  /** Gives an entry another key, unless it was deleted; its owner was touched. Returns the id that it had. */
+  rename(entry: number, to: number): number {
     const { marks } = this;
-    if (marks[entry >> 2]! < Mark.row) marks[entry >> 2] = to;
-    else this.rekey(this.#rowOf[entry >> 2]!, to);
+    const mark = marks[entry >> 2]!;
+    if (mark < Mark.row) {
+      marks[entry >> 2] = to;
+      return mark === Mark.none ? this.tape[entry]! >>> 4 : mark;
+    }
+    if (mark === Mark.deleted) return 0;
+    return this.rekey(this.#rowOf[entry >> 2]!, to);
   }
 
-  /** Gives a row another key. */
-  rekey(row: number, to: number): void {
-    this.rows[row + 1] = (to << 4) | (this.rows[row + 1]! & 15);
+  /** Gives a row another key, unless it was deleted. Returns the id that it had. */
+  rekey(row: number, to: number): number {
+    const old = this.rows[row + 1]!;
+    if (old === DELETED) return 0;
+    this.rows[row + 1] = (to << 4) | (old & 15);
+    return old >>> 4;
   }
 
   /** Deletes an entry; its owner was touched. */
@@ -179,6 +197,24 @@ export class Edits {
     rows[row + 1] = head;
     rows[row + 2] = from;
     rows[row + 3] = to;
+  }
+
+  /** By how many bytes the renames make the batch longer, judged by its first items; never below 0. */
+  growth(): number {
+    const { tape, marks, keys, batch } = this;
+    let growth = 0;
+    let seen = 0;
+    if (marks.length === 0) return 0;
+    for (let at = nextItem(tape, 0); at < tape.length && seen < SAMPLE; seen++) {
+      const end = at + (tape[at]! >>> 2);
+      for (let e = at + ITEM_HEADER; e < end; e += ENTRY) {
+        const mark = marks[e >> 2]!;
+        if (mark !== Mark.none && mark < Mark.row)
+          growth += keys.length(mark) - lengthAt(batch.bytes, tape[e + 1]! + 1);
+      }
+      at = nextItem(tape, end);
+    }
+    return growth <= 0 ? 0 : Math.ceil((growth / seen) * batch.items);
   }
 
   /** Whether the name of an entry without an id (it was indexed while the table was full) is that of `key`. */

@@ -1,5 +1,4 @@
 import { copy } from "../wire/copy.ts";
-import { SLACK } from "../wire/slack.ts";
 import { varintSize } from "./build.ts";
 import { DELETED, type Edits, fieldStart, keyAt, lengthAt, Mark, ROW } from "./edits.ts";
 import { blank, Output } from "./splice-output.ts";
@@ -7,9 +6,7 @@ import { ENTRY } from "./tape.ts";
 import { payloadAt } from "./values.ts";
 
 /** Bytes of tags and lengths around a key and a value, at most. */
-const FRAME = 24;
-/** Longer runs are left to `copy` (bytes). */
-const SHORT_RUN = 256;
+export const FRAME = 24;
 
 /** Ints of a move, the trace of one edit: see Move. */
 export const MOVE = 6;
@@ -31,11 +28,12 @@ export class SpliceEntries extends Output {
   constructor(edits: Edits) {
     const { batch, tape } = edits;
     const share = batch.items === 0 ? 1 : edits.kept / batch.items;
-    const length = Math.ceil(batch.length * share);
-    super(batch, length + (length >> 3) + edits.arena.length + 1024);
+    const rows = edits.rowsEnd / ROW;
+    const length = Math.ceil((batch.length + edits.growth()) * share);
+    super(batch, length + (length >> 6) + edits.arena.length + rows * FRAME + 512);
     this.edits = edits;
     this.tape = tape;
-    const ints = tape.length + (edits.rowsEnd / ROW) * ENTRY;
+    const ints = tape.length + rows * ENTRY;
     this.out = new Int32Array(blank(ints * 4).buffer);
   }
 
@@ -60,60 +58,9 @@ export class SpliceEntries extends Output {
     const end = from + count * ENTRY;
     this.movesEnd = 0;
     if (count * MOVE >= this.moves.length) this.moves = new Int32Array(2 * count * MOVE);
-    for (let e = this.#renames(from, end, tag); e < end; e = this.#renames(e + ENTRY, end, tag))
-      this.#edit(e, tag);
+    for (let e = from; e < end; e += ENTRY)
+      if (this.edits.marks[e >> 2] !== Mark.none) this.#edit(e, tag);
     this.#moveEntries(from, end, shift);
-  }
-
-  /**
-   * Writes KeyValues with another key, from the entry `e` on, as long as their lengths take one byte each; a value is copied with the
-   * run that follows. Returns the first entry whose edit it leaves to `#edit`, or `end`. Calls nothing that is not inlined.
-   */
-  #renames(e: number, end: number, tag: number): number {
-    const { source, sourceView, bytes, view, tape, moves } = this;
-    const { marks, keys } = this.edits;
-    const names = keys.view;
-    const room = bytes.length - SLACK - FRAME;
-    let { o, from, movesEnd } = this;
-    for (; e < end; e += ENTRY) {
-      const mark = marks[e >> 2]!;
-      if (mark === Mark.none) continue;
-      if (mark >= Mark.row) break;
-      const at = tape[e + 1]!;
-      const n = keys.length(mark);
-      const old = source[at + 1]!;
-      const run = at - 2 - from;
-      const size = source[at - 1]! - old + n;
-      if (source[at - 2]! > 127 || old > 127 || size > 127 || run > SHORT_RUN || o + run + n > room)
-        break;
-      let away = from - o;
-      for (const stop = o + run; o < stop; o += 8)
-        view.setBigUint64(o, sourceView.getBigUint64(o + away, true), true);
-      o = from + run - away;
-      bytes[o] = tag;
-      bytes[o + 1] = size;
-      bytes[o + 2] = 0x0a; // KeyValue.key
-      bytes[o + 3] = n;
-      o += 4;
-      const text = keys.at(mark);
-      for (let i = 0; i < n; i += 8)
-        view.setBigUint64(o + i, names.getBigUint64(text + i, true), true);
-      const keyValueAt = o - 2;
-      o += n;
-      from = at + 2 + old;
-      away = o - from;
-      moves[movesEnd] = from;
-      moves[movesEnd + 1] = away;
-      moves[movesEnd + 2] = (mark << 4) | (tape[e]! & 15);
-      moves[movesEnd + 3] = keyValueAt;
-      moves[movesEnd + 4] = tape[e + 2]! + away;
-      moves[movesEnd + 5] = tape[e + 3]! + away;
-      movesEnd += MOVE;
-    }
-    this.o = o;
-    this.from = from;
-    this.movesEnd = movesEnd;
-    return e;
   }
 
   /** Any edit of an entry. */

@@ -1,63 +1,55 @@
 import { SLACK } from "../wire/slack.ts";
-import { varintSize } from "./build.ts";
-import { type Edits, fieldStart, lengthAt } from "./edits.ts";
-import { MOVE, Move, SpliceEntries } from "./splice-entries.ts";
+import { fieldStart, lengthAt } from "./edits.ts";
+import { SpliceItems } from "./splice-items.ts";
 import { Open, OUTER_WIDTH } from "./splice-output.ts";
 import {
   ENTRY,
   GROUP_HEADER,
   Group,
-  ITEM_HEADER,
   Item,
   METRIC_HEADER,
   Metric,
   MetricType,
   NodeType,
   Point,
-  type Signal,
 } from "./tape.ts";
 
 /**
  * One walk over a batch and its edits that writes the edited bytes and their tape. Runs of bytes without an edit, of one item or of
  * many, are copied as they are, and positions in them are shifted; nothing is parsed again.
  */
-export class Splice extends SpliceEntries {
-  readonly #signal: Signal;
-  readonly #length: number;
+export class Splice extends SpliceItems {
   readonly #resource = new Open();
   readonly #scoped = new Open();
   readonly #metric = new Open();
   readonly #data = new Open();
-  /** Output GROUPs of the open resource, and the METRIC that is open. */
+  /** Output GROUPs of the open resource. */
   #groups: number[] = [];
-  #groupNode = 0;
-  #metricNode = 0;
   #resourceAt = -1;
-  /** Of the next item in the batch. */
-  #ordinal = 0;
   /** Resources taken back: the ordinals behind them move up. */
   #goneResources = 0;
 
-  constructor(edits: Edits) {
-    super(edits);
-    this.#signal = edits.batch.signal;
-    this.#length = edits.batch.length;
-  }
-
   run() {
     const { tape, edits } = this;
-    for (let at = 0; at < tape.length; at += tape[at]! >>> 2) {
+    for (let at = 0; at < tape.length; ) {
       const type = tape[at]! & 3;
       if (type === NodeType.item) {
-        const item = this.#ordinal++;
-        if (edits.isTouched(item)) this.#touched(at, item);
-        else if (edits.isDropped(item)) at = this.#dropped(at);
-        else this.#untouched(at);
-      } else if (type === NodeType.group) this.#group(at);
+        const item = this.ordinal;
+        if (edits.isDropped(item)) at = this.#dropped(at);
+        else if (!edits.isTouched(item)) at = this.untouchedItems(at);
+        else {
+          const tag = this.#attributesTag(at);
+          at = this.renamedItems(at, tag);
+          if (this.ordinal === item) at = this.editedItem(at, tag);
+        }
+        continue;
+      }
+      if (type === NodeType.group) this.#group(at);
       else this.#openMetric(at);
+      at += tape[at]! >>> 2;
     }
     this.#closeResource();
-    this.flush(this.#length);
+    this.flush(this.length);
     this.reserve(SLACK);
     return {
       bytes: this.bytes,
@@ -82,7 +74,7 @@ export class Splice extends SpliceEntries {
       // The node stands before what `begin` remembers of the tape, so that taking the scope back takes the node too.
       this.#groups.push(node);
     }
-    this.#groupNode = node;
+    this.groupNode = node;
     const { out } = this;
     const shift = this.o - this.from;
     out[node + Group.scopedAt] = this.o;
@@ -170,11 +162,11 @@ export class Splice extends SpliceEntries {
     const { tape, out } = this;
     this.#metric.begin(this, tape[at + Metric.at]!, tape[at + Metric.end]!);
     const node = this.top;
-    this.#metricNode = node;
+    this.metricNode = node;
     this.top += METRIC_HEADER;
     const shift = this.o - this.from;
     out[node] = tape[at]!;
-    out[node + Metric.group] = this.#groupNode;
+    out[node + Metric.group] = this.groupNode;
     out[node + Metric.at] = this.o;
     for (let i = Metric.nameAt; i <= Metric.descriptionEnd; i++)
       out[node + i] = moved(tape[at + i]!, shift);
@@ -190,118 +182,27 @@ export class Splice extends SpliceEntries {
   #closeMetric(): void {
     if (!this.#metric.isOpen) return;
     if (this.#data.isOpen) this.#data.close(this, false);
-    if (this.#metric.close(this, true)) this.out[this.#metricNode + Metric.end] = this.o;
-    else this.top = this.#metricNode;
+    if (this.#metric.close(this, true)) this.out[this.metricNode + Metric.end] = this.o;
+    else this.top = this.metricNode;
   }
 
-  /** The dropped items from `at` on; returns the last of them. */
+  /** Leaves out the dropped items from `at` on; returns where it stopped. */
   #dropped(at: number): number {
     const { tape, edits } = this;
     this.flush(fieldStart(this.source, tape[at + Item.at]!));
-    let last = at;
-    for (;;) {
+    let end = 0;
+    while (at < tape.length && (tape[at]! & 3) === NodeType.item && edits.isDropped(this.ordinal)) {
       this.drops++;
-      const next = last + (tape[last]! >>> 2);
-      if ((tape[next]! & 3) !== NodeType.item || !edits.isDropped(this.#ordinal)) break;
-      this.#ordinal++;
-      last = next;
+      this.ordinal++;
+      end = tape[at + Item.end]!;
+      at += tape[at]! >>> 2;
     }
-    this.from = tape[last + Item.end]!;
-    return last;
-  }
-
-  /** An item without edits: its bytes are part of a longer run. */
-  #untouched(at: number): void {
-    const { tape, out } = this;
-    const node = this.top;
-    const shift = this.o - this.from;
-    out[node] = tape[at]!;
-    out[node + Item.end] = tape[at + Item.end]! + shift;
-    this.#header(at, node, shift);
-    for (let i = Item.trace; i < ITEM_HEADER; i++) {
-      const position = tape[at + i]!;
-      out[node + i] = position < 0 ? position : position + shift;
-    }
-    if (this.#signal === "metrics") out[node + Point.metric] = this.#metricNode;
-    this.top = node + ITEM_HEADER;
-    this.copyEntries(at + ITEM_HEADER, tape[at + Item.attributes]!);
-    this.items++;
-  }
-
-  /** What of an ITEM's header does not depend on its edits, but for positions in front of the first. */
-  #header(at: number, node: number, shift: number): void {
-    const { tape, out } = this;
-    out[node + Item.group] = this.#groupNode;
-    out[node + Item.at] = tape[at + Item.at]! + shift;
-    const time = tape[at + Item.time]!;
-    out[node + Item.time] = time < 0 ? time : time + shift;
-    out[node + Item.flags] = tape[at + Item.flags]!;
-    out[node + Item.attributes] = tape[at + Item.attributes]!;
-  }
-
-  /** An item with edits. Its length is put in afterwards, where it stands in the run that was copied. */
-  #touched(at: number, ordinal: number): void {
-    const { tape, out, source } = this;
-    const start = tape[at + Item.at]!;
-    const end = tape[at + Item.end]!;
-    const shift = this.o - this.from;
-    const node = this.top;
-    const tag = this.#attributesTag(at);
-    this.top = node + ITEM_HEADER;
-    this.editEntries(at + ITEM_HEADER, tape[at + Item.attributes]!, tag);
-    const moved = this.o - this.from;
-    let stop = end + moved;
-    if (this.edits.firstRow(ordinal) !== 0) {
-      this.flush(end);
-      this.addedEntries(ordinal, tag);
-      stop = this.o;
-    }
-    this.items++;
-    this.#header(at, node, shift);
-    out[node] = ((this.top - node) << 2) | NodeType.item;
-    out[node + Item.end] = stop;
-    out[node + Item.attributes] = (this.top - node - ITEM_HEADER) / ENTRY;
-    this.#movePositions(at, node, shift);
-    const size = stop - start - shift;
-    if (size === end - start) return;
-    const width = start - 1 - fieldStart(source, start);
-    if (varintSize(size) <= width) this.padded(start + shift - width, width, size);
-    else this.#widen(node, width, size);
-  }
-
-  /** The positions in an ITEM's header, most of which are in front of the first edit or behind the last. */
-  #movePositions(at: number, node: number, shift: number): void {
-    const { tape, out, moves, movesEnd } = this;
-    const first = movesEnd === 0 ? this.#length : moves[0]!;
-    const last = movesEnd === 0 ? this.#length : moves[movesEnd - MOVE + Move.from]!;
-    const lastShift = movesEnd === 0 ? shift : moves[movesEnd - MOVE + Move.shift]!;
-    out[node + Item.time] = this.move(tape[at + Item.time]!, shift);
-    for (let i = Item.trace; i < ITEM_HEADER; i++) {
-      const position = tape[at + i]!;
-      if (position < first) out[node + i] = position < 0 ? position : position + shift;
-      else out[node + i] = position >= last ? position + lastShift : this.move(position, shift);
-    }
-    if (this.#signal === "metrics") out[node + Point.metric] = this.#metricNode;
-  }
-
-  /** The item at `node` has outgrown the `width` bytes of its length: all of it moves. */
-  #widen(node: number, width: number, size: number): void {
-    const { out } = this;
-    const by = varintSize(size) - width;
-    const content = out[node + Item.at]!;
-    this.reserve(by);
-    this.bytes.copyWithin(content + by, content, this.o);
-    this.o += by;
-    this.padded(content - width, width + by, size);
-    for (const i of [Item.at, Item.end, Item.time]) if (out[node + i]! >= 0) out[node + i]! += by;
-    for (let i = node + Item.trace; i < node + ITEM_HEADER; i++) if (out[i]! >= 0) out[i]! += by;
-    if (this.#signal === "metrics") out[node + Point.metric] = this.#metricNode;
-    for (let e = node + ITEM_HEADER; e < this.top; e += ENTRY)
-      for (let i = 1; i < ENTRY; i++) out[e + i]! += by;
+    this.from = end;
+    return at;
   }
 
   #attributesTag(item: number): number {
-    const signal = this.#signal;
+    const signal = this.signal;
     if (signal === "logs") return 0x32; // LogRecord.attributes
     if (signal === "traces") return 0x4a; // Span.attributes
     const { tape } = this;

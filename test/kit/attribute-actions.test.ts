@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { attributeActions, compileActions } from "../../src/kit/attribute-actions.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
+import { KEY_CAPACITY } from "../../src/otlp/key-table.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { decodeRequest, encodeRequest } from "../support/otlp.ts";
 
@@ -28,6 +29,10 @@ const INPUT = {
     },
   ],
 };
+
+/** SHA-256 of "x" and "y". */
+const SHA_X = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+const SHA_Y = "a1fce4363854ff888cff4b8e7875d600c2682390412a8cf79b37d0b11148b0fa";
 
 /** The attributes of the one record after the actions, by key. */
 function after(actions: unknown[]): Record<string, unknown> {
@@ -87,9 +92,51 @@ test("hash is SHA-256 in hex: text as UTF-8, integers as eight bytes, by key and
     { action: "hash", pattern: "secret" },
   ]);
   expect(result).toMatchObject({
-    "secret.a": { stringValue: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" },
-    "secret.b": { stringValue: "a1fce4363854ff888cff4b8e7875d600c2682390412a8cf79b37d0b11148b0fa" },
+    "secret.a": { stringValue: SHA_X },
+    "secret.b": { stringValue: SHA_Y },
     int: { stringValue: expect.stringMatching(/^[0-9a-f]{64}$/) },
+  });
+});
+
+test("hash by pattern takes names that came when the key table was full, and each of equal names", () => {
+  const indexer = createIndexer();
+  const actions = attributeActions.parse([{ action: "hash", pattern: "^secret" }]);
+  const edit = compileActions(actions, indexer.keys);
+  expect(() => {
+    for (let i = 0; i <= KEY_CAPACITY; i++) indexer.keys.id(`filler.${i}`);
+  }).toThrow(RangeError);
+  const attribute = (key: string, stringValue: string) => ({ key, value: { stringValue } });
+  const list = [
+    attribute("secret.late", "x"),
+    attribute("open", "y"),
+    attribute("secret.late", "y"),
+  ];
+  const wire = encodeRequest("logs", {
+    resourceLogs: [{ scopeLogs: [{ logRecords: [{ attributes: list }] }] }],
+  });
+  const indexed = indexer.index("logs", withSlack(wire), wire.length);
+  if ("refused" in indexed) throw new Error(indexed.why);
+  const draft = indexed.batch.draft();
+  for (let more = draft.items.first(); more; more = draft.items.next()) edit(draft.items);
+  const sealed = draft.seal();
+  expect(decodeRequest("logs", sealed.bytes.subarray(0, sealed.length))).toEqual({
+    resourceLogs: [
+      {
+        scopeLogs: [
+          {
+            logRecords: [
+              {
+                attributes: [
+                  attribute("secret.late", SHA_X),
+                  attribute("open", "y"),
+                  attribute("secret.late", SHA_Y),
+                ],
+              },
+            ],
+          },
+        ],
+      },
+    ],
   });
 });
 

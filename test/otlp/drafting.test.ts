@@ -49,14 +49,14 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ do: fc.constant("delete" as const), key }),
 );
 
-function applyToDraft(attributes: Attributes, edits: readonly Edit[]): void {
+function applyToDraft(attributes: Attributes, edits: readonly Edit[], ids = keys): void {
   for (const one of edits) {
-    const slot = attributes.attribute(keys.id(one.key));
-    if (one.do === "set") attributes.set(keys.id(one.key), one.value);
+    const slot = attributes.attribute(ids.id(one.key));
+    if (one.do === "set") attributes.set(ids.id(one.key), one.value);
     else if (slot < 0) continue;
     else if (one.do === "delete") attributes.delete(slot);
-    else if (one.do === "rename") attributes.rename(slot, keys.id(one.to));
-    else attributes.copy(slot, keys.id(one.to));
+    else if (one.do === "rename") attributes.rename(slot, ids.id(one.to));
+    else attributes.copy(slot, ids.id(one.to));
   }
 }
 
@@ -236,4 +236,146 @@ test("picked items are a batch of their own, with their resource", () => {
   expectTape(picked);
   expect(pickItems(indexer, batch, 0, 10)).toBe(batch);
   expect(pickItems(indexer, batch, 4, 4).items).toBe(0);
+});
+
+/** Applies edits to the items of a draft and to the decoded request, in `rounds` walks over all items. */
+function editTwice(batch: Batch, edits: readonly (readonly Edit[])[], ids = keys): void {
+  const expected = decodeRequest(batch.signal, batch.bytes.subarray(0, batch.length));
+  const objects = [...itemsOf(expected)];
+  const draft = batch.draft();
+  for (const round of [0, 1]) {
+    let n = 0;
+    for (let is = draft.items.first(); is; is = draft.items.next()) {
+      const chosen = edits[(n + round) % edits.length] ?? [];
+      applyToDraft(draft.items, chosen, ids);
+      applyToObject((objects[n++] as { item: Json }).item, chosen);
+    }
+  }
+  const sealed = draft.seal();
+  expect(viewBatch(sealed, ids)).toEqual(viewRequest(expected));
+  if (ids === keys) expectTape(sealed);
+}
+
+const knownKey = fc.constantFrom("status", "function.id", "exit_code", "custom.attr.3", "x", "y");
+const knownEdit: fc.Arbitrary<Edit> = fc.oneof(
+  fc.record({ do: fc.constant("set" as const), key: knownKey, value: fc.string() }),
+  fc.record({
+    do: fc.constantFrom("rename" as const, "copy" as const),
+    key: knownKey,
+    to: knownKey,
+  }),
+  fc.record({ do: fc.constant("delete" as const), key: knownKey }),
+);
+const someEdits = fc.array(fc.array(knownEdit, { maxLength: 4 }), { minLength: 1, maxLength: 3 });
+
+test("many items with equal keys, others between them, edited in two walks", () => {
+  const batches = [batchOf("logs", plainLogs(20)), batchOf("logs", mixedLogs(20, 1))];
+  fc.assert(
+    fc.property(fc.constantFrom(...batches), someEdits, (batch, edits) => editTwice(batch, edits)),
+    { numRuns: 150, seed: 6 },
+  );
+});
+
+test("names that have no id because the table had learned enough are found and edited by name", () => {
+  const full = createIndexer();
+  for (let i = 0; i < 3_500; i++) full.keys.id(`filler.${i}`);
+  const bytes = mixedLogs(20, 2);
+  const indexed = full.index("logs", bytes, bytes.length);
+  if ("refused" in indexed) throw new Error(indexed.why);
+  expect(indexed.batch.tape).toContain(Kind.text); // the head of an entry without an id
+  const { batch } = indexed;
+  fc.assert(
+    fc.property(someEdits, (edits) => editTwice(batch, edits, full.keys)),
+    { numRuns: 60, seed: 7 },
+  );
+});
+
+test("what was deleted before the first look-up is not found", () => {
+  const { items } = batchOf("logs", plainLogs(2)).draft();
+  const first = () => keys.id(items.name(items.slotAt(0)));
+  items.first();
+  const key = first();
+  expect(items.attribute(key)).toBe(items.slotAt(0));
+  items.next();
+  items.delete(items.slotAt(0));
+  expect(items.attribute(key)).toBe(-1);
+  items.first();
+  expect(items.attribute(key)).toBe(items.slotAt(0));
+});
+
+test("replace sets a value and keeps the key; built-in, deleted and absent slots stay as they are", () => {
+  const batch = batchOf("logs", plainLogs(1));
+  const draft = batch.draft();
+  const { items } = draft;
+  items.first();
+  items.replace(-1, "no");
+  items.replace(items.builtin("body"), "no");
+  expect(draft.seal()).toBe(batch);
+  const slot = items.attribute(keys.id("status"));
+  items.replace(slot, "first");
+  items.rename(slot, keys.id("state"));
+  items.replace(slot, 5n);
+  items.set(keys.id("added"), true);
+  const added = items.attribute(keys.id("added"));
+  items.replace(added, "instead");
+  const gone = items.attribute(keys.id("exit_code"));
+  items.delete(gone);
+  items.replace(gone, "no");
+  items.rename(gone, keys.id("no"));
+  expect(items.attribute(keys.id("no"))).toBe(-1);
+  const sealed = draft.seal();
+  expectTape(sealed);
+  const [view] = viewBatch(sealed, keys) as { attributes: unknown[] }[];
+  const [before] = viewBatch(batch, keys) as { attributes: [string, string, unknown][] }[];
+  const kept = before?.attributes.filter(([name]) => name !== "exit_code") ?? [];
+  const expected = kept.map((one) => (one[0] === "status" ? ["state", "int", "5"] : one));
+  expect(view?.attributes).toEqual([...expected, ["added", "text", "instead"]]);
+});
+
+test("a sealed draft can be edited and sealed again; the batch that it made stays", () => {
+  const draft = batchOf("logs", plainLogs(3)).draft();
+  draft.items.first();
+  draft.items.set(keys.id("status"), "one");
+  const one = draft.seal();
+  const before = viewBatch(one, keys);
+  draft.items.set(keys.id("status"), "two");
+  const two = draft.seal();
+  expectTape(two);
+  expect(viewBatch(one, keys)).toEqual(before);
+  expect(JSON.stringify(viewBatch(two, keys))).toBe(JSON.stringify(before).replace("one", "two"));
+});
+
+test("each item picked alone, of any signal, is as it was in its batch", () => {
+  fc.assert(
+    fc.property(arbitraryRequest, ({ signal, request }) => {
+      const batch = batchOf(signal, encodeRequest(signal, request));
+      const views = viewBatch(batch, keys);
+      for (let i = 0; i < batch.items; i++) {
+        const picked = pickItems(indexer, batch, i, i + 1);
+        expect(viewBatch(picked, keys)).toEqual([views[i]]);
+        if (batch.items > 1) expectTape(picked);
+      }
+    }),
+    { numRuns: 60, seed: 8 },
+  );
+});
+
+test("an item picked of many has memory for itself, not for the batch", () => {
+  const batch = batchOf("logs", plainLogs(2_000));
+  const picked = pickItems(indexer, batch, 1_000, 1_001);
+  expect(picked.bytes.length).toBeLessThan(4_096);
+  expect(picked.tape.buffer.byteLength).toBeLessThan(4_096);
+});
+
+test("renames that the first items do not have make the output grow", () => {
+  const batch = batchOf("logs", plainLogs(500));
+  const long = keys.id("l".repeat(300));
+  const draft = batch.draft();
+  let n = 0;
+  for (let is = draft.items.first(); is; is = draft.items.next())
+    if (n++ > 200) draft.items.rename(draft.items.attribute(keys.id("status")), long);
+  const sealed = draft.seal();
+  expectTape(sealed);
+  expect(sealed.items).toBe(500);
+  expect(sealed.length).toBeGreaterThan(batch.length + 299 * 294);
 });
