@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { type Components, createComponents } from "../components.ts";
 import type { Loaded } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
@@ -45,11 +46,7 @@ async function serve(
     log.error({ error: chain(error) }, "a part of the service failed; stopping");
     end.resolve(1);
   };
-  const self = [
-    process.execPath,
-    ...process.execArgv,
-    import.meta.resolve("../main.ts").slice("file://".length),
-  ];
+  const self = [process.execPath, fileURLToPath(import.meta.resolve("../main.ts"))];
   const service = new Service({ config, components, log, self, onFailure });
   const stopAsked = (signal: NodeJS.Signals) => {
     log.info({ signal }, "stopping: finishing what is in flight");

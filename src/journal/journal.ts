@@ -85,6 +85,8 @@ export interface Journal {
     start: "oldest" | "end",
     limits: RouteLimits,
   ): Reader<S>;
+  /** All routes that the journal knows, also those that nobody reads any more, with the items that wait for each. */
+  routes(): readonly { readonly name: string; readonly queuedItems: number }[];
   /** All routes or none. Dispose after append (or instead of it). */
   reserve(routes: Routes, bytes: number, items: number): Disposable | Refusal;
   /** One atomic group; resolves after its fdatasync, rejects with a PipelineError when nothing of it was kept. */

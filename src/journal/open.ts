@@ -140,6 +140,11 @@ class SegmentJournal implements Journal {
     });
   }
 
+  routes(): readonly { readonly name: string; readonly queuedItems: number }[] {
+    const states = [...this.#state.routes.values()];
+    return states.map(({ name, queued }) => ({ name, queuedItems: queued.items }));
+  }
+
   #newRoute(name: string, signal: Signal, start: "oldest" | "end"): RouteState {
     const state = this.#state;
     const number = Math.max(-1, ...state.routes.keys()) + 1;

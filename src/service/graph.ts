@@ -14,7 +14,7 @@ import { observeRoute } from "./law.ts";
 import { Pipeline } from "./pipeline.ts";
 import { AwaitedReader } from "./results.ts";
 import { type Route, routeLimits } from "./routes.ts";
-import type { Storage } from "./storage.ts";
+import { MEMORY, type Storage } from "./storage.ts";
 
 /** An exporter × signal that is ready to run: its destination, and what its loop needs. */
 export interface Outlet {
@@ -99,7 +99,7 @@ function connect(
   const options = exporter.options as Delivery;
   const { sending_queue: queue, retry_on_failure: retry, timeout: timeoutMs } = options;
   const name = `${id}/${signal}`;
-  const storage = entry(around.storages, queue.enabled ? (queue.storage ?? "memory") : "memory");
+  const storage = entry(around.storages, queue.enabled ? (queue.storage ?? MEMORY) : MEMORY);
   const { journal } = storage;
   const isAwaited = queue.wait_for_result || !queue.enabled;
   const own = journal.route(name, signal, "end", routeLimits(queue));

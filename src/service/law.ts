@@ -1,6 +1,9 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Journal } from "../journal/journal.ts";
 import type { Meter } from "../pipeline/telemetry.ts";
 import type { Route } from "./routes.ts";
+
+const LOOP_RESOLUTION_MS = 20;
 
 /** Registers the terms of the law for a route: appended = delivered + unconfirmed + dropped + dead-lettered + queued, in items. */
 export function observeRoute(meter: Meter, route: Route): void {
@@ -103,6 +106,26 @@ export function observeJournal(meter: Meter, storage: string, journal: Journal):
       return parts;
     },
   );
+}
+
+/** How long the event loop was busy at a stretch. `reset` starts the maximum anew, for example when the start is over. */
+export function observeLoop(meter: Meter): { reset(): void } {
+  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  delay.enable();
+  const ms = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - LOOP_RESOLUTION_MS);
+  const help = "Longest delay of the event loop since the start.";
+  meter.observe(
+    "weir_event_loop_delay_max_seconds",
+    help,
+    {},
+    "gauge",
+    () => ms(delay.max) / 1_000,
+  );
+  return {
+    reset() {
+      delay.reset();
+    },
+  };
 }
 
 /** The Collector's metrics of its own process. */

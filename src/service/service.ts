@@ -3,16 +3,18 @@ import type { Config } from "../config/config.ts";
 import type { Config as FileStorage } from "../extensions/file_storage/config.ts";
 import { createBudget, defaultBudgetBytes, memoryLimitBytes } from "../kit/budget.ts";
 import { runExportLoop } from "../kit/export-loop.ts";
+import { sleep } from "../lib/sleep.ts";
 import { createIndexer } from "../otlp/indexing.ts";
 import type { Component } from "../pipeline/contracts.ts";
 import type { Context } from "../pipeline/factory.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
 import { buildGraph, type Graph } from "./graph.ts";
-import { observeJournal, observeProcess } from "./law.ts";
+import { observeJournal, observeLoop, observeProcess } from "./law.ts";
 import { withFields } from "./log.ts";
+import { MemoryKeeper } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { createMetricsServer } from "./metrics-server.ts";
-import { openMemory, openStorage, type Storage } from "./storage.ts";
+import { MEMORY, openMemory, openStorage, type Storage } from "./storage.ts";
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -28,6 +30,8 @@ export interface ServiceOptions {
 const CACHE_SHARE = 0.125;
 const CACHE_BYTES = 64 << 20;
 const STOP_MS = 10_000;
+/** How long queues without storage may be emptied at the stop. */
+const DRAIN_MS = 5_000;
 
 /**
  * One running configuration. Starts storages and extensions, then exporters, then receivers, then says ready; stops the other way round:
@@ -37,6 +41,7 @@ export class Service {
   readonly metrics = new Metrics();
   readonly #options: ServiceOptions;
   readonly #indexer = createIndexer();
+  readonly #memory = new MemoryKeeper();
   readonly #storages = new Map<string, Storage>();
   readonly #extensions = new Map<string, Component>();
   readonly #stopLoops = new AbortController();
@@ -57,10 +62,12 @@ export class Service {
   async start(): Promise<void> {
     const { log } = this.#options;
     observeProcess(this.metrics, Date.now());
+    const loop = observeLoop(this.metrics);
     await this.#startExtensions();
     await this.#openStorages();
     const graph = this.#build();
     this.#graph = graph;
+    this.#warnOfOrphans(graph);
     await this.#startTelemetry();
     for (const { backend } of graph.outlets) await backend.start();
     for (const { loop, id } of graph.outlets)
@@ -70,6 +77,8 @@ export class Service {
         ),
       );
     for (const receiver of graph.receivers.values()) await receiver.start();
+    this.#memory.settleDown();
+    loop.reset();
     this.#state = "ready";
     log.info(
       { pipelines: [...this.#options.config.service.pipelines.keys()].join(" ") },
@@ -86,6 +95,7 @@ export class Service {
     await Promise.allSettled(receivers.map((receiver) => receiver.stop(deadline)));
     // Only now: what a receiver had buffered when it was told to stop is still taken.
     this.#state = "closed";
+    await this.#drainMemory(deadline);
     this.#stopLoops.abort();
     await Promise.allSettled(this.#loops);
     await Promise.allSettled(
@@ -96,6 +106,34 @@ export class Service {
       await this.#quietly(extension.stop(deadline));
     if (this.#telemetry !== undefined) await this.#quietly(this.#telemetry.stop(deadline));
     clearTimeout(timer);
+  }
+
+  /** What waits in memory would be lost: it gets its chance, as in the Collector. */
+  async #drainMemory(deadline: AbortSignal): Promise<void> {
+    const memory = this.#storages.get(MEMORY)?.journal;
+    const waiting = (this.#graph?.routes ?? []).filter(({ journal }) => journal === memory);
+    const left = () =>
+      waiting.reduce((items, { reader }) => items + reader.counts().queuedItems, 0);
+    for (const end = Date.now() + DRAIN_MS; left() > 0 && Date.now() < end && !deadline.aborted; )
+      await sleep(20, deadline);
+    const items = left();
+    if (items > 0)
+      this.#options.log.error(
+        { items },
+        "queues without storage were not empty at the stop: these items are lost",
+      );
+  }
+
+  /** An exporter that is gone from the configuration leaves its queue behind: it keeps its data, and its segments. */
+  #warnOfOrphans({ routes }: Graph): void {
+    const known = new Set(routes.map(({ name }) => name));
+    for (const [storage, { journal }] of this.#storages)
+      for (const { name, queuedItems } of journal.routes())
+        if (!known.has(name) && queuedItems > 0)
+          this.#options.log.warn(
+            { storage, route: name, items: queuedItems },
+            "this queue belongs to an exporter that no pipeline names any more; its items are kept until the exporter comes back",
+          );
   }
 
   async #quietly(stopping: Promise<void>): Promise<void> {
@@ -155,7 +193,10 @@ export class Service {
         log,
         nowMs: Date.now,
         isClosed: () => this.#state === "closed",
-        take: (bytes) => budget.take(bytes),
+        take: (bytes) => {
+          this.#memory.admitted(bytes);
+          return budget.take(bytes);
+        },
       },
       context: (kind, id) => this.#context(kind, id),
       storages: this.#storages,
@@ -197,7 +238,7 @@ function storagesInUse(config: Config): ReadonlySet<string> {
         | { sending_queue?: { enabled?: boolean; storage?: string } }
         | undefined;
       const queue = options?.sending_queue;
-      ids.add((queue?.enabled === false ? undefined : queue?.storage) ?? "memory");
+      ids.add((queue?.enabled === false ? undefined : queue?.storage) ?? MEMORY);
     }
   return ids;
 }

@@ -27,6 +27,9 @@ interface Needs {
   readonly cacheBytes: number;
 }
 
+/** Id of the storage of queues that name none. */
+export const MEMORY = "memory";
+
 const GIB = 2 ** 30;
 const JOURNAL_BYTES = 8 * GIB;
 const FREE_DISK_SHARE = 0.2;
@@ -99,7 +102,8 @@ export async function openMemory(needs: Needs): Promise<Storage> {
       log: needs.log,
       nowMs: needs.nowMs,
       fsync: false,
-      segmentBytes: 4 << 20,
+      segmentBytes: 1 << 20,
+      flushMs: 5, // what is settled gives its memory back soon
       maxBytes,
       cacheBytes: needs.cacheBytes,
     });
@@ -108,7 +112,7 @@ export async function openMemory(needs: Needs): Promise<Storage> {
   await journal.start();
   await letters.start();
   return {
-    id: "memory",
+    id: MEMORY,
     journal,
     deadLetters: await openDeadLetters(letters),
     async stop(deadline) {

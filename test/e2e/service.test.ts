@@ -234,3 +234,43 @@ ${it.serviceWith("logs: { receivers: [line_protocol/ns, line_protocol/auto], exp
   expect(one.requests[0]?.body.toString()).toBe("tick v=1i 1705314600\n");
   expect(two.requests[0]?.url).toContain("/api/v2/write");
 });
+
+test("a queue without storage is emptied at the stop", async () => {
+  await using sink = await httpSink({ status: 503 });
+  await using stand = await Stand.open(
+    (it) => `${it.frame}
+exporters:
+  otlp_http: { endpoint: "${sink.url}", ${RETRY} }
+${it.serviceWith("logs: { receivers: [otlp], exporters: [otlp_http] }")}`,
+  );
+  await stand.service.start();
+  for (let i = 0; i < 10; i++) expect((await stand.post([`m-${i}-z`])).status).toBe(200);
+  const ended = stand.service.kill("SIGTERM");
+  await sleep(300);
+  sink.answer = () => ({ status: 200 });
+  expect(await ended).toBe(0);
+  const arrived = sink.requests.map(({ body }) => body.toString("latin1")).join("");
+  for (let i = 0; i < 10; i++) expect(arrived).toContain(`m-${i}-z`);
+});
+
+test("the queue of an exporter that left the configuration is kept, and said at the start", async () => {
+  await using sink = await httpSink({ status: 503 });
+  const yaml = (exporter: string) => (it: Stand) =>
+    `${it.frame}
+exporters:
+  ${exporter}: { endpoint: "${sink.url}", ${DURABLE}, ${RETRY} }
+${it.serviceWith(`logs: { receivers: [otlp], exporters: [${exporter}] }`)}`;
+  await using stand = await Stand.open(yaml("otlp_http/old"));
+  await stand.service.start();
+  expect((await stand.post(["kept-1-z"])).status).toBe(200);
+  expect(await stand.service.kill("SIGTERM")).toBe(0);
+  await stand.configure(yaml("otlp_http/new"));
+  await stand.service.start();
+  expect(stand.service.log).toContain("otlp_http/old/logs");
+  expect(await stand.service.kill("SIGTERM")).toBe(0);
+  sink.answer = () => ({ status: 200 });
+  await stand.configure(yaml("otlp_http/old"));
+  await stand.service.start();
+  await stand.until((laws) => laws.length === 1 && laws.every(({ queued }) => queued === 0));
+  expect(sink.requests.at(-1)?.body.toString("latin1")).toContain("kept-1-z");
+});

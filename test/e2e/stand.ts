@@ -2,9 +2,12 @@ import { createSocket } from "node:dgram";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodeRequest } from "../support/otlp.ts";
 import { freePorts, type Law, Service } from "../support/service.ts";
+
+const CONTROL_RESOLUTION_MS = 20;
 
 /** The real service in a directory of its own, with free ports, for one test. */
 export class Stand implements AsyncDisposable {
@@ -12,12 +15,14 @@ export class Stand implements AsyncDisposable {
   readonly ports: Readonly<Record<PortName, number>>;
   readonly service: Service;
   readonly config: string;
+  readonly #control = monitorEventLoopDelay({ resolution: CONTROL_RESOLUTION_MS });
 
   private constructor(directory: string, ports: Record<PortName, number>) {
     this.directory = directory;
     this.ports = ports;
     this.config = join(directory, "config.yaml");
     this.service = new Service(this.config, ports.health, ports.metrics);
+    this.#control.enable();
   }
 
   /** `yaml` gets the stand's directory and ports; `service.extensions` and telemetry are added. */
@@ -93,7 +98,22 @@ ${pipelines.replace(/^/gm, "    ")}
     }
   }
 
+  /** Longest delay of the service's event loop in milliseconds, minus what this process, as a control, had to bear. */
+  async loopDelayMs(): Promise<number> {
+    const seconds = await this.service.metric("weir_event_loop_delay_max_seconds");
+    return seconds * 1_000 - Math.max(0, this.#control.max / 1e6 - CONTROL_RESOLUTION_MS);
+  }
+
+  /** Every test ends here: the service, if it still runs, must never have stalled for 100 ms (DESIGN §11). */
   async [Symbol.asyncDispose](): Promise<void> {
+    const delayMs = this.service.isAlive ? await this.loopDelayMs() : 0;
+    this.#control.disable();
+    await this.#remove();
+    if (delayMs > 100)
+      throw new Error(`the event loop of the service was busy for ${delayMs} ms at a stretch`);
+  }
+
+  async #remove(): Promise<void> {
     await this.service.kill("SIGKILL");
     await rm(this.directory, { recursive: true, force: true });
   }

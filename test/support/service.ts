@@ -64,6 +64,12 @@ export class Service {
     return ended;
   }
 
+  get isAlive(): boolean {
+    return (
+      this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+    );
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
