@@ -126,7 +126,7 @@ test("a flood beyond the byte budget is refused before it is read, and the memor
   const answer = await new Promise<string>((resolve) =>
     late.once("data", (data) => resolve(String(data))),
   );
-  expect(answer).toMatch(/^HTTP\/1\.1 503 [^]*Retry-After: [1-9]/i);
+  expect(answer).toMatch(/^HTTP\/1\.1 503 .*Retry-After: [1-9]/is);
   expect((await stand.post(["small ones still fit"])).status).toBe(200);
   expect(await stand.service.metric("weir_budget_used_bytes")).toBeLessThanOrEqual(32 << 20);
   for (const socket of [late, ...sockets]) socket.destroy();
