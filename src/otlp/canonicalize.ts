@@ -57,7 +57,7 @@ export function canonicalize(
   } catch (error) {
     return refusal(signal, error);
   } finally {
-    scan.finish(false);
+    scan.release();
   }
   return pass.result();
 }
@@ -76,7 +76,7 @@ export async function canonicalizeSlowly(
   } catch (error) {
     return refusal(signal, error);
   } finally {
-    scan.finish(false);
+    scan.release();
   }
   return pass.result();
 }

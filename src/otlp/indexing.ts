@@ -83,13 +83,15 @@ class TapeIndexer implements Indexer {
     length: number,
   ): Batch<S> | undefined {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    scan.begin(plain(bytes), view, tapeLimit(length));
+    scan.begin(plain(bytes), view, tapeLimit(length), length);
     const isFine = new RequestPass(scan, signal, length).run(length) === Progress.done;
+    if (!isFine) {
+      scan.release();
+      return undefined;
+    }
     const items = scan.items;
-    const tape = scan.finish(isFine);
-    return isFine
-      ? createBatch(this.keys, { signal, bytes, view, length, tape, items })
-      : undefined;
+    const tape = scan.finish(length);
+    return createBatch(this.keys, { signal, bytes, view, length, tape, items });
   }
 
   async #slowPass<S extends Signal>(
@@ -110,7 +112,7 @@ class TapeIndexer implements Indexer {
     }
     const items = scan.items;
     if (progress === Progress.bad) {
-      scan.finish(false);
+      scan.release();
       return undefined;
     }
     await breathe(true);

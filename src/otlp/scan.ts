@@ -1,11 +1,17 @@
+import { Buffer } from "node:buffer";
 import { FIRST, type KeyTable } from "./key-table.ts";
 
 /** Deepest AnyValue in an AnyValue: the value of an attribute or body is at depth 1. */
 export const MAX_DEPTH = 64;
 /** A length that no parent has room for. */
 const TOO_LONG = 0x7fffffff;
-/** Scratch kept between requests; a larger one is let go (ints). */
-const KEPT_INTS = 1 << 20;
+/** Tapes up to here are copied out of a scratch (ints). */
+const SCRATCH_INTS = 1 << 12;
+/** Part of its memory that a tape must fill if it is not to be copied. */
+const FULL = 0.85;
+const NONE = new Int32Array(0);
+const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(new ArrayBuffer(0));
 
 /**
  * The state of one indexing pass: where it reads and the tape it writes. The pass accepts canonical, valid wire only; at the
@@ -14,9 +20,13 @@ const KEPT_INTS = 1 << 20;
  */
 export class Scan {
   readonly keys: KeyTable;
-  bytes: Uint8Array = new Uint8Array(0);
-  view: DataView = new DataView(new ArrayBuffer(0));
-  tape = new Int32Array(1 << 14);
+  bytes: Uint8Array = NO_BYTES;
+  view: DataView = NO_VIEW;
+  tape: Int32Array = NONE;
+  /** For requests whose tape is short, and copied. */
+  readonly #scratch: Int32Array = new Int32Array(SCRATCH_INTS);
+  /** Ints per byte of the request before, at most 1. */
+  #density = 0.5;
   /** Ints written. */
   top = 0;
   items = 0;
@@ -34,38 +44,38 @@ export class Scan {
     this.keys = keys;
   }
 
-  /** `limit`: most ints the tape may have. */
-  begin(bytes: Uint8Array, view: DataView, limit: number): void {
+  /** `limit`: most ints the tape may have; `length`: bytes of the request, if its tape is to be as large as the one before suggests. */
+  begin(bytes: Uint8Array, view: DataView, limit: number, length = 0): void {
     this.bytes = bytes;
     this.view = view;
     this.top = 0;
     this.items = 0;
     this.isTooLarge = false;
     this.#limit = limit;
+    const ints = Math.min(Math.ceil(length * this.#density * 1.03) + 16, limit + 4);
+    this.tape = ints < SCRATCH_INTS ? this.#scratch : uninitialized(ints);
   }
 
-  /** The tape alone, if it is wanted. Lets go of the request, and of a scratch that one huge request made. */
-  finish(isWanted: boolean): Int32Array {
-    const tape = this.tape.slice(0, isWanted ? this.top : 0);
-    this.release();
-    return tape;
+  /** The tape of a request of `length` bytes. Lets go of everything. */
+  finish(length: number): Int32Array {
+    if (length > 0) this.#density = Math.min(1, this.top / length);
+    return this.handOver();
   }
 
   /** The tape itself, where little of its memory is unused: so that a large one need not be copied at once. Ends this scan. */
   handOver(): Int32Array {
-    const isFull = this.top > this.tape.length * 0.75;
+    const isFull = this.tape !== this.#scratch && this.top > this.tape.length * FULL;
     const tape = isFull
       ? new Int32Array(this.tape.buffer, 0, this.top)
       : this.tape.slice(0, this.top);
-    this.tape = new Int32Array(0);
     this.release();
     return tape;
   }
 
   release(): void {
-    if (this.tape.length > KEPT_INTS) this.tape = new Int32Array(1 << 14);
-    this.bytes = new Uint8Array(0);
-    this.view = new DataView(new ArrayBuffer(0));
+    this.tape = NONE;
+    this.bytes = NO_BYTES;
+    this.view = NO_VIEW;
   }
 
   /** Makes room for the whole request of `length` bytes, if it goes on as it did up to `position`, and an eighth more. */
@@ -90,7 +100,7 @@ export class Scan {
   }
 
   #enlarge(ints: number): void {
-    const larger = new Int32Array(ints);
+    const larger = uninitialized(ints);
     larger.set(this.tape.subarray(0, this.top));
     this.tape = larger;
   }
@@ -170,6 +180,11 @@ export class Scan {
         return -1;
     }
   }
+}
+
+/** Every int below `top` is written before anybody sees the tape. */
+function uninitialized(ints: number): Int32Array {
+  return new Int32Array(Buffer.allocUnsafeSlow(ints * 4).buffer, 0, ints);
 }
 
 /** Position of the fixed64 or 8-byte id at `p`, or -1 when it is 0. */

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { plainLogs } from "../../bench/payloads.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
-import type { SIGNALS } from "../../src/otlp/tape.ts";
+import { NodeType, type SIGNALS } from "../../src/otlp/tape.ts";
 import { decodeRequest, encodeRequest } from "../support/otlp.ts";
 import { arbitraryRequest } from "./requests.ts";
 import { slowIndex } from "./slow-index.ts";
@@ -30,4 +31,28 @@ test("every value of any request is where the tape says", () => {
     }),
     { numRuns: 300, seed: 7 },
   );
+});
+
+test("a tape does not depend on the requests before it", () => {
+  const long = encodeRequest("logs", {
+    resourceLogs: [
+      { scopeLogs: [{ logRecords: [{ body: { stringValue: "x".repeat(300_000) } }] }] },
+    ],
+  });
+  const empty = Buffer.alloc(200_000, Buffer.from([0x12, 0x00]));
+  // Lengths 200,000 + 4 and 200,000.
+  const dense = Buffer.concat([Buffer.from("0ac49a0c12c09a0c", "hex"), empty]);
+  const payloads = [dense, long, plainLogs(2_000), dense, plainLogs(3), long, dense];
+  const used = createIndexer();
+  for (const payload of payloads) {
+    const result = used.index("logs", payload.slice(), payload.length);
+    const fresh = createIndexer().index("logs", payload.slice(), payload.length);
+    if ("refused" in result || "refused" in fresh) throw new Error("refused");
+    expect(result.batch.tape.length).toBe(fresh.batch.tape.length);
+    const { tape } = result.batch;
+    let items = 0;
+    for (let at = 0; at < tape.length; at += (tape[at] as number) >>> 2)
+      if (((tape[at] as number) & 3) === NodeType.item) items++;
+    expect(items).toBe(result.batch.items);
+  }
 });
