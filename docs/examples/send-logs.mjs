@@ -1,6 +1,6 @@
 /**
  * One execution of a function, told by a real OpenTelemetry SDK: a span, an ordinary log line inside it, and the record that says
- * how the execution ended. The last one becomes a row of `function_logs`, the other a row of `logs`, both with the span's ids.
+ * how the execution ended. Both become rows of `logs`, and the last one a row of `function_logs` too, all with the span's ids.
  */
 import { randomUUID } from "node:crypto";
 import { logs, SeverityNumber, trace } from "@opentelemetry/api";

@@ -1,7 +1,7 @@
 import { nearest } from "../lib/nearest.ts";
 import { CONFIG_FLAGS, parseArguments, UsageError } from "./arguments.ts";
 import { printHelp } from "./help.ts";
-import { type Output, standardOutput } from "./output.ts";
+import { endWithReader, type Output, standardOutput } from "./output.ts";
 import { printVersion } from "./version.ts";
 
 type Command = (args: readonly string[], output: Output) => number | Promise<number>;
@@ -25,6 +25,7 @@ export async function main(
   args: readonly string[],
   output: Output = standardOutput,
 ): Promise<number> {
+  if (output === standardOutput) endWithReader();
   try {
     return await dispatch(args, output);
   } catch (error) {

@@ -1,7 +1,10 @@
 import type { Batch } from "./batch.ts";
 import type { Signal } from "./tape.ts";
 
-/** Number of a frame in its journal: dense, one per frame, never reused. Starts at 1. */
+/**
+ * Number of a frame in its journal: starts at 1, grows by one per frame, is never reused. After a crash it jumps ahead, so that numbers
+ * which were sent but are no longer known are not given again: a difference of two is not a count.
+ */
 export type Seq = number;
 
 /** A frame as a reader sees it. */

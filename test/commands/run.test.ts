@@ -28,3 +28,13 @@ service: { pipelines: { logs: { receivers: [otpl], exporters: [debug] } } }
     /^c\.yaml:2:23: unknown key "x\\u001b\]0;owned\\u0007\\u000asecond line".*\nc\.yaml:3:45: receiver "otpl" is not configured \(did you mean "otlp"\?\)\n$/,
   );
 });
+
+test("a reader that has seen enough ends a command without a word", () => {
+  const command = `"${process.execPath}" "${MAIN}" --help | true; echo "codes \${PIPESTATUS[*]}"`;
+  const { stdout, stderr } = spawnSync("bash", ["-c", command], {
+    encoding: "utf8",
+    timeout: 20_000,
+    killSignal: "SIGKILL",
+  });
+  expect({ stdout, stderr }).toEqual({ stdout: "codes 0 0\n", stderr: "" });
+});

@@ -61,10 +61,9 @@ class Debug<S extends Signal> implements Backend<S> {
   async start(): Promise<void> {}
   async stop(): Promise<void> {}
 
-  async post(body: Uint8Array, { rows, from, to }: Sending): Promise<Verdict> {
+  async post(body: Uint8Array, { rows }: Sending): Promise<Verdict> {
     const { log, signal, route } = this.#context;
-    if (this.#out === undefined)
-      log.info({ route, [signal]: rows, frames: to[0] - from[0] + 1 }, "debug");
+    if (this.#out === undefined) log.info({ route, [signal]: rows }, "debug");
     else await this.#out(body);
     return { is: "sent", unconfirmed: false };
   }

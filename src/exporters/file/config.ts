@@ -11,7 +11,7 @@ export function fileConfig(names: readonly string[]) {
         .enum(["lines", "otlp_json", "json"])
         .default("otlp_json")
         .describe(
-          "lines: line protocol, one row per line; otlp_json (the Collector's json): one OTLP/JSON request per line.",
+          "lines: line protocol, one row per line, logs only; otlp_json (the Collector's json): one OTLP/JSON request per line.",
         ),
       tables: z
         .array(z.string())
