@@ -10,6 +10,7 @@ const ADDED = 0x4000_0000;
 const BUILTIN = 0x2000_0000;
 /** Keys that the memo holds, a power of two. */
 const MEMO = 32;
+const NO_MEMO = new Int32Array(0);
 /** Stamps are multiples of this, so that stamp + key tells both. Above the largest key id. */
 const GENERATION = 8192;
 const LAST_GENERATION = 0x7fff_0000;
@@ -40,7 +41,7 @@ class EditedAttributes implements Attributes {
    * Where keys are, for owners whose keys are those of the entries at `shape`, in their order: pairs of stamp + key and offset from the
    * owner's first entry, or below 0 when it has none. Most items have the keys of the item before.
    */
-  readonly #memo = new Int32Array(2 * MEMO);
+  #memo = NO_MEMO;
   #stamp = GENERATION;
   #shape = -1;
   #shapeTotal = -1;
@@ -81,6 +82,7 @@ class EditedAttributes implements Attributes {
     let isSame = this.#shapeTotal === total;
     for (let i = (total - 1) * ENTRY; isSame && i >= 0; i -= ENTRY)
       isSame = (tape[was + i]! ^ tape[from + i]!) >>> 4 === 0;
+    if (was < 0) this.#memo = new Int32Array(2 * MEMO);
     this.#shape = from;
     this.#shapeTotal = total;
     if (isSame) return;

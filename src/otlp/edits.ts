@@ -15,6 +15,7 @@ const SAMPLE = 64;
 const DROPPED = 2;
 const TOUCHED = 1;
 const NO_MARKS = new Uint16Array(0);
+const NO_ROWS = new Int32Array(0);
 
 /**
  * What a draft has changed; the batch and its tape stay as they are. An entry at tape index e has the mark `marks[e >> 2]`: 0 (as
@@ -24,16 +25,16 @@ export class Edits {
   readonly batch: Batch;
   readonly keys: KeyTable;
   readonly tape: Int32Array;
-  readonly arena = new ProtoWriter(256);
+  #arena: ProtoWriter | undefined;
   readonly dropped = new Map<string, number>();
   isEdited = false;
   /** Empty until something is touched. */
   marks: Uint16Array = NO_MARKS;
   /** Row 0 is not used. */
-  rows = new Int32Array(64);
+  rows = new Int32Array(4 * ROW);
   rowsEnd = ROW;
   /** Rows of entries, by tape index >> 2; empty until one has a new value. */
-  #rowOf: Int32Array = new Int32Array(0);
+  #rowOf: Int32Array = NO_ROWS;
   /** Items that were not dropped. */
   kept: number;
   readonly #states: Uint8Array;
@@ -48,6 +49,15 @@ export class Edits {
     this.tape = batch.tape;
     this.kept = batch.items;
     this.#states = new Uint8Array(batch.items);
+  }
+
+  /** New values, as AnyValues. Made at the first, because most drafts have none. */
+  get arena(): ProtoWriter {
+    this.#arena ??= new ProtoWriter(256);
+    return this.#arena;
+  }
+  get arenaLength(): number {
+    return this.#arena?.length ?? 0;
   }
 
   isDropped(item: number): boolean {
@@ -92,11 +102,11 @@ export class Edits {
   keepOnly(from: number, to: number, reason: string): void {
     const states = this.#states;
     const before = this.kept;
-    for (let item = 0; item < states.length; item++) {
-      if ((item >= from && item < to) || states[item] === DROPPED) continue;
-      states[item] = DROPPED;
-      this.kept--;
-    }
+    const first = Math.min(Math.max(from, 0), states.length);
+    const last = Math.max(first, Math.min(to, states.length));
+    states.fill(DROPPED, 0, first).fill(DROPPED, last);
+    this.kept = 0;
+    for (let item = first; item < last; item++) if (states[item] !== DROPPED) this.kept++;
     if (this.kept === before) return;
     this.isEdited = true;
     this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + before - this.kept);
@@ -197,6 +207,20 @@ export class Edits {
     rows[row + 1] = head;
     rows[row + 2] = from;
     rows[row + 3] = to;
+  }
+
+  /** Most ints that the new tape may have. */
+  ints(): number {
+    const { tape } = this;
+    let ints = tape.length + this.rowsEnd;
+    if (this.kept === this.batch.items) return ints;
+    let item = 0;
+    for (let at = nextItem(tape, 0); at < tape.length; at = nextItem(tape, at)) {
+      const size = tape[at]! >>> 2;
+      if (this.isDropped(item++)) ints -= size;
+      at += size;
+    }
+    return ints;
   }
 
   /** By how many bytes the renames make the batch longer, judged by its first items; never below 0. */

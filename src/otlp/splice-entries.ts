@@ -22,7 +22,7 @@ export class SpliceEntries extends Output {
   readonly tape: Int32Array;
   readonly out: Int32Array;
   /** Moves of the current message. */
-  moves = new Int32Array(64 * MOVE);
+  moves = new Int32Array(0);
   movesEnd = 0;
 
   constructor(edits: Edits) {
@@ -30,11 +30,10 @@ export class SpliceEntries extends Output {
     const share = batch.items === 0 ? 1 : edits.kept / batch.items;
     const rows = edits.rowsEnd / ROW;
     const length = Math.ceil((batch.length + edits.growth()) * share);
-    super(batch, length + (length >> 6) + edits.arena.length + rows * FRAME + 512);
+    super(batch, length + (length >> 6) + edits.arenaLength + rows * FRAME + 512);
     this.edits = edits;
     this.tape = tape;
-    const ints = tape.length + rows * ENTRY;
-    this.out = new Int32Array(blank(ints * 4).buffer);
+    this.out = new Int32Array(blank(edits.ints() * 4).buffer);
   }
 
   /** Entries of which none was edited. */
@@ -57,7 +56,7 @@ export class SpliceEntries extends Output {
     const shift = this.o - this.from;
     const end = from + count * ENTRY;
     this.movesEnd = 0;
-    if (count * MOVE >= this.moves.length) this.moves = new Int32Array(2 * count * MOVE);
+    if (count * MOVE >= this.moves.length) this.moves = new Int32Array((2 * count + 1) * MOVE);
     for (let e = from; e < end; e += ENTRY)
       if (this.edits.marks[e >> 2] !== Mark.none) this.#edit(e, tag);
     this.#moveEntries(from, end, shift);

@@ -54,7 +54,8 @@ export class SpliceItems extends SpliceEntries {
 
   /**
    * The items from `at` on whose edits are renames only, as long as lengths take one byte (of the item: as many as before) and
-   * nothing else is unusual; returns where it stopped. Calls nothing that is not inlined, so that all it needs stays in registers.
+   * nothing else is unusual; returns where it stopped. Calls nothing that is not inlined, so that V8 need not look again at what it
+   * holds. An item that stops it has written behind `o` and `top` only, and is written again by `editedItem`.
    */
   renamedItems(at: number, tag: number): number {
     const { tape, out, source, sourceView, bytes, view, edits } = this;

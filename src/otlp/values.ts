@@ -5,12 +5,14 @@ import { Kind } from "./tape.ts";
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
+/** Longer texts are left to the platform's encoder (UTF-16 units; below 128, so that a length takes one byte). */
+const SHORT = 64;
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Appends the content of an AnyValue. Integers beyond int64 become text. */
 export function writeAnyValue(out: ProtoWriter, value: AttributeValue): Kind {
   if (typeof value === "string") {
-    out.text(0x0a, value);
+    if (!writeAscii(out, value)) out.text(0x0a, value);
     return Kind.text;
   }
   if (typeof value === "boolean") {
@@ -28,6 +30,24 @@ export function writeAnyValue(out: ProtoWriter, value: AttributeValue): Kind {
   if (value < INT64_MIN || value > INT64_MAX) return writeAnyValue(out, String(value));
   out.int64(0x18, value);
   return Kind.int;
+}
+
+/** Appends a short ASCII text as a string_value; false, with nothing appended, for any other. */
+function writeAscii(out: ProtoWriter, value: string): boolean {
+  const n = value.length;
+  if (n > SHORT) return false;
+  out.reserve(n + 2);
+  const { bytes } = out;
+  const at = out.length + 2;
+  for (let i = 0; i < n; i++) {
+    const code = value.charCodeAt(i);
+    if (code > 127) return false;
+    bytes[at + i] = code;
+  }
+  bytes[at - 2] = 0x0a; // AnyValue.string_value
+  bytes[at - 1] = n;
+  out.length = at + n;
+  return true;
 }
 
 /** Appends the AnyValue content of which [at, end) of `bytes` is what an entry of `kind` points at. */

@@ -379,3 +379,17 @@ test("renames that the first items do not have make the output grow", () => {
   expect(sealed.items).toBe(500);
   expect(sealed.length).toBeGreaterThan(batch.length + 299 * 294);
 });
+
+test("keepOnly counts what it drops itself, and takes bounds beyond the items", () => {
+  const draft = batchOf("logs", plainLogs(10)).draft();
+  draft.items.first();
+  draft.items.next();
+  draft.items.drop("mine");
+  draft.keepOnly(-3, 4, "rest");
+  expect(Object.fromEntries(draft.dropped)).toEqual({ mine: 1, rest: 6 });
+  draft.keepOnly(0, 99, "nothing");
+  expect(draft.dropped.has("nothing")).toBe(false);
+  expect(draft.seal().items).toBe(3);
+  draft.keepOnly(99, 120, "all");
+  expect(draft.seal().items).toBe(0);
+});
