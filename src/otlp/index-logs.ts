@@ -3,14 +3,36 @@ import { FIRST } from "./key-table.ts";
 import { idAt, nonZero, type Scan } from "./scan.ts";
 import { ITEM_HEADER, Item, Kind, Log, LogFlags, NodeType } from "./tape.ts";
 
+// Values of this file: those of other modules are looked up each time they are used.
+const GROUP: number = Item.group;
+const AT: number = Item.at;
+const END: number = Item.end;
+const TIME: number = Item.time;
+const FLAGS: number = Item.flags;
+const ATTRIBUTES: number = Item.attributes;
+const TRACE: number = Item.trace;
+const SPAN: number = Item.span;
+const A: number = Item.a;
+const BODY_AT: number = Log.bodyAt;
+const BODY_END: number = Log.bodyEnd;
+const SEVERITY_TEXT_AT: number = Log.severityTextAt;
+const EVENT_NAME_AT: number = Log.eventNameAt;
+const OBSERVED: number = Log.observed;
+const BODY_KIND_MASK: number = LogFlags.bodyKindMask;
+const SEVERITY_SHIFT: number = LogFlags.severityShift;
+const SEVERITY_MASK: number = LogFlags.severityMask;
+const TEXT: number = Kind.text;
+const ITEM: number = NodeType.item;
+const FIRST_KEY: number = FIRST.item;
+const HEADER: number = ITEM_HEADER;
 const KNOWN = 0b1_1111_1110_1110; // 1–3, 5–12
 
 /** The LogRecord [p, end): its fields in the order of their numbers, each tried once in every turn of the loop. */
 export function logRecord(s: Scan, p: number, end: number): boolean {
   const node = s.top;
-  if (!s.room(ITEM_HEADER)) return false;
-  s.top = node + ITEM_HEADER;
-  s.before = FIRST.item;
+  if (!s.room(HEADER)) return false;
+  s.top = node + HEADER;
+  s.before = FIRST_KEY;
   const bytes = s.bytes;
   const view = s.view;
   let tape = s.tape;
@@ -19,7 +41,7 @@ export function logRecord(s: Scan, p: number, end: number): boolean {
     const turn = p;
     if (bytes[p] === 0x09) {
       // LogRecord.time_unix_nano
-      tape[node + Item.time] = nonZero(view, p + 1);
+      tape[node + TIME] = nonZero(view, p + 1);
       p += 9;
     }
     if (p < end && bytes[p] === 0x10) {
@@ -27,7 +49,7 @@ export function logRecord(s: Scan, p: number, end: number): boolean {
       if (p < 0) return false;
     }
     if (p < end && bytes[p] === 0x1a) {
-      p = text(s, node + Log.severityTextAt, p, end); // LogRecord.severity_text
+      p = text(s, node + SEVERITY_TEXT_AT, p, end); // LogRecord.severity_text
       if (p < 0) return false;
     }
     if (p < end && bytes[p] === 0x2a) {
@@ -42,17 +64,17 @@ export function logRecord(s: Scan, p: number, end: number): boolean {
     if (p < end && bytes[p] === 0x45) p += 5; // LogRecord.flags
     if (end - p >= 18 && view.getInt16(p, true) === 0x104a) {
       // LogRecord.trace_id
-      tape[node + Item.trace] = idAt(view, p + 2);
+      tape[node + TRACE] = idAt(view, p + 2);
       p += 18;
     }
     if (end - p >= 10 && view.getInt16(p, true) === 0x0852) {
       // LogRecord.span_id
-      tape[node + Item.span] = nonZero(view, p + 2);
+      tape[node + SPAN] = nonZero(view, p + 2);
       p += 10;
     }
     if (p < end && bytes[p] === 0x59) {
       // LogRecord.observed_time_unix_nano
-      tape[node + Log.observed] = nonZero(view, p + 1);
+      tape[node + OBSERVED] = nonZero(view, p + 1);
       p += 9;
     }
     if (p === turn) {
@@ -61,9 +83,9 @@ export function logRecord(s: Scan, p: number, end: number): boolean {
     }
   }
   if (p !== end) return false;
-  if (tape[node + Item.time]! < 0) tape[node + Item.time] = tape[node + Log.observed]!;
-  tape[node] = ((s.top - node) << 2) | NodeType.item;
-  tape[node + Item.attributes] = (s.top - node - ITEM_HEADER) >>> 2;
+  if (tape[node + TIME]! < 0) tape[node + TIME] = tape[node + OBSERVED]!;
+  tape[node] = ((s.top - node) << 2) | ITEM;
+  tape[node + ATTRIBUTES] = (s.top - node - HEADER) >>> 2;
   s.items++;
   return true;
 }
@@ -71,9 +93,8 @@ export function logRecord(s: Scan, p: number, end: number): boolean {
 /** LogRecord.severity_number, whose varint is at `p`; future numbers count as none. */
 function severity(s: Scan, node: number, p: number, end: number): number {
   const tape = s.tape;
-  const number = s.smallEnum(p, LogFlags.severityMask);
-  tape[node + Item.flags] =
-    (tape[node + Item.flags]! & LogFlags.bodyKindMask) | (number << LogFlags.severityShift);
+  const number = s.smallEnum(p, SEVERITY_MASK);
+  tape[node + FLAGS] = (tape[node + FLAGS]! & BODY_KIND_MASK) | (number << SEVERITY_SHIFT);
   return s.bytes[p]! < 128 ? p + 1 : s.varintEnd(p, end);
 }
 
@@ -101,19 +122,19 @@ function body(s: Scan, node: number, p: number, end: number): number {
     n = s.long(p - 1);
     p = s.at;
   }
-  if (n > end - p || tape[node + Log.bodyAt]! >= 0) return -1;
+  if (n > end - p || tape[node + BODY_AT]! >= 0) return -1;
   if (n > 1 && n < 130 && bytes[p] === 0x0a && bytes[p + 1] === n - 2) {
-    tape[node + Item.flags]! |= Kind.text;
-    tape[node + Log.bodyAt] = p + 2;
-    tape[node + Log.bodyEnd] = p + n;
+    tape[node + FLAGS]! |= TEXT;
+    tape[node + BODY_AT] = p + 2;
+    tape[node + BODY_END] = p + n;
     return p + n;
   }
   const top = s.top;
   if (!s.room(4) || !anyValue(s, p, p + n, top, 0)) return -1;
   const grown = s.tape;
-  grown[node + Item.flags]! |= grown[top]!;
-  grown[node + Log.bodyAt] = grown[top + 2]!;
-  grown[node + Log.bodyEnd] = grown[top + 3]!;
+  grown[node + FLAGS]! |= grown[top]!;
+  grown[node + BODY_AT] = grown[top + 2]!;
+  grown[node + BODY_END] = grown[top + 3]!;
   return p + n;
 }
 
@@ -125,21 +146,21 @@ export function clear(
   at: number,
   end: number,
 ): void {
-  tape[node + Item.group] = group;
-  tape[node + Item.at] = at;
-  tape[node + Item.end] = end;
-  tape[node + Item.time] = -1;
-  tape[node + Item.flags] = 0;
-  tape[node + Item.attributes] = 0;
-  tape[node + Item.trace] = -1;
-  tape[node + Item.span] = -1;
-  tape[node + Item.a] = -1;
-  tape[node + Item.b] = -1;
-  tape[node + Item.c] = -1;
-  tape[node + Item.d] = -1;
-  tape[node + Item.e] = -1;
-  tape[node + Item.f] = -1;
-  tape[node + Item.g] = -1;
+  tape[node + GROUP] = group;
+  tape[node + AT] = at;
+  tape[node + END] = end;
+  tape[node + TIME] = -1;
+  tape[node + FLAGS] = 0;
+  tape[node + ATTRIBUTES] = 0;
+  tape[node + TRACE] = -1;
+  tape[node + SPAN] = -1;
+  tape[node + A] = -1;
+  tape[node + A + 1] = -1;
+  tape[node + A + 2] = -1;
+  tape[node + A + 3] = -1;
+  tape[node + A + 4] = -1;
+  tape[node + A + 5] = -1;
+  tape[node + A + 6] = -1;
 }
 
 /** What is not usual, or stands out of order: the end of the field at `p`, or -1. */
@@ -149,11 +170,11 @@ function rare(s: Scan, node: number, p: number, end: number): number {
     case 0x38: // LogRecord.dropped_attributes_count
       return s.varintEnd(p + 1, end);
     case 0x62: // LogRecord.event_name
-      return text(s, node + Log.eventNameAt, p, end);
+      return text(s, node + EVENT_NAME_AT, p, end);
     case 0x4a: // LogRecord.trace_id
-      return id(s, node + Item.trace, p, end, 16);
+      return id(s, node + TRACE, p, end, 16);
     case 0x52: // LogRecord.span_id
-      return id(s, node + Item.span, p, end, 8);
+      return id(s, node + SPAN, p, end, 8);
     default:
       return s.skip(p, end, KNOWN);
   }
