@@ -27,6 +27,8 @@ export class LineText {
    * Bytes left out so far: control characters, a backslash at the end (both in names and tags only), `#` at the start of a measurement.
    */
   dropped = 0;
+  /** Newlines written as two characters so far: like bytes left out, they can make two names equal. */
+  newlines = 0;
   readonly #doubles: boolean;
 
   constructor(dialect: Dialect) {
@@ -93,6 +95,7 @@ export class LineText {
         this.dropped++;
         continue;
       }
+      if (c === NEWLINE) this.newlines++;
       if (c === SPACE || c === COMMA || c === third || c === NEWLINE) out.setUint8(o++, BACKSLASH);
       out.setUint8(o++, c === NEWLINE ? LETTER_N : c);
     }

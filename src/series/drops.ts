@@ -39,6 +39,16 @@ export class Drops {
     if (this.#pending < ITEM_MAX) this.#item[this.#pending++] = row * REASONS.length + reason;
   }
 
+  /** What `back` goes back to. */
+  mark(): number {
+    return this.#pending;
+  }
+
+  /** Forgets what the item has dropped since `mark`. */
+  back(mark: number): void {
+    this.#pending = mark;
+  }
+
   /** The item is not written after all, or was only looked at. */
   forget(): void {
     this.#pending = 0;

@@ -13,6 +13,8 @@ const EQUALS = 61;
 const UNDERSCORE = 95;
 /** With more names than this, they are looked up in a set instead of one by one. */
 const FEW_NAMES = 16;
+/** A name that stands in the row already gets at most as many underscores; then the pair is left out. */
+const RENAMES_MAX = 8;
 /** What becomes of an entry. */
 const Use = { column: 0, tag: 1, field: 2, none: 3 } as const;
 
@@ -92,6 +94,10 @@ export class LineRows {
   readonly #entryOf: Int32Array;
   /** By entry: repeated, and what becomes of it. */
   #dead = new Uint8Array(64);
+  /** Some name of the row is not as it was sent. */
+  #isChanged = false;
+  /** Names of the row so far as they are written, where they are looked at. */
+  #names: Set<string> | undefined;
   #use = new Uint8Array(64);
 
   constructor(rows: RowWriter) {
@@ -103,6 +109,22 @@ export class LineRows {
 
   /** The row without its time; -1 when the record makes none. `table` undefined: a measurement that no table declares. */
   row(table: PlanTable | undefined, out: DataView, at: number): number {
+    const { drops, text } = this.#rows;
+    const mark = drops.mark();
+    const { dropped } = text;
+    this.#isChanged = false;
+    const end = this.#row(table, out, at);
+    if (!this.#isChanged || end < 0) return end;
+    // Rare: a name is not the one that was sent, so it may be one that stands in the row already.
+    drops.back(mark);
+    text.dropped = dropped;
+    this.#names = new Set();
+    const stop = this.#row(table, out, at);
+    this.#names = undefined;
+    return stop;
+  }
+
+  #row(table: PlanTable | undefined, out: DataView, at: number): number {
     const rows = this.#rows;
     const gather = this.#gather;
     let o = at;
@@ -192,7 +214,7 @@ export class LineRows {
           out,
           at,
         );
-        return isTagToo ? this.#rename(column, out, at, o) : o;
+        return this.#columnNamed(column, isTagToo, out, at, o);
       }
     }
     const entry = this.#entryOf[column.index]!;
@@ -209,15 +231,40 @@ export class LineRows {
       const kind = isUnsigned ? SlotKind.uint : this.#bodyKind();
       o = this.#rows.column(column, 1, kind, from, gather.slots[Part.body * SLOT + 2]!, out, at);
     }
-    return isTagToo && o > at ? this.#rename(column, out, at, o) : o;
+    return this.#columnNamed(column, isTagToo, out, at, o);
   }
 
-  /** A tag of the same name stands in the row: the field's name gets an underscore (mapping §9.9). */
-  #rename(column: PlanColumn, out: DataView, at: number, end: number): number {
-    const name = at + column.head.length - 1;
-    for (let p = end; p > name; p--) out.setUint8(p, out.getUint8(p - 1));
-    out.setUint8(name, UNDERSCORE);
-    return end + 1;
+  /** With `isTagToo`, a tag of the same name stands in the row: the field's name gets an underscore (mapping §9.9). */
+  #columnNamed(
+    column: PlanColumn,
+    isTagToo: boolean,
+    out: DataView,
+    at: number,
+    end: number,
+  ): number {
+    if (end === at) return at;
+    const nameEnd = at + column.head.length - 1;
+    if (!isTagToo) return this.#unique(out, at, nameEnd, end);
+    this.#isChanged = true;
+    lengthen(out, nameEnd, end);
+    return this.#unique(out, at, nameEnd + 1, end + 1);
+  }
+
+  /** The pair in `[at, end)`, under a name that the row does not have yet: of equal ones, the later gets a further underscore. */
+  #unique(out: DataView, at: number, nameEnd: number, end: number): number {
+    const names = this.#names;
+    if (names === undefined) return end;
+    const memory = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
+    for (let more = 0; more <= RENAMES_MAX; more++) {
+      const name = latin(memory, at + 1, nameEnd + more);
+      if (!names.has(name)) {
+        names.add(name);
+        return end + more;
+      }
+      lengthen(out, nameEnd + more, end + more);
+    }
+    this.#rows.drops.other(-1, Reason.repeated);
+    return at;
   }
 
   #isNamed(names: NameList, column: PlanColumn): boolean {
@@ -260,18 +307,24 @@ export class LineRows {
     const nameFrom = order.keyFrom(entry);
     const nameEnd = order.keyEnd(entry);
     out.setUint8(at, COMMA);
+    const lost = text.dropped + text.newlines;
     let o = text.writeName(out, at + 1, gather.view, nameFrom, nameEnd);
+    if (text.dropped + text.newlines !== lost) this.#isChanged = true;
     if (o === at + 1) {
       drops.other(-1, Reason.empty);
       return at;
     }
-    if (isTime(out, at + 1, o)) out.setUint8(o++, UNDERSCORE);
+    if (isTime(out, at + 1, o)) {
+      this.#isChanged = true;
+      out.setUint8(o++, UNDERSCORE);
+    }
+    const equals = o;
     out.setUint8(o++, EQUALS);
     const from = gather.tape[entry + 2]!;
     const end = gather.tape[entry + 3]!;
     const stop =
       use === Use.tag ? values.tag(out, o, kind, from, end) : values.any(out, o, kind, from, end);
-    if (stop >= 0) return stop;
+    if (stop >= 0) return this.#unique(out, at, equals, stop);
     drops.other(-1, values.reason);
     return at;
   }
@@ -290,9 +343,11 @@ export class LineRows {
     const gather = this.#gather;
     let o = copy(out, from, this.#rows.plan.constants.view, at, length);
     if (this.#tags.has(this.#constants, at + 1, at + length - 1)) {
+      this.#isChanged = true;
       out.setUint8(o - 1, UNDERSCORE);
       out.setUint8(o++, EQUALS);
     }
+    const equals = o - 1;
     out.setUint8(o++, QUOTE);
     o = writeHex(
       out,
@@ -302,8 +357,14 @@ export class LineRows {
       gather.slots[part * SLOT + 2]! - gather.slots[part * SLOT + 1]!,
     );
     out.setUint8(o, QUOTE);
-    return o + 1;
+    return this.#unique(out, from, equals, o + 1);
   }
+}
+
+/** Puts an underscore behind the name that ends at `nameEnd`, in a pair that ends at `end`. */
+function lengthen(out: DataView, nameEnd: number, end: number): void {
+  for (let p = end; p > nameEnd; p--) out.setUint8(p, out.getUint8(p - 1));
+  out.setUint8(nameEnd, UNDERSCORE);
 }
 
 function isTime(out: DataView, from: number, end: number): boolean {

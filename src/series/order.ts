@@ -83,9 +83,9 @@ export class KeyOrder {
   /** 31 bits, so that differences fit an int32. Of a key shorter than four bytes, what stands behind it is left out. */
   #prefixOf(from: number, end: number): number {
     const missing = 4 - (end - from);
-    const word = this.view.getUint32(from) >>> 1;
-    if (missing <= 0) return word;
-    return missing === 4 ? 0 : (word >>> (8 * missing)) << (8 * missing);
+    const word = this.view.getUint32(from);
+    if (missing <= 0) return word >>> 1;
+    return missing === 4 ? 0 : ((word >>> (8 * missing)) << (8 * missing)) >>> 1;
   }
 
   #dropRepeated(): void {

@@ -17,8 +17,15 @@ const NUMBER_TEXT_MAX = 400;
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** Why a value is left out. */
-export const REASONS = ["type", "not_finite", "inexact", "range", "empty"] as const;
-export const Reason = { type: 0, not_finite: 1, inexact: 2, range: 3, empty: 4 } as const;
+export const REASONS = ["type", "not_finite", "inexact", "range", "empty", "repeated"] as const;
+export const Reason = {
+  type: 0,
+  not_finite: 1,
+  inexact: 2,
+  range: 3,
+  empty: 4,
+  repeated: 5,
+} as const;
 
 /** Memory that grows, for text that has to be built before it is escaped. */
 export class Scratch {

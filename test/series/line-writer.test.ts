@@ -6,6 +6,7 @@ import { compileLineWriter } from "../../src/series/plan.ts";
 import { batchOf, indexer, rangeOf, slabOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { readRows } from "../support/rows.ts";
+import { anyLogs } from "./any-logs.ts";
 import { type Dialect, slowLines } from "./slow-writer.ts";
 
 const ARRIVAL_MS = 1_732_000_000_123;
@@ -20,148 +21,6 @@ const writerOf = (dialect: Dialect = "v3", only = tables) =>
     dialect,
   });
 
-/** Names that mean something, and others. */
-const NAMES = [
-  ...new Set(
-    tables.flatMap((table) =>
-      table.columns.flatMap((c) => [
-        c.name,
-        ...c.sources.flatMap((s) => (s.of === "attribute" ? s.name : [])),
-      ]),
-    ),
-  ),
-];
-const odd = fc.string({ unit: "binary", maxLength: 12 }).filter((s) => s.isWellFormed());
-const text = fc.oneof(
-  odd,
-  fc.constantFrom(
-    "",
-    "OK",
-    "Timed_Out",
-    "failure",
-    "true",
-    "false",
-    "12",
-    "-3.5",
-    "1e3",
-    "9007199254740993",
-    "9223372036854775808",
-    "1e999",
-    " a,b=c",
-    "\\",
-    "\\\\,",
-    "a\\",
-    "line\nline",
-    '"q"',
-    "\u0001\u007f",
-    "time",
-    "ÄÖ É",
-    "𝕏😀",
-    "ReadTIMEOUT",
-    "4BF92F3577B34DA6A3CE929D0E0E4736",
-    "00f067aa0ba902b7",
-    "00000000000000000000000000000000",
-    "12345678901234567890",
-    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
-  ),
-);
-const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
-const scalar = fc.oneof(
-  text.map((stringValue) => ({ stringValue })),
-  fc.oneof(int64, fc.bigInt({ min: -2n, max: 300n })).map((n) => ({ intValue: String(n) })),
-  fc.oneof(fc.double(), fc.integer({ min: -3, max: 3 })).map((doubleValue) => ({ doubleValue })),
-  fc.boolean().map((boolValue) => ({ boolValue })),
-  fc.uint8Array({ maxLength: 9 }).map((b) => ({ bytesValue: Buffer.from(b).toString("base64") })),
-  fc.constant({}),
-);
-const { value } = fc.letrec<{ value: object }>((tie) => ({
-  value: fc.oneof(
-    { maxDepth: 3, withCrossShrink: true },
-    { arbitrary: scalar, weight: 6 },
-    {
-      arbitrary: fc
-        .array(tie("value"), { maxLength: 3 })
-        .map((values) => ({ arrayValue: { values } })),
-      weight: 1,
-    },
-    {
-      arbitrary: fc
-        .array(fc.record({ key: odd, value: tie("value") }), { maxLength: 3 })
-        .map((values) => ({ kvlistValue: { values } })),
-      weight: 1,
-    },
-  ),
-}));
-const key = fc.oneof(
-  { arbitrary: fc.constantFrom(...NAMES), weight: 6 },
-  { arbitrary: odd, weight: 1 },
-  fc.constantFrom("k", "k2", "time", "exception.x"),
-);
-const attribute = fc.record({ key, value });
-const time = fc.oneof(
-  fc.constantFrom(
-    "0",
-    "1705314600000000000",
-    "1705314600001000000",
-    "1705314600000001000",
-    "1705314600123456789",
-    "18446744073709551615",
-    "9223372036854775807",
-    "9223372036854775806",
-  ),
-  fc.bigInt({ min: 1705314600123456700n, max: 1705314600123456720n }).map(String),
-);
-const names = fc.array(
-  fc.constantFrom("status", "k", "trace_id", "message", "time", "level", "a b"),
-  {
-    maxLength: 4,
-  },
-);
-const lineMark = fc.option(fc.record({ tags: names, uints: names }), { freq: 3 });
-const record = fc
-  .record({
-    timeUnixNano: time,
-    observedTimeUnixNano: time,
-    severityNumber: fc.integer({ min: 0, max: 26 }),
-    severityText: fc.oneof(fc.constantFrom("", "INFO", "Warn"), odd),
-    body: value,
-    attributes: fc.array(attribute, { maxLength: 9 }),
-    traceId: fc.constantFrom("", "0af7651916cd43dd8448eb211c80319c"),
-    spanId: fc.constantFrom("", "b7ad6b7169203331"),
-    eventName: fc.oneof(fc.constantFrom("", "", "function_logs", "logs", "some_line"), odd),
-    mark: lineMark,
-  })
-  .map(({ mark, ...rest }) => {
-    if (mark === null) return rest;
-    const listOf = (texts: string[]) => ({
-      arrayValue: { values: texts.map((stringValue) => ({ stringValue })) },
-    });
-    return {
-      ...rest,
-      attributes: [
-        { key: "weir.tags", value: listOf(mark.tags) },
-        ...rest.attributes,
-        { key: "weir.uint", value: listOf(mark.uints) },
-      ],
-    };
-  });
-const request = fc.record({
-  resourceLogs: fc.array(
-    fc.record({
-      resource: fc.record({ attributes: fc.array(attribute, { maxLength: 4 }) }),
-      scopeLogs: fc.array(
-        fc.record({
-          scope: fc.record({ name: fc.constantFrom("", "emp.logger") }),
-          logRecords: fc.array(record, { minLength: 1, maxLength: 4 }),
-        }),
-        { maxLength: 2 },
-      ),
-    }),
-    { maxLength: 2 },
-  ),
-});
-
 describe("the line writer", () => {
   test("agrees with its slow twin on the payloads of the benches", () => {
     for (const bytes of [plainLogs(300), ...[0, 1, 2, 3].map((seed) => mixedLogs(100, seed))]) {
@@ -173,7 +32,7 @@ describe("the line writer", () => {
   test("agrees with its slow twin on any log records, in every dialect", () => {
     const writers = { v3: writerOf("v3"), v2: writerOf("v2"), v1: writerOf("v1") };
     fc.assert(
-      fc.property(request, fc.constantFrom<Dialect>("v3", "v2", "v1"), (json, dialect) => {
+      fc.property(anyLogs, fc.constantFrom<Dialect>("v3", "v2", "v1"), (json, dialect) => {
         const bytes = encodeRequest("logs", json);
         const written = writeAll(writers[dialect], rangeOf([batchOf(bytes)], ARRIVAL_MS));
         expect(written).toEqual(slowLines(bytes, tables, dialect, ARRIVAL_MS));
@@ -186,7 +45,7 @@ describe("the line writer", () => {
   test("gives the same bytes however the items are cut, and names the item of each row", () => {
     const writer = writerOf();
     fc.assert(
-      fc.property(fc.array(request, { minLength: 1, maxLength: 2 }), (requests) => {
+      fc.property(fc.array(anyLogs, { minLength: 1, maxLength: 2 }), (requests) => {
         const range = rangeOf(
           requests.map((r) => batchOf(encodeRequest("logs", r))),
           ARRIVAL_MS,
@@ -265,6 +124,88 @@ describe("limits of the line writer", () => {
     expect(performance.now() - start).toBeLessThan(5_000);
     const times = new Set(text.split("\n").map((line) => line.slice(line.lastIndexOf(" "))));
     expect(times.size).toBe(20_001); // and the empty text behind the last newline
+  });
+
+  test("undeclared attributes come in the order of their keys' bytes, few and many, short and long", () => {
+    const keys = [
+      "k",
+      "job_id",
+      "j",
+      "",
+      "abcd",
+      "abce",
+      "abcdX",
+      "abc",
+      "ab\u0000",
+      "ab",
+      "abcd\u00ff",
+    ];
+    const more = ["aaaa\u0001", "aaaa\u00ff", "aaaazzzz", "custom.attr.1", "custom.attr.12"];
+    const all = [
+      ...keys,
+      ...more,
+      ...more.map((key) => `${key}!`),
+      ...keys.map((key) => `${key}?`),
+    ];
+    for (const names of [keys, more, [...more].reverse(), all]) {
+      const attributes = names.map((key) => ({ key, value: { intValue: "1" } }));
+      const bytes = logRecords(1, () => ({ attributes }));
+      const written = writeAll(writerOf(), rangeOf([batchOf(bytes)], ARRIVAL_MS));
+      expect(written).toEqual(slowLines(bytes, tables, "v3", ARRIVAL_MS));
+    }
+  });
+
+  test("names that become equal get underscores, and the ninth is left out and counted", () => {
+    const told: unknown[] = [];
+    const onFieldDropped = (...drop: unknown[]) => told.push(drop);
+    const writer = compileLineWriter({
+      signal: "logs",
+      tables,
+      keys: indexer.keys,
+      dialect: "v3",
+      onFieldDropped,
+    });
+    const line = (tags: string[], keys: string[]) =>
+      logRecords(1, () => ({
+        eventName: "m",
+        timeUnixNano: "1",
+        attributes: [
+          {
+            key: "weir.tags",
+            value: { arrayValue: { values: tags.map((stringValue) => ({ stringValue })) } },
+          },
+          ...keys.map((key) => ({ key, value: { stringValue: "x" } })),
+        ],
+      }));
+    const written = (bytes: Uint8Array) => {
+      const { text } = writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS));
+      expect(text).toBe(slowLines(bytes, tables, "v3", ARRIVAL_MS).text);
+      return text;
+    };
+    expect(written(line([], ["time", "time_"]))).toBe('m time_="x",time__="x" 1\n');
+    expect(written(line([], ["time_", "time"]))).toBe('m time_="x",time__="x" 1\n');
+    expect(written(line(["a\u0001"], ["a", "a\u0001", "a\u0002"]))).toBe(
+      'm,a=x a_="x",a__="x" 1\n',
+    );
+    expect(told).toEqual([]);
+    const twelve = Array.from({ length: 12 }, (_, i) => `b${String.fromCharCode(i + 14)}`);
+    expect(written(line([], twelve)).match(/b_*=/g)).toHaveLength(9);
+    expect(told).toEqual([["", "", "repeated", 3]]);
+  });
+
+  test("minus zero stays minus zero in floats and is 0 in integers", () => {
+    const value = { doubleValue: -0 };
+    const attributes = [
+      { key: "processing_time_ms", value },
+      { key: "output_size_bytes", value },
+      { key: "other", value },
+    ];
+    const bytes = logRecords(1, () => ({ timeUnixNano: "1", attributes }));
+    const { text } = writeAll(writerOf(), rangeOf([batchOf(bytes)], ARRIVAL_MS));
+    expect(text).toContain(
+      'processing_time_ms=-0,output_size_bytes=0i,attributes="{\\"other\\":-0}"',
+    );
+    expect(text).toBe(slowLines(bytes, tables, "v3", ARRIVAL_MS).text);
   });
 
   test("a record with 20,000 undeclared attributes is sorted, not quadratic", () => {

@@ -10,6 +10,7 @@ interface Attribute {
   name: string;
   value: Value;
 }
+type Pair = readonly [name: string, text: string];
 interface Item {
   record: Map<string, Value>;
   resource: Map<string, Value>;
@@ -133,8 +134,8 @@ class Frame {
       );
     const tagNames = names("weir.tags");
     const uints = names("weir.uint");
-    const tags: string[] = [];
-    const fields: string[] = [];
+    const tags: Pair[] = [];
+    const fields: Pair[] = [];
     const own = new Map(item.record);
     own.delete("weir.tags");
     own.delete("weir.uint");
@@ -160,7 +161,7 @@ class Frame {
         value && valueText(value, column, 1, this.#dialect, isUint && kindOf(value) === "intValue");
       if (text === undefined) continue;
       const isClash = column.kind !== "tag" && tagNames.has(column.name);
-      (column.kind === "tag" ? tags : fields).push(`${column.name}${isClash ? "_" : ""}=${text}`);
+      (column.kind === "tag" ? tags : fields).push([`${column.name}${isClash ? "_" : ""}`, text]);
     }
     const ids: Record<string, string> = { trace_id: traceId, span_id: spanId };
     for (const [name, id] of Object.entries(ids))
@@ -173,16 +174,26 @@ class Frame {
         ? tagText(value, this.#dialect, isUint)
         : anyText(value, isUint);
       if (text !== undefined)
-        (tagNames.has(name) ? tags : fields).push(`${key === "time" ? "time_" : key}=${text}`);
+        (tagNames.has(name) ? tags : fields).push([key === "time" ? "time_" : key, text]);
     }
     if (table === undefined || !table.columns.some((c) => c.name === "trace_id"))
       for (const [name, id] of [
         ["trace_id", traceId],
         ["span_id", spanId],
       ] as const)
-        if (/[1-9a-f]/.test(id)) fields.push(`${name}${tagNames.has(name) ? "_" : ""}="${id}"`);
+        if (/[1-9a-f]/.test(id))
+          fields.push([`${name}${tagNames.has(name) ? "_" : ""}`, `"${id}"`]);
     const measurement = table?.measurement ?? measurementText(eventName, this.#dialect);
-    if (measurement !== "") this.#end(measurement, tags, fields, table, this.#time(item, true));
+    if (measurement === "") return;
+    const taken = new Set<string>();
+    const unique = (pair: Pair) => renamed(pair, taken);
+    this.#end(
+      measurement,
+      tags.flatMap(unique),
+      fields.flatMap(unique),
+      table,
+      this.#time(item, true),
+    );
   }
 
   #end(
@@ -217,6 +228,17 @@ class Frame {
       signed < 2n ** 63n - 1n && (signed >= 0n || (isLine && signed >= -(2n ** 63n) + 2n));
     return time === 0n || !isIn ? this.#arrival : signed;
   }
+}
+
+/** The pair under a name that is not taken: with up to eight underscores more, else none. */
+function renamed([name, text]: Pair, taken: Set<string>): string[] {
+  for (let i = 0; i <= 8; i++) {
+    const wanted = name + "_".repeat(i);
+    if (taken.has(wanted)) continue;
+    taken.add(wanted);
+    return [`${wanted}=${text}`];
+  }
+  return [];
 }
 
 function hadValue(item: Item, name: string, tagNames: Set<string>): boolean {
