@@ -264,7 +264,8 @@ export class LineDoor {
     const out = this.#out;
     const arrival = this.#arrival;
     let time = arrival;
-    if (reader.hasTime) {
+    // A time of 0 counts as absent (mapping rule 10).
+    if (reader.hasTime && (reader.timeLow | reader.timeHigh) !== 0) {
       if (this.#time.set(reader.timeLow, reader.timeHigh)) time = this.#time;
       else this.#replacedTimes++;
     }

@@ -72,6 +72,7 @@ class Recorder implements Intake {
 }
 
 const logs: { level: string; text: string; fields: LogFields }[] = [];
+const counted = new Map<string, number>();
 const observed = new Map<string, () => number>();
 const log = (level: string) => (fields: LogFields, text: string) =>
   void logs.push({ level, text, fields });
@@ -79,7 +80,7 @@ const context: Context = {
   id: "line_protocol",
   log: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
   meter: {
-    counter: () => ({ add: () => {} }),
+    counter: (name) => ({ add: (n) => void counted.set(name, (counted.get(name) ?? 0) + n) }),
     observe: (name, _help, _labels, _type, read) => void observed.set(name, read),
   },
   indexer: createIndexer(),
@@ -93,6 +94,7 @@ const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
   logs.length = 0;
+  counted.clear();
 });
 
 async function start(options: object, intake = new Recorder()) {
@@ -140,7 +142,14 @@ test("datagrams become log records, bad lines are counted with a reason", async 
   await vi.waitFor(() => expect(intake.leased).toBe(0));
 });
 
-test("datagrams are coalesced while a request is on its way, and none is lost", async () => {
+test("lines whose time no int64 of nanoseconds holds are counted", async () => {
+  const { intake, udp } = await start({ ...UDP, precision: "s" });
+  await send(udp, ["a v=1 99999999999\nb v=1 1\nc v=1 -99999999999"]);
+  await vi.waitFor(() => expect(intake.items).toBe(3));
+  expect(counted.get("weir_lines_replaced_times_total")).toBe(2);
+});
+
+test("datagrams of some milliseconds are one request, and none is lost", async () => {
   const intake = new Recorder();
   const gate = Promise.withResolvers<void>();
   intake.gate = gate.promise;
@@ -333,4 +342,10 @@ test("the configuration needs a transport and knows its keys", () => {
   expect(config.safeParse({}).error?.issues[0]?.message).toContain('needs "udp" or "tcp"');
   expect(config.safeParse({ udp: { port: 1 } }).success).toBe(false);
   expect(config.parse({ udp: {} }).udp?.endpoint).toBe("127.0.0.1:8094");
+  expect(config.parse({ tcp: {} }).udp).toBeUndefined();
+  const both = config.parse({ udp: null, tcp: null });
+  expect(both).toEqual(config.parse({ udp: {}, tcp: {} }));
+  expect(both.tcp?.max_connections).toBe(1_024);
+  expect(config.parse({ udp: { enabled: false }, tcp: null }).udp).toBeUndefined();
+  expect(config.safeParse({ udp: { enabled: false } }).success).toBe(false);
 });

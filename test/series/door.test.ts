@@ -243,6 +243,12 @@ test("large lines: long strings, long lists, many tags, long names", () => {
   expect(records[3]?.attributes[0]?.key).toHaveLength(60_001);
 });
 
+test("a time of 0 counts as absent", () => {
+  const { records, replacedTimes } = through("m v=1 0\nm v=1 1");
+  expect(records.map(({ timeUnixNano }) => timeUnixNano)).toEqual([`${NOW}000000`, "1000000000"]);
+  expect(replacedTimes).toBe(0);
+});
+
 const name = fc
   .array(fc.constantFrom(..."abcxyz_.-ä😀", "\\ ", "\\,", "\\="), { minLength: 1, maxLength: 8 })
   .map((parts) => parts.join(""));
@@ -261,7 +267,7 @@ const pairs = (prefix: string, value: fc.Arbitrary<string>, minLength: number) =
     .map((list) => list.map(([key, v]) => `${prefix}${key}=${v}`).join());
 
 test("lines → OTLP → lines: equal points for undeclared measurements", () => {
-  const time = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+  const time = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).filter((t) => t !== 0n);
   const line = fc
     .tuple(name, pairs("t", name, 0), pairs("f", literal, 1), time)
     .map(([m, tags, fields, t]) => `m${m}${tags && `,${tags}`} ${fields} ${t}`);
@@ -272,6 +278,81 @@ test("lines → OTLP → lines: equal points for undeclared measurements", () =>
       expect(badLines).toBe(0);
       expect(records.map(pointOf)).toEqual(readPoints(text));
     }),
-    { numRuns: 1_500 },
+    { numRuns: 1_000 },
+  );
+});
+
+test("lines whose names the door knows become the records that they become at a new door", () => {
+  const values = fc.oneof(
+    literal,
+    fc.constantFrom("0i", "1i", "127i", "128i", "268435455i", "268435456i", "-1i", "1.5", "t"),
+    fc.constantFrom(`"${"a1".repeat(16)}"`, `"${"b2".repeat(8)}"`, '"error"', '[1i,"x"]', '""'),
+    fc.integer({ min: 60, max: 140 }).map((n) => `"${"x".repeat(n)}"`),
+  );
+  const fieldKey = fc.constantFrom(
+    ..."v message trace_id span_id status tag duration_ms e\\ f é".split(" "),
+    "k".repeat(99),
+    "k".repeat(101),
+  );
+  const tagKey = fc.constantFrom(
+    "tag",
+    "status",
+    "service",
+    "site_name",
+    "function_id",
+    "trace_id",
+  );
+  const tagValue = fc.constantFrom("error", "x", "y\\ z", "ü", "t".repeat(120), "0".repeat(32));
+  const keys = <T>(key: fc.Arbitrary<T>, minLength: number) =>
+    fc.uniqueArray(key, { minLength, maxLength: 4 });
+  const shape = fc.tuple(
+    fc.constantFrom("function_logs", "DFF_func_call", "m", "m\\ n"),
+    keys(tagKey, 0),
+    keys(fieldKey, 1),
+  );
+  const lineOf = ([m, tags, fields]: readonly [string, string[], string[]]) =>
+    fc
+      .tuple(
+        fc.array(tagValue, { minLength: tags.length, maxLength: tags.length }),
+        fc.array(values, { minLength: fields.length, maxLength: fields.length }),
+      )
+      .map(
+        ([t, f]) =>
+          `${m}${tags.map((key, i) => `,${key}=${t[i]}`).join("")} ${fields.map((key, i) => `${key}=${f[i]}`).join()} 1705314600000000000`,
+      );
+  const lines = fc
+    .array(shape, { minLength: 1, maxLength: 3 })
+    .chain((shapes) => fc.array(fc.oneof(...shapes.map(lineOf)), { minLength: 2, maxLength: 12 }));
+  fc.assert(
+    fc.property(lines, (all) => {
+      const door = new LineDoor(SHAPES, { precision: "auto", serviceName: "svc" });
+      for (const line of all) append(door, line);
+      const one = finish(door);
+      const apart = all.map((line) => through(line, "auto", "svc"));
+      expect(one.records).toEqual(apart.flatMap(({ records }) => records));
+      const services = apart.flatMap((each) => each.services);
+      expect(one.services).toEqual(services.filter((s, i) => s !== services[i - 1]));
+      expect(one.badLines).toBe(apart.reduce((sum, { badLines }) => sum + badLines, 0));
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("more sets of names than the door remembers, and names too many or too long to remember", () => {
+  const door = new LineDoor(SHAPES, { precision: "auto" });
+  const many = Array.from({ length: 70 }, (_, i) => `t${i}=x`).join();
+  const lines = Array.from({ length: 600 }, (_, i) => {
+    const n = (i * 7) % 40;
+    if (n === 5) return `many,${many} v=${i}i`;
+    if (n === 6) return `long,${"k".repeat(3_000)}=x v=${i}i`;
+    return `m${n},t${n}=a f${n}=${i}i,u=${i}u`;
+  });
+  for (const line of lines) append(door, line);
+  const { records } = finish(door);
+  expect(records.map(pointOf)).toEqual(
+    lines.map((line) => ({
+      ...readPoints(Buffer.from(line))[0],
+      time: BigInt(NOW) * 1_000_000n,
+    })),
   );
 });

@@ -1,7 +1,13 @@
 import { z } from "zod";
 import { duration, listenEndpoint } from "../../config/blocks.ts";
 
+const enabled = z
+  .boolean()
+  .default(true)
+  .describe("false: as if the block were absent. Lets a later file switch it off.");
+
 const udp = z.strictObject({
+  enabled,
   endpoint: listenEndpoint("Where to listen for datagrams.", "127.0.0.1:8094"),
   recv_buffer_size: z
     .int()
@@ -15,6 +21,7 @@ const udp = z.strictObject({
 export type UdpConfig = z.output<typeof udp>;
 
 const tcp = z.strictObject({
+  enabled,
   endpoint: listenEndpoint("Where to listen for connections.", "127.0.0.1:8094"),
   max_line_size: z
     .int()
@@ -31,10 +38,21 @@ const tcp = z.strictObject({
 });
 export type TcpConfig = z.output<typeof tcp>;
 
+/** `udp:` with nothing behind it means the defaults, as in the Collector; `enabled: false` means absent. */
 export const config = z
   .strictObject({
-    udp: udp.optional().describe("Datagrams of lines. Absent: off."),
-    tcp: tcp.optional().describe("Newline-separated lines over TCP. Absent: off."),
+    udp: udp
+      .nullable()
+      .optional()
+      .transform((block) => (block === null ? udp.parse({}) : block))
+      .transform((block) => (block?.enabled === true ? block : undefined))
+      .describe("Datagrams of lines. Present, even when empty: on."),
+    tcp: tcp
+      .nullable()
+      .optional()
+      .transform((block) => (block === null ? tcp.parse({}) : block))
+      .transform((block) => (block?.enabled === true ? block : undefined))
+      .describe("Newline-separated lines over TCP. Present, even when empty: on."),
     precision: z
       .enum(["auto", "ns", "us", "ms", "s"])
       .default("auto")

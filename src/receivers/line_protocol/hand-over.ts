@@ -1,6 +1,7 @@
 import type { Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
+import type { Counter } from "../../pipeline/telemetry.ts";
 import type { DoorResult } from "../../series/door.ts";
 
 export type Transport = "udp" | "tcp";
@@ -33,11 +34,17 @@ export class HandOver {
   readonly #transport: Transport;
   readonly #bad = new RareLog();
   readonly #lost = new RareLog();
+  readonly #replacedTimes: Counter;
 
   constructor(context: Context, intake: Intake, transport: Transport) {
     this.#context = context;
     this.#intake = intake;
     this.#transport = transport;
+    this.#replacedTimes = context.meter.counter(
+      "weir_lines_replaced_times_total",
+      "Lines whose time is before 1677 or after 2262: they carry the time of their arrival.",
+      { receiver: context.id, transport },
+    );
   }
 
   /** Room for `bytes` of lines, or why not. */
@@ -79,7 +86,8 @@ export class HandOver {
   async submit(result: DoorResult, lease: Lease): Promise<void> {
     this.bad(result.badLines, result.firstBad);
     if (result.items === 0) return;
-    const { bytes, length, items } = result;
+    const { bytes, length, items, replacedTimes } = result;
+    if (replacedTimes > 0) this.#replacedTimes.add(replacedTimes);
     const indexed = this.#context.indexer.index("logs", bytes, length);
     if ("refused" in indexed) return this.bad(items, indexed.why);
     this.bad(indexed.rejected, indexed.why);

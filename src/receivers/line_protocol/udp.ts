@@ -14,7 +14,7 @@ import { KernelDrops } from "./kernel-drops.ts";
 
 /** Datagrams are gathered up to this many bytes, */
 const GATHER_BYTES = 1 << 20;
-/** and, while an earlier request is still on its way, for this long. */
+/** and for this long: nobody waits for an answer, and a request costs as much as many lines. */
 const GATHER_MS = 5;
 const DATAGRAM_MAX = 65_536;
 const STARTS = 1 << 16;
@@ -132,11 +132,10 @@ export class UdpListener implements Component {
     this.#ends[this.#datagrams++] = this.#length;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    if (this.#inFlight.size === 0) setImmediate(this.#onTurn);
-    else setTimeout(this.#onTurn, GATHER_MS);
+    setTimeout(this.#onTime, GATHER_MS);
   }
 
-  readonly #onTurn = (): void => {
+  readonly #onTime = (): void => {
     this.#isScheduled = false;
     this.#flush();
   };
