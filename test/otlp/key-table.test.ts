@@ -110,3 +110,20 @@ test("names that collide cost look-ups a bounded number of steps, and are not ta
   }
   expect(refused).toBeLessThan(30);
 });
+
+test("words that are equal as numbers, but not in their bytes, are not equal names", () => {
+  const indexer = createIndexer();
+  const name = (last: number) =>
+    Buffer.concat([
+      Buffer.from("abcdef"),
+      Buffer.alloc(7),
+      Buffer.of(last),
+      Buffer.from("x".repeat(12)),
+    ]);
+  for (let round = 0; round < 3; round++) keysOf(request([name(0), name(0)]), indexer);
+  const bytes = request([name(0), name(0x80)]);
+  const indexed = indexer.index("logs", bytes, bytes.length);
+  if ("refused" in indexed) throw new Error(indexed.why);
+  const { tape } = indexed.batch;
+  expect((tape.at(-4) as number) >>> 4).not.toBe((tape.at(-8) as number) >>> 4);
+});
