@@ -22,6 +22,8 @@ const GUESS_FACTOR = 4;
 const SMALLEST_OUTPUT = 16 * 1024;
 /** 8 MiB, the largest window that the `zstd` content coding may use (RFC 9659). */
 const ZSTD_WINDOW_LOG = 23;
+/** Code of our own error, in words that go into the answer. */
+const MANY_FRAMES = "more than one frame";
 
 /** Takes from the budget before memory is taken; see Lease. */
 export interface Growing {
@@ -105,6 +107,12 @@ function afterFailure(
     return room >= job.limitBytes
       ? tooLarge(job.limitBytes)
       : attempt(job, Math.min(job.limitBytes, room * GUESS_FACTOR));
+  if (code === MANY_FRAMES)
+    return {
+      kind: "invalid",
+      retryAfterMs: 0,
+      why: `the body is ${MANY_FRAMES} of ${job.coding}: compress it as one`,
+    };
   return {
     kind: "invalid",
     retryAfterMs: 0,
@@ -144,7 +152,7 @@ async function decodeLater(job: Job, room: number): Promise<Uint8Array> {
 function whole(job: Job, decoded: unknown): Uint8Array {
   if (!isDecoded(decoded)) throw new TypeError("node:zlib ignores `info`");
   if (job.coding === "zstd" && decoded.engine.bytesWritten !== job.input.length)
-    throw Object.assign(new Error("more than one frame"), { code: "more than one frame" });
+    throw Object.assign(new Error(MANY_FRAMES), { code: MANY_FRAMES });
   return decoded.buffer;
 }
 

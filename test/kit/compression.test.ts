@@ -72,7 +72,7 @@ test("several zstd frames are refused: node:zlib would silently keep the first",
   const frames = Buffer.concat([zstdCompressSync("one "), zstdCompressSync("two")]);
   expect(decompress("zstd", frames, frames.length, MIB)).toMatchObject({
     kind: "invalid",
-    why: expect.stringContaining("more than one frame"),
+    why: "the body is more than one frame of zstd: compress it as one",
   });
   const large = Buffer.concat([zstdCompressSync(Buffer.alloc(2 * MIB)), zstdCompressSync("two")]);
   expect(await decode("zstd", large, 4 * MIB)).toBe("invalid");
