@@ -1,5 +1,3 @@
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -13,6 +11,7 @@ import {
 } from "../../src/kit/compression.ts";
 import { isRefusal } from "../../src/otlp/status.ts";
 import { SLACK } from "../../src/wire/slack.ts";
+import { fuzzInChild, fuzzRounds } from "../support/child-fuzz.ts";
 
 const MIB = 1024 * 1024;
 const CODINGS = [
@@ -167,14 +166,10 @@ test("encodings are read tolerantly, and only one at a time", () => {
   expect(unknownCoding("br")).toContain('unknown encoding "br"');
 });
 
-test("fuzz: mutated input in a child process that must end in time", () => {
-  const script = join(import.meta.dirname, "../support/fuzz-compression.ts");
-  const { WEIR_FUZZ: rounds = "3000" } = process.env;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, rounds], {
-    timeout: 20_000 + Number(rounds),
-    encoding: "utf8",
-  });
-  expect(stderr).toBe("");
-  expect(status).toBe(0);
-  expect(stdout).toContain(`${rounds} rounds`);
-});
+const much = fuzzRounds(3_000);
+
+test(
+  "fuzz: mutated input in a child process that must end in time",
+  () => fuzzInChild("fuzz-compression.ts", much),
+  much.limitMs + 5_000,
+);
