@@ -204,7 +204,8 @@ class Compiler {
     this.#rules(table, columns);
     const named = (name: string | undefined) => columns.find((column) => column.name === name);
     const ownColumn = new Int16Array(KEY_IDS).fill(-1);
-    for (const column of columns) ownColumn[this.#keys.id(column.name)] = column.index;
+    for (const column of [...columns, ...extraTags, ...extraFields])
+      ownColumn[this.#keys.id(column.name)] = column.index;
     this.#room += table.measurement.length * 3 + 64;
     const tags = [...columns.filter((c) => c.kind === "tag"), ...extraTags];
     const fields = [...columns.filter((c) => c.kind !== "tag"), ...extraFields];

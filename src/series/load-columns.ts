@@ -37,8 +37,8 @@ const CONDITION_KEYS = [
 /** A plan keeps one bit for each place of each source. */
 const SOURCES_MAX = 15;
 const NAME = /^[A-Za-z_][\w.-]*$/;
-/** Line protocol knows these itself. */
-const RESERVED = new Set(["time", "attributes"]);
+/** Names that a row has itself. */
+export const RESERVED = new Set(["time", "attributes"]);
 
 /** The columns of a table, tags first. */
 export function readColumns(place: Place): Column[] {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readColumns } from "./load-columns.ts";
+import { RESERVED, readColumns } from "./load-columns.ts";
 import {
   type Column,
   type LogMatch,
@@ -26,6 +26,8 @@ const KEYS = [
   "service",
   "severity",
 ] as const;
+/** Written as it is, but for escapes of comma, space and equals sign. */
+const EXTRA_NAME = /^[^\p{Cc}\\]+$/u;
 const SHIPPED = join(import.meta.dirname, "..", "..", "config", "series");
 
 /** Reads tables from YAML. Throws one Error that names every mistake of all files as `file:line:column: what`. */
@@ -62,6 +64,7 @@ export function shippedTables(): readonly Table[] {
 function readTable(file: string, place: Place): Table {
   const at = place.members(KEYS, ["measurement", "doc", "identity", "columns"]);
   const columns = at.columns === undefined ? [] : readColumns(at.columns);
+  const extraTags = undeclared(at.extra_tags, columns, []);
   return {
     file,
     measurement: at.measurement?.text() ?? "",
@@ -70,8 +73,8 @@ function readTable(file: string, place: Place): Table {
     match: at.match === undefined ? { logs: undefined, spans: undefined } : readMatch(at.match),
     columns,
     required: (at.required?.items() ?? []).flatMap((item) => columnName(item, columns) ?? []),
-    extraTags: undeclared(at.extra_tags, columns),
-    extraFields: undeclared(at.extra_fields, columns),
+    extraTags,
+    extraFields: undeclared(at.extra_fields, columns, extraTags),
     attributes: at.attributes?.boolean() ?? true,
     body: textColumn(at.body, columns),
     emptyField: textColumn(at.empty_field, columns),
@@ -105,13 +108,24 @@ function tagColumn(place: Place | undefined, columns: readonly Column[]): string
   return place?.wrong(`${place.what}: column "${name}" must have kind: tag`);
 }
 
-function undeclared(place: Place | undefined, columns: readonly Column[]): string[] {
-  return (place?.items() ?? []).flatMap((item) => {
+/** Names of attributes that become columns as they are: no two may be written alike. */
+function undeclared(
+  place: Place | undefined,
+  columns: readonly Column[],
+  others: readonly string[],
+): string[] {
+  const names: string[] = [];
+  for (const item of place?.items() ?? []) {
     const name = item.text();
-    if (name !== undefined && columns.some((column) => column.name === name))
-      return item.wrong(`"${name}" is a column already`) ?? [];
-    return name ?? [];
-  });
+    if (name === undefined) continue;
+    if (columns.some((column) => column.name === name)) item.wrong(`"${name}" is a column already`);
+    else if ([...names, ...others].includes(name)) item.wrong(`"${name}" is named twice`);
+    else if (RESERVED.has(name)) item.wrong(`"${name}" is reserved and cannot be a column`);
+    else if (!EXTRA_NAME.test(name))
+      item.wrong(`${JSON.stringify(name)} cannot be a column: no control characters, no backslash`);
+    else names.push(name);
+  }
+  return names;
 }
 
 function readSeverity(place: Place, columns: readonly Column[]): Table["severity"] {

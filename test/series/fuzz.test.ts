@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 
 test("fuzz: the line writer equals its slow twin, in a child with a kill timer", () => {
-  const count = process.env["WEIR_FUZZ"] ?? "1500";
+  const count = process.env["WEIR_FUZZ"] ?? "800";
   const seed = String(Math.trunc(Date.now() / 86_400_000));
   const timeout = 20_000 + 10 * Number(count);
   const child = join(import.meta.dirname, "fuzz-child.ts");

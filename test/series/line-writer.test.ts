@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { mixedLogs, plainLogs } from "../../bench/payloads.ts";
-import { shippedTables } from "../../src/series/load.ts";
+import { loadTables, shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { batchOf, indexer, rangeOf, slabOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
@@ -74,6 +74,21 @@ const logRecords = (n: number, of: (i: number) => object) =>
   encodeRequest("logs", {
     resourceLogs: [{ scopeLogs: [{ logRecords: Array.from({ length: n }, (_, i) => of(i)) }] }],
   });
+
+const own = loadTables([
+  {
+    name: "own.yaml",
+    text: `measurement: own
+doc: d
+identity: exact
+match: { logs: { record_has_one_of_each: [[own]] } }
+extra_tags: [handler_id, "a b", region]
+extra_fields: [rows, ratio, note, ok]
+columns:
+  own: { kind: float, doc: d, from: [own] }
+`,
+  },
+]);
 
 describe("limits of the line writer", () => {
   test("a full slab ends at an item, and what follows is the same as in one piece", () => {
@@ -191,6 +206,57 @@ describe("limits of the line writer", () => {
     const twelve = Array.from({ length: 12 }, (_, i) => `b${String.fromCharCode(i + 14)}`);
     expect(written(line([], twelve)).match(/b_*=/g)).toHaveLength(9);
     expect(told).toEqual([["", "", "repeated", 3]]);
+  });
+
+  test("extra tags and fields become columns of their own, whatever their type", () => {
+    const writer = compileLineWriter({
+      signal: "logs",
+      tables: own,
+      keys: indexer.keys,
+      dialect: "v3",
+    });
+    const bytes = logRecords(2, (i) => ({
+      timeUnixNano: "1",
+      attributes: [
+        { key: "note", value: { stringValue: 'say "x"' } },
+        { key: "own", value: { intValue: "20000" } },
+        { key: "a b", value: { stringValue: "c,d" } },
+        { key: "rows", value: { intValue: "-7" } },
+        { key: "rest", value: { stringValue: "r" } },
+        { key: "ratio", value: { doubleValue: 0.5 } },
+        { key: "ok", value: { boolValue: true } },
+        { key: "handler_id", value: i === 0 ? { intValue: "12" } : { stringValue: "" } },
+      ],
+    }));
+    const { text } = writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS));
+    expect(text.split("\n")[0]).toBe(
+      'own,handler_id=12,a\\ b=c\\,d own=20000,rows=-7i,ratio=0.5,note="say \\"x\\"",ok=true,attributes="{\\"rest\\":\\"r\\"}" 1',
+    );
+    expect(text).toBe(slowLines(bytes, own, "v3", ARRIVAL_MS).text);
+  });
+
+  test("extra tags and fields of a line are what they are declared as", () => {
+    const writer = compileLineWriter({
+      signal: "logs",
+      tables: own,
+      keys: indexer.keys,
+      dialect: "v3",
+    });
+    const bytes = logRecords(1, () => ({
+      eventName: "own",
+      timeUnixNano: "1",
+      attributes: [
+        { key: "weir.tags", value: { arrayValue: { values: [{ stringValue: "note" }] } } },
+        { key: "rows", value: { intValue: "-7" } },
+        { key: "handler_id", value: { stringValue: "h" } },
+        { key: "note", value: { stringValue: "n" } },
+        { key: "other", value: { boolValue: false } },
+        { key: "weir.uint", value: { arrayValue: { values: [{ stringValue: "rows" }] } } },
+      ],
+    }));
+    const { text } = writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS));
+    expect(text).toBe("own,handler_id=h,note=n rows=18446744073709551609u,other=false 1\n");
+    expect(text).toBe(slowLines(bytes, own, "v3", ARRIVAL_MS).text);
   });
 
   test("minus zero stays minus zero in floats and is 0 in integers", () => {

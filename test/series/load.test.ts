@@ -56,6 +56,16 @@ test.each([
     TABLE.replace("from: [f]", "from: [f], lower_case: true"),
     /for kind tag and text only/,
   ],
+  ["an extra tag that is a column", `${TABLE}extra_tags: [a]\n`, /"a" is a column already/],
+  [
+    "an extra name in both lists",
+    `${TABLE}extra_tags: [x]\nextra_fields: [x]\n`,
+    /"x" is named twice/,
+  ],
+  ["an extra name twice", `${TABLE}extra_fields: [x, x]\n`, /"x" is named twice/],
+  ["an extra field time", `${TABLE}extra_fields: [time]\n`, /"time" is reserved/],
+  ["an extra field attributes", `${TABLE}extra_fields: [attributes]\n`, /"attributes" is reserved/],
+  ["an extra name with a tab", `${TABLE}extra_fields: ["a\\tb"]\n`, /no control characters/],
 ])("refuses %s", (_what, text, why) => {
   expect(load(text)).toThrow(why);
 });

@@ -109,10 +109,23 @@ class Frame {
       if (text !== undefined)
         (column.kind === "tag" ? tags : fields).push(`${column.name}=${text}`);
     }
+    const tagOf = (v: Value | undefined) =>
+      isText(v, true) ? tagText(v as Value, this.#dialect, false) : undefined;
+    const fieldOf = (v: Value | undefined) =>
+      isText(v, false) ? anyText(v as Value, false) : undefined;
+    for (const name of table.extraTags) {
+      const text = tagOf(item.record.get(name));
+      if (text !== undefined) tags.push(`${nameText(name, this.#dialect)}=${text}`);
+    }
+    for (const name of table.extraFields) {
+      const text = fieldOf(item.record.get(name));
+      if (text !== undefined) fields.push(`${nameText(name, this.#dialect)}=${text}`);
+    }
     const declared = new Set(
       table.columns.flatMap((c) => c.sources.flatMap((s) => (s.of === "attribute" ? s.name : []))),
     );
-    for (const name of ["weir.tags", "weir.uint"]) declared.add(name);
+    for (const name of ["weir.tags", "weir.uint", ...table.extraTags, ...table.extraFields])
+      declared.add(name);
     const rest = [...item.record].filter(
       ([name, value]) => !declared.has(name) && kindOf(value) !== "none",
     );
@@ -162,6 +175,15 @@ class Frame {
       if (text === undefined) continue;
       const isClash = column.kind !== "tag" && tagNames.has(column.name);
       (column.kind === "tag" ? tags : fields).push([`${column.name}${isClash ? "_" : ""}`, text]);
+    }
+    for (const name of [...(table?.extraTags ?? []), ...(table?.extraFields ?? [])]) {
+      const value = own.get(name);
+      if (value === undefined || tagNames.has(name)) continue;
+      own.delete(name);
+      const isTag = table?.extraTags.includes(name) === true;
+      const isUint = uints.has(name) && kindOf(value) === "intValue";
+      const text = isTag ? tagText(value, this.#dialect, isUint) : anyText(value, isUint);
+      if (text !== undefined) (isTag ? tags : fields).push([nameText(name, this.#dialect), text]);
     }
     const ids: Record<string, string> = { trace_id: traceId, span_id: spanId };
     for (const [name, id] of Object.entries(ids))
