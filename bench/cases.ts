@@ -4,6 +4,8 @@ import { createIndexer } from "../src/otlp/indexing.ts";
 import type { KeyId } from "../src/otlp/keys.ts";
 import type { Range } from "../src/otlp/range.ts";
 import type { Signal } from "../src/otlp/tape.ts";
+import { LineDoor } from "../src/series/door.ts";
+import { lineShapes } from "../src/series/line-shapes.ts";
 import { shippedTables } from "../src/series/load.ts";
 import { compileLineWriter } from "../src/series/plan.ts";
 import type { Slab, Writer } from "../src/series/writer.ts";
@@ -139,24 +141,81 @@ export function touchJob(bytes: Uint8Array, records: number): Job {
   };
 }
 
-/** Lines of 264 bytes through the reader. */
-export function readLinesJob(lines: number): Job {
-  const text = Array.from(
-    { length: lines },
+/** `n` lines of 264 bytes, as a function platform sends them. */
+function functionLines(n: number): string[] {
+  return Array.from(
+    { length: n },
     (_, i) =>
       `function_logs,function_id=550e8400-e29b-41d4-a716-446655440000,execution_id=660e8400-e29b-41d4-a716-${String(i).padStart(12, "0")},status=success,version=1 ` +
-      `duration_ms=1234i,memory_used_mb=45i,exit_code=0i,cpu_time_ms=800i,message="Function executed successfully" ${1_705_314_600_000_000_000n + BigInt(i)}\n`,
-  ).join("");
-  const bytes = new TextEncoder().encode(text);
-  const roomy = withSlack(bytes);
-  const view = new DataView(roomy.buffer, roomy.byteOffset, roomy.byteLength);
+      `duration_ms=1234i,memory_used_mb=45i,exit_code=0i,cpu_time_ms=800i,message="Function executed successfully" ${1_705_314_600_000_000_000n + BigInt(i)}`,
+  );
+}
+
+/** As many datagrams' worth of lines one behind the other, and where each ends. */
+function datagrams(lines: readonly string[], perDatagram: number) {
+  const ends: number[] = [];
+  let text = "";
+  for (let i = 0; i < lines.length; i += perDatagram) {
+    text += lines.slice(i, i + perDatagram).join("\n");
+    ends.push(text.length);
+  }
+  const bytes = withSlack(new TextEncoder().encode(text));
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), ends };
+}
+
+/** Lines of 264 bytes through the reader. */
+export function readLinesJob(lines: number): Job {
+  const { bytes, view, ends } = datagrams(functionLines(lines), lines);
   const reader = new LineReader();
   return () => {
-    reader.reset(roomy, view, 0, bytes.length);
+    reader.reset(bytes, view, 0, ends[0] as number);
     let n = 0;
     while (reader.next()) n++;
     return n;
   };
+}
+
+/** The same in datagrams, to an OTLP request, as the receiver does it. */
+export function doorJob(lines: number, perDatagram: number): Job {
+  const { append, door } = doorOf(lines, perDatagram);
+  return () => {
+    append();
+    return door.finish().items;
+  };
+}
+
+/** The same, then all that follows until it is lines again. */
+export function linesToLinesJob(lines: number, perDatagram: number): Job {
+  const all = shippedTables();
+  const { append, door } = doorOf(lines, perDatagram);
+  const writer = compileLineWriter({
+    signal: "logs",
+    tables: all.filter(({ measurement }) => measurement === "function_logs"),
+    declared: all,
+    keys: indexer.keys,
+    dialect: "v3",
+  });
+  const slab = makeSlab(8 << 20);
+  return () => {
+    append();
+    const { bytes, length } = door.finish();
+    const indexed = indexer.index("logs", bytes, length);
+    if ("refused" in indexed) throw new Error(indexed.why);
+    return writeAll(writer, indexed.batch, slab);
+  };
+}
+
+function doorOf(lines: number, perDatagram: number) {
+  const { bytes, view, ends } = datagrams(functionLines(lines), perDatagram);
+  const door = new LineDoor(lineShapes(shippedTables()), { precision: "auto" });
+  const append = () => {
+    let from = 0;
+    for (const end of ends) {
+      door.append(bytes, view, from, end, 1_705_314_600_123);
+      from = end;
+    }
+  };
+  return { append, door };
 }
 
 export const payloads = {

@@ -5,15 +5,18 @@
 import { parseArgs } from "node:util";
 import {
   decodeJob,
+  doorJob,
   indexJob,
   type Job,
   linesJob,
+  linesToLinesJob,
   objectsJob,
   payloads,
   readLinesJob,
   renameJob,
   touchJob,
 } from "./cases.ts";
+import { journalRow } from "./journal.ts";
 import { type Figure, FULL, heapGrowth, measure, QUICK } from "./measure.ts";
 
 /** A ratchet: these only move up (ratios) or down (renames, heap). DESIGN §12 has the goals. */
@@ -29,7 +32,7 @@ const FUNCTION_LOGS = ["function_logs"];
 
 if (values.gate) gate();
 else {
-  if (!values.service) micro();
+  if (!values.service) await micro();
   const { serviceBench } = await import("./service.ts");
   await serviceBench();
 }
@@ -66,7 +69,7 @@ function gate(): void {
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-function micro(): void {
+async function micro(): Promise<void> {
   const rows: Record<string, string>[] = [];
   const row = (what: string, job: Job) => {
     const { ns, best, worst } = measure(job, rounds);
@@ -97,6 +100,18 @@ function micro(): void {
   row("wire → lines, all tables", linesJob(plain, ["function_logs", "logs"]));
   row("draft, four renames, seal", renameJob(bytes));
   row("line reader, 264-byte lines", readLinesJob(1000));
+  for (const n of [1, 20]) row(`line door, ${n} a datagram: lines → OTLP`, doorJob(1000, n));
+  row("lines → OTLP → index → lines, 1 a datagram", linesToLinesJob(1000, 1));
+  for (const isDurable of [false, true])
+    for (const n of [10, 100, 1000]) {
+      const { what, nsPerRecord } = await journalRow(n, isDurable);
+      rows.push({
+        what,
+        "ns per record": nsPerRecord.toFixed(0),
+        "M records/s per core": (1_000 / nsPerRecord).toFixed(2),
+        spread: "",
+      });
+    }
   console.table(rows);
 }
 

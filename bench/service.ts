@@ -1,5 +1,5 @@
 /** The whole service as a child process, pinned to one core, over real sockets; its CPU time per record from its own metrics. */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -19,12 +19,22 @@ interface Row {
 }
 
 const MS = 4_000;
+/** With the journal or without, lines in a datagram, datagrams per second. */
+const UDP_JOBS = [
+  [false, 1, 120_000],
+  [false, 1, 150_000],
+  [false, 20, 25_000],
+  [true, 1, 120_000],
+  [true, 20, 25_000],
+] as const;
 const PINNED = ["taskset", "-c", "1"];
 
 export async function serviceBench(): Promise<void> {
   const sink = fork(new URL("./sink.ts", import.meta.url), { stdio: "inherit" });
   const [{ port: sinkPort }] = (await once(sink, "message")) as [{ port: number }];
   const load = fork(new URL("./load.ts", import.meta.url), { stdio: "inherit" });
+  for (const { pid } of [sink, load])
+    if (process.platform === "linux") execFileSync("taskset", ["-cp", "0", String(pid)]);
   const rows: Row[] = [];
   for (const isDurable of [false, true])
     for (const n of [10, 100, 1000])
@@ -33,16 +43,12 @@ export async function serviceBench(): Promise<void> {
           httpRow(service, load, ports.http, n, isDurable),
         ),
       );
-  rows.push(
-    await withService(sinkPort, true, (service, ports) =>
-      udpRow(service, load, ports.udp, 120_000),
-    ),
-  );
-  rows.push(
-    await withService(sinkPort, true, (service, ports) =>
-      udpRow(service, load, ports.udp, 150_000),
-    ),
-  );
+  for (const [isDurable, lines, perSecond] of UDP_JOBS)
+    rows.push(
+      await withService(sinkPort, isDurable, (service, ports) =>
+        udpRow(service, load, ports.udp, { isDurable, lines, perSecond }),
+      ),
+    );
   console.table(rows);
   sink.disconnect();
   load.disconnect();
@@ -112,23 +118,34 @@ async function httpRow(
   );
 }
 
+interface UdpJob {
+  readonly isDurable: boolean;
+  readonly lines: number;
+  readonly perSecond: number;
+}
+
 async function udpRow(
   service: Service,
   load: ChildProcess,
   port: number,
-  perSecond: number,
+  { isDurable, lines, perSecond }: UdpJob,
 ): Promise<Row> {
-  const datagram =
+  const line =
     'function_logs,function_id=550e8400-e29b-41d4-a716-446655440000,execution_id=660e8400-e29b-41d4-a716-446655440000,status=success,version=1 duration_ms=1234i,memory_used_mb=45i,exit_code=0i,cpu_time_ms=800i,message="Function executed successfully" 1705314600000000000';
+  const datagram = Array.from({ length: lines }, () => line).join("\n");
   const job: UdpLoad = { kind: "udp", port, datagram, perSecond, ms: MS };
-  await give(load, { ...job, perSecond: 50_000, ms: 1_500 });
+  await give(load, { ...job, perSecond: perSecond / 2, ms: 1_500 }); // warm-up
   await settled(service);
   const dropsBefore = await service.metric("weir_udp_kernel_drops_total");
-  return measured(service, `UDP lines, one a datagram, ${perSecond / 1_000}k/s asked`, async () => {
+  const what = `UDP lines, ${lines} a datagram, ${perSecond / 1_000}k datagrams/s asked${isDurable ? ", journal" : ""}`;
+  return measured(service, what, async () => {
     const { ok } = await give(load, job);
     await sleep(500);
     const drops = (await service.metric("weir_udp_kernel_drops_total")) - dropsBefore;
-    return { sent: ok - drops, note: ` (${drops} of ${ok} dropped by the kernel)` };
+    return {
+      sent: (ok - drops) * lines,
+      note: ` (${drops} of ${ok} datagrams dropped by the kernel)`,
+    };
   });
 }
 
