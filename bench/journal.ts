@@ -23,7 +23,8 @@ export async function journalRow(
   isDurable: boolean,
 ): Promise<{ readonly what: string; readonly nsPerRecord: number }> {
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-journal-"));
-  const io = isDurable ? await openDirectory(directory, { create: true }) : createMemoryIo();
+  const disk = isDurable ? await openDirectory(directory, { create: true }) : undefined;
+  const io = disk ?? createMemoryIo();
   const journal = createJournal({
     io,
     indexer: createIndexer(),
@@ -58,7 +59,7 @@ export async function journalRow(
   stop.abort(new Error("done"));
   await reading;
   await journal.stop(AbortSignal.timeout(5_000));
-  if (Symbol.asyncDispose in io) await io[Symbol.asyncDispose]();
+  await disk?.[Symbol.asyncDispose]();
   await rm(directory, { recursive: true, force: true });
   const what = `journal: append, read, settle, ${n} a request, ${isDurable ? "fdatasync per group" : "memory"}`;
   return { what, nsPerRecord: ((user + system) * 1_000) / (frames * n) };
