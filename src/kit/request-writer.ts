@@ -67,3 +67,19 @@ export function putBytes(bytes: Uint8Array, length: number, out: Slab): boolean 
   out.length += length;
   return true;
 }
+
+/** What a batch reads as, for people or for a file. */
+export type BatchText = <S extends Signal>(batch: Batch<S>) => string;
+
+/** A writer of whole requests as UTF-8 text. */
+export function textWriter<S extends Signal>(
+  indexer: Indexer,
+  pick: Pick,
+  text: BatchText,
+): RequestWriter<S> {
+  const encoder = new TextEncoder();
+  return new RequestWriter<S>(indexer, pick, (batch, slab) => {
+    const bytes = encoder.encode(text(batch));
+    return putBytes(bytes, bytes.length, slab);
+  });
+}

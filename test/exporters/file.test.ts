@@ -8,7 +8,13 @@ import { endOfLines, endOfRows, RowEnds } from "../../src/exporters/file/complet
 import { createFile } from "../../src/exporters/file/index.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
-import { exportRig, LineWriter, recordingLog, recordingMeter } from "../support/export-rig.ts";
+import {
+  exportRig,
+  LineWriter,
+  recordingLog,
+  recordingMeter,
+  sending,
+} from "../support/export-rig.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const indexer = createIndexer();
@@ -43,14 +49,6 @@ async function fileBackend(options: object) {
   return { backend, create, log };
 }
 
-const sending = {
-  journal: "j",
-  route: "r",
-  from: [1, 0],
-  to: [1, 0],
-  rows: 1,
-  attempt: 1,
-} as const;
 const never = new AbortController().signal;
 
 test("appends in order, one lane, and continues after a restart", async () => {

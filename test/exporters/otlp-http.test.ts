@@ -9,7 +9,7 @@ import { pickItems } from "../../src/otlp/pick.ts";
 import type { Range } from "../../src/otlp/range.ts";
 import { partialSuccessBody, statusBody, successBody } from "../../src/otlp/responses.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
-import { recordingLog, recordingMeter } from "../support/export-rig.ts";
+import { recordingLog, recordingMeter, sending } from "../support/export-rig.ts";
 import { httpSink, type SinkAnswer } from "../support/http-sink.ts";
 import { decodeRequest, encodeRequest } from "../support/otlp.ts";
 
@@ -69,14 +69,6 @@ async function otlp<S extends Signal>(
     fail: () => {},
   });
   onTestFinished(() => backend.stop(AbortSignal.abort()));
-  const sending = {
-    journal: "j",
-    route: "r",
-    from: [1, 0],
-    to: [1, 0],
-    rows: 1,
-    attempt: 1,
-  } as const;
   const post = (body: Uint8Array) => backend.post(body, sending, AbortSignal.timeout(2_000));
   return { sink, backend, post, log };
 }

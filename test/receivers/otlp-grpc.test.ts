@@ -5,16 +5,11 @@ import { PipelineError } from "../../src/otlp/status.ts";
 import { SIGNALS } from "../../src/otlp/tape.ts";
 import { EXPORT_PATHS } from "../../src/receivers/otlp/grpc.ts";
 import { GrpcClient } from "../support/grpc-client.ts";
-import { decodeMessage, encodeRequest, typeOf } from "../support/otlp.ts";
+import { decodeMessage, encodeRequest, responseType, typeOf } from "../support/otlp.ts";
 import { Door, type DoorOptions, requestOf, until } from "../support/otlp-door.ts";
 
 const MIB = 1024 * 1024;
 const GRPC_ONLY = { grpc: { endpoint: "127.0.0.1:0" } };
-const RESPONSES = {
-  logs: "opentelemetry.proto.collector.logs.v1.ExportLogsServiceResponse",
-  metrics: "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceResponse",
-  traces: "opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse",
-} as const;
 
 let door: Door;
 let client: GrpcClient;
@@ -96,7 +91,7 @@ test.each(SIGNALS)("O5: partial success of %s", async (signal) => {
     metrics: "rejectedDataPoints",
     traces: "rejectedSpans",
   }[signal];
-  expect(decodeMessage(typeOf(RESPONSES[signal]), reply)).toEqual({
+  expect(decodeMessage(responseType(signal), reply)).toEqual({
     partialSuccess: { [field]: "1", errorMessage: "id too long" },
   });
   expect(door.rejected).toEqual([{ signal, items: 1, why: "id too long" }]);

@@ -3,17 +3,12 @@ import { afterEach, expect, test } from "vitest";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { PipelineError } from "../../src/otlp/status.ts";
 import { SIGNALS, type Signal } from "../../src/otlp/tape.ts";
-import { decodeMessage, encodeRequest, typeOf } from "../support/otlp.ts";
+import { decodeMessage, encodeRequest, responseType, typeOf } from "../support/otlp.ts";
 import { Door, type DoorOptions, dial, readAll, requestOf, until } from "../support/otlp-door.ts";
 
 const MIB = 1024 * 1024;
 const PROTOBUF = "application/x-protobuf";
 const HTTP_ONLY = { http: { endpoint: "127.0.0.1:0" } };
-const RESPONSES = {
-  logs: "opentelemetry.proto.collector.logs.v1.ExportLogsServiceResponse",
-  metrics: "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceResponse",
-  traces: "opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse",
-} as const;
 
 let door: Door;
 afterEach(async () => {
@@ -153,7 +148,7 @@ test.each(SIGNALS)(
       metrics: "rejectedDataPoints",
       traces: "rejectedSpans",
     }[signal];
-    expect(decodeMessage(typeOf(RESPONSES[signal]), answer.body)).toEqual({
+    expect(decodeMessage(responseType(signal), answer.body)).toEqual({
       partialSuccess: { [field]: "2", errorMessage: "id too long" },
     });
     expect(door.submitted).toHaveLength(1);

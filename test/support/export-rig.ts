@@ -213,6 +213,15 @@ export const quickRetry: RetryOnFailure = {
   max_elapsed_time: 0,
 };
 
+/** What a request says of itself where a test does not care. */
+export const sending: Sending = {
+  journal: "j",
+  route: "r",
+  from: [1, 0],
+  to: [1, 0],
+  rows: 1,
+  attempt: 1,
+};
 export const sent: Verdict = { is: "sent", unconfirmed: false };
 
 export interface Rig {

@@ -24,6 +24,11 @@ export function typeOf(name: string): protobuf.Type {
   return root.lookupType(name);
 }
 
+/** The type of the answer to an export of this signal. */
+export function responseType(signal: Signal): protobuf.Type {
+  return typeOf(REQUEST[signal].replace(/Request$/, "Response"));
+}
+
 export function requestType(signal: Signal): protobuf.Type {
   return typeOf(REQUEST[signal]);
 }

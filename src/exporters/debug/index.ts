@@ -5,8 +5,7 @@ import type {
   Sending,
   Verdict,
 } from "../../kit/backend.ts";
-import { type Pick, putBytes, RequestWriter } from "../../kit/request-writer.ts";
-import type { Batch } from "../../otlp/batch.ts";
+import { type BatchText, type Pick, textWriter } from "../../kit/request-writer.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Writer } from "../../series/writer.ts";
 import { type Config, config } from "./config.ts";
@@ -14,15 +13,13 @@ import { itemLines } from "./item-lines.ts";
 
 /** Where the text goes; tests have their own. Resolves when the bytes may be reused. */
 export type Out = (bytes: Uint8Array) => Promise<void>;
-/** A whole batch as OTLP/JSON. */
-export type WriteJson = <S extends Signal>(batch: Batch<S>) => string;
 
 const LIMITS = { bytes: 4 << 20, items: 1 << 16, lanes: 1 };
 
 /** The debug exporter, over a stream (standard error unless told). */
 export function createDebug(
   pick: Pick,
-  writeJson: WriteJson,
+  writeJson: BatchText,
   out: Out = standardError,
 ): ExporterFactory<Config> {
   return {
@@ -48,12 +45,8 @@ class Debug<S extends Signal> implements Backend<S> {
   readonly #context: ExporterContext<S>;
   readonly #out: Out | undefined;
 
-  constructor(context: ExporterContext<S>, text: WriteJson, pick: Pick, out: Out | undefined) {
-    const encoder = new TextEncoder();
-    this.writer = new RequestWriter<S>(context.indexer, pick, (batch, slab) => {
-      const bytes = encoder.encode(text(batch));
-      return putBytes(bytes, bytes.length, slab);
-    });
+  constructor(context: ExporterContext<S>, text: BatchText, pick: Pick, out: Out | undefined) {
+    this.writer = textWriter<S>(context.indexer, pick, text);
     this.#context = context;
     this.#out = out;
   }
@@ -69,7 +62,7 @@ class Debug<S extends Signal> implements Backend<S> {
   }
 }
 
-function textOf(verbosity: Config["verbosity"], writeJson: WriteJson): WriteJson {
+function textOf(verbosity: Config["verbosity"], writeJson: BatchText): BatchText {
   if (verbosity === "basic") return () => "";
   return verbosity === "normal" ? itemLines : (batch) => `${writeJson(batch)}\n`;
 }

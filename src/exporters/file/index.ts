@@ -6,28 +6,17 @@ import type {
   Sending,
   Verdict,
 } from "../../kit/backend.ts";
-import { type Pick, putBytes, RequestWriter } from "../../kit/request-writer.ts";
+import { type BatchText, type Pick, textWriter } from "../../kit/request-writer.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
-import type { Batch } from "../../otlp/batch.ts";
-import type { Keys } from "../../otlp/keys.ts";
 import type { Signal } from "../../otlp/tape.ts";
+import type { compileLineWriter } from "../../series/plan.ts";
 import type { Table } from "../../series/tables.ts";
 import type { Writer } from "../../series/writer.ts";
 import { Appender } from "./appender.ts";
 import { endOfLines, endOfRows } from "./complete-lines.ts";
 import { type Config, fileConfig } from "./config.ts";
 
-/** What the series room's `compileLineWriter` takes and gives. */
-export type CompileLineWriter = <S extends Signal>(options: {
-  readonly signal: S;
-  readonly tables: readonly Table[];
-  /** All tables, where `tables` is a choice. */
-  readonly declared?: readonly Table[];
-  readonly keys: Keys;
-  readonly dialect: "v3";
-}) => Writer<S>;
-/** A whole batch as OTLP/JSON. */
-export type WriteJson = <S extends Signal>(batch: Batch<S>) => string;
+type CompileLineWriter = typeof compileLineWriter;
 
 const MAX_ITEMS = 1 << 16;
 
@@ -36,7 +25,7 @@ export function createFile(
   tables: readonly Table[],
   compile: CompileLineWriter,
   pick: Pick,
-  writeJson: WriteJson,
+  writeJson: BatchText,
 ): ExporterFactory<Config> {
   const appenders = new Map<string, Appender>();
   return {
@@ -56,22 +45,10 @@ export function createFile(
       const writer =
         config.format === "lines"
           ? compile({ signal, tables: chosen, declared: tables, keys: indexer.keys, dialect: "v3" })
-          : jsonWriter<S>(context, pick, writeJson);
+          : textWriter<S>(indexer, pick, (batch) => `${writeJson(batch)}\n`);
       return new FileBackend(config, context, writer, appenderOf(appenders, config));
     },
   };
-}
-
-function jsonWriter<S extends Signal>(
-  context: ExporterContext<S>,
-  pick: Pick,
-  writeJson: WriteJson,
-): Writer<S> {
-  const encoder = new TextEncoder();
-  return new RequestWriter<S>(context.indexer, pick, (batch, slab) => {
-    const bytes = encoder.encode(`${writeJson(batch)}\n`);
-    return putBytes(bytes, bytes.length, slab);
-  });
 }
 
 /** Routes (signals, a reload's old and new instance) that write to one file take turns. */

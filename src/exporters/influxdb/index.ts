@@ -7,9 +7,9 @@ import type {
 } from "../../kit/backend.ts";
 import { HttpClient } from "../../kit/http-client.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
-import type { Keys } from "../../otlp/keys.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
+import type { compileLineWriter } from "../../series/plan.ts";
 import type { Table } from "../../series/tables.ts";
 import type { Writer } from "../../series/writer.ts";
 import { type Config, influxdbConfig } from "./config.ts";
@@ -18,16 +18,7 @@ import { type Api, influxdbVerdict } from "./verdicts.ts";
 /** Items in one request at most, whatever fits its body. */
 const MAX_ITEMS = 1 << 16;
 
-/** What the series room's `compileLineWriter` takes and gives. */
-export type CompileLineWriter = <S extends Signal>(options: {
-  readonly signal: S;
-  readonly tables: readonly Table[];
-  /** All tables, where `tables` is a choice. */
-  readonly declared?: readonly Table[];
-  readonly keys: Keys;
-  readonly dialect: Api;
-  readonly onFieldDropped?: (table: string, column: string, reason: string, n: number) => void;
-}) => Writer<S>;
+type CompileLineWriter = typeof compileLineWriter;
 
 /** The influxdb exporter over the given series tables. */
 export function createInfluxdb(
