@@ -1,4 +1,4 @@
-/** Load over raw sockets. Child process of the service bench: `{ port, request, connections, ms }` in, `{ ok, other }` out. */
+/** Load over raw sockets. Child process of the service bench: a job in, `{ ok, other }` out. */
 
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
@@ -6,8 +6,8 @@ import { connect } from "node:net";
 export interface HttpLoad {
   readonly kind: "http";
   readonly port: number;
-  /** Base64 of the whole HTTP request. */
-  readonly request: string;
+  /** Base64 of whole HTTP requests, sent in turn. */
+  readonly requests: readonly string[];
   readonly connections: number;
   readonly ms: number;
 }
@@ -30,20 +30,22 @@ process.on("message", (load: HttpLoad | UdpLoad) => {
 process.on("disconnect", () => process.exit());
 
 async function http(load: HttpLoad): Promise<LoadResult> {
-  const request = Buffer.from(load.request, "base64");
+  const requests = load.requests.map((request) => Buffer.from(request, "base64"));
+  let turn = 0;
+  const next = () => requests[turn++ % requests.length] as Buffer;
   const end = performance.now() + load.ms;
   let ok = 0;
   let other = 0;
   const one = () =>
     new Promise<void>((resolve) => {
-      const socket = connect(load.port, "127.0.0.1", () => socket.write(request));
+      const socket = connect(load.port, "127.0.0.1", () => socket.write(next()));
       socket.setNoDelay(true);
       socket.on("error", () => resolve());
       socket.on("close", () => resolve());
       socket.on("data", (part) => {
         if (part.toString("latin1", 9, 12) === "200") ok++;
         else other++;
-        if (performance.now() < end) socket.write(request);
+        if (performance.now() < end) socket.write(next());
         else socket.end();
       });
     });
