@@ -224,7 +224,7 @@ export function writeJsonText(
       o += 8;
       continue;
     }
-    const plain = odd !== 0 ? firstMark(odd) : 4 + firstMark(oddAfter);
+    const plain = plainBytes(odd, oddAfter);
     p += plain;
     o += plain;
     if (p >= end) break;
@@ -258,7 +258,7 @@ export function writeQuotedJsonText(
       o += 8;
       continue;
     }
-    const plain = odd !== 0 ? firstMark(odd) : 4 + firstMark(oddAfter);
+    const plain = plainBytes(odd, oddAfter);
     p += plain;
     o += plain;
     if (p >= end) break;
@@ -284,9 +284,12 @@ function oddInJson(x: number): number {
   return (quote | backslash | (x - 0x20202020)) & ~x & 0x80808080;
 }
 
-/** Number of the lowest byte that is marked: the bytes below it are plain. */
-function firstMark(marks: number): number {
-  return (31 - Math.clz32(marks & -marks)) >>> 3;
+/** Number of bytes below the lowest mark of two words, of which one has a mark; without a branch, as it is anyone's guess which. */
+function plainBytes(marks: number, marksAfter: number): number {
+  const first = (31 - Math.clz32(marks & -marks)) >> 3;
+  const after = (31 - Math.clz32(marksAfter & -marksAfter)) >>> 3;
+  // Without a mark, `first` is -1.
+  return first + ((first >> 31) & (5 + after));
 }
 
 /** A character that `oddInJson` marks. */
