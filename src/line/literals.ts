@@ -74,11 +74,14 @@ export class LiteralReader {
 
   /** (high, low) × scale + chunk in 16-bit steps; false when it passes 64 bits. */
   #append(scale: number, chunk: number): boolean {
+    // Not with %: of doubles it is a call into the C library.
     const x = (this.low & 0xffff) * scale + chunk;
-    const y = (this.low >>> 16) * scale + Math.floor(x / 65_536);
-    const z = this.high * scale + Math.floor(y / 65_536);
+    const xHigh = Math.floor(x / 65_536);
+    const y = (this.low >>> 16) * scale + xHigh;
+    const yHigh = Math.floor(y / 65_536);
+    const z = this.high * scale + yHigh;
     if (z >= TWO_32) return false;
-    this.low = ((y % 65_536) * 65_536 + (x % 65_536)) >>> 0;
+    this.low = ((y - yHigh * 65_536) * 65_536 + (x - xHigh * 65_536)) >>> 0;
     this.high = z;
     return true;
   }

@@ -17,6 +17,7 @@ import { KEY_ESCAPED, LITERAL_MASK, PAIR, Pair, VALUE_ESCAPED } from "./pair.ts"
 import { NAME_MAX, PAIRS_MAX, Problem, STRING_MAX } from "./problems.ts";
 import { sameKeyTwice } from "./same-key.ts";
 import { isLineEnd, StringScanner } from "./strings.ts";
+import { TimeReader } from "./time-reader.ts";
 import { isUtf8 } from "./utf8.ts";
 
 /** Of the lines with unknown names, one in so many (a power of two, less one) is learned once there is no free set. */
@@ -61,9 +62,11 @@ export class LineReader {
   readonly known: KnownKeys = new KnownKeys();
 
   readonly #literal = new LiteralReader();
+  readonly #times = new TimeReader();
   readonly #names = new NameScanner();
   readonly #strings = new StringScanner();
   #bytes: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
   #end = 0;
   #newlines = 0;
@@ -76,6 +79,7 @@ export class LineReader {
   /** Sets the cursor before the first line of `bytes[from, to)`. `view` is over the same memory. */
   reset(bytes: Uint8Array, view: DataView, from: number, to: number): void {
     this.#bytes = bytes;
+    this.#view = view;
     this.#at = from;
     this.#end = to;
     this.#newlines = 0;
@@ -353,13 +357,13 @@ export class LineReader {
       const c = bytes[p]!;
       if (c === SPACE || c === NEWLINE || c === RETURN) break;
     }
-    const literal = this.#literal;
-    const problem = literal.integer(bytes, from, p, true);
+    const time = this.#times;
+    const problem = time.read(bytes, this.#view, from, p);
     if (problem !== Problem.none)
       return this.#fail(problem === Problem.range ? Problem.timeRange : Problem.time, from);
     this.hasTime = true;
-    this.timeLow = literal.low;
-    this.timeHigh = literal.high;
+    this.timeLow = time.low;
+    this.timeHigh = time.high;
     const end = this.#spaces(p);
     return isLineEnd(this.#bytes, end, this.#end) ? end : this.#fail(Problem.time, end);
   }

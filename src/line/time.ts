@@ -36,10 +36,12 @@ export class TimeScale {
     if (scale !== 1) {
       // In 16-bit steps: every intermediate that passes the check is exact.
       const x = (lo & 0xffff) * scale;
-      const y = (lo >>> 16) * scale + Math.floor(x / 65_536);
-      const z = hi * scale + Math.floor(y / 65_536);
+      const xHigh = Math.floor(x / 65_536);
+      const y = (lo >>> 16) * scale + xHigh;
+      const yHigh = Math.floor(y / 65_536);
+      const z = hi * scale + yHigh;
       if (z > 0x7fffffff) return false;
-      lo = ((y % 65_536) * 65_536 + (x % 65_536)) >>> 0;
+      lo = ((y - yHigh * 65_536) * 65_536 + (x - xHigh * 65_536)) >>> 0;
       hi = z;
     }
     this.low = isNegative ? -lo >>> 0 : lo;
@@ -50,10 +52,13 @@ export class TimeScale {
   /** Milliseconds of the wall clock. */
   setMillis(ms: number): void {
     const whole = Math.floor(ms);
-    const x = (whole % 65_536) * 1_000_000;
-    const y = Math.floor(whole / 65_536) * 1_000_000 + Math.floor(x / 65_536);
-    this.low = ((y % 65_536) * 65_536 + (x % 65_536)) >>> 0;
-    this.high = Math.floor(y / 65_536) >>> 0;
+    const wholeHigh = Math.floor(whole / 65_536);
+    const x = (whole - wholeHigh * 65_536) * 1_000_000;
+    const xHigh = Math.floor(x / 65_536);
+    const y = wholeHigh * 1_000_000 + xHigh;
+    const yHigh = Math.floor(y / 65_536);
+    this.low = ((y - yHigh * 65_536) * 65_536 + (x - xHigh * 65_536)) >>> 0;
+    this.high = yHigh >>> 0;
   }
 }
 

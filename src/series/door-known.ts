@@ -127,8 +127,12 @@ export class KnownRecords {
       if (kind === Literal.text && (flags & VALUE_ESCAPED) === 0) {
         const from = pairs[i + Pair.valueAt]!;
         const size = pairs[i + Pair.valueEnd]! - from;
-        if ((code & MARKED) === 0) isDone = this.#text(this.#starts[index]!, lines, from, size);
-        else if ((code & MARKED) === Column.body) isDone = this.#body(lines, from, size);
+        const mark = code & MARKED;
+        if (mark === 0 || mark === Column.severity) {
+          isDone = this.#text(this.#starts[index]!, lines, from, size);
+          if (isDone && mark !== 0) this.#fields.severity(i, levels);
+        }
+        if (mark === Column.body) isDone = this.#body(lines, from, size);
       } else if (kind === Literal.integer && (code & ODD_KEY) === 0)
         isDone = this.#integer(this.#starts[index]!, pairs[i + Pair.low]!, pairs[i + Pair.high]!);
       if (!isDone)

@@ -117,7 +117,7 @@ export class RecordFields {
   pair(i: number, code: number, isClash: boolean, levels: NameMap | undefined): void {
     const { pairs, tagCount } = this.#reader;
     if (code !== 0 && (pairs[i + Pair.flags]! & LITERAL_MASK) === Literal.text) {
-      if ((code & Column.severity) !== 0 && levels !== undefined) this.#severity(i, levels);
+      if ((code & Column.severity) !== 0) this.severity(i, levels);
       if (i >= tagCount * PAIR) {
         if ((code & Column.body) !== 0 && this.#body(i)) return;
         if ((code & (Column.trace | Column.span)) !== 0 && this.#id(i, code)) return;
@@ -137,7 +137,9 @@ export class RecordFields {
     this.#names(WEIR_UINT, tagCount, tagCount + fieldCount);
   }
 
-  #severity(i: number, levels: NameMap): void {
+  /** The severity that the table gives to the text at `i`, if any. */
+  severity(i: number, levels: NameMap | undefined): void {
+    if (levels === undefined) return;
     const { pairs } = this.#reader;
     const level = levels.get(this.#bytes, pairs[i + Pair.valueAt]!, pairs[i + Pair.valueEnd]!);
     if (level <= 0) return;

@@ -95,7 +95,7 @@ function knownLines(): Buffer {
     Array.from({ length: random(most) }, () => `${pick(names)}=${pick(from)}`).join();
   const lines = Array.from({ length: 1 + random(6) }, () => {
     const tags = keys(4, ["v", "w\\,", "0123456789abcdef", "é", ""]);
-    return `${pick(["m", "mm", "metric", "m=n"])}${tags && `,${tags}`} ${keys(5, values)}${pick(["", " 5", " 1705314600000000000", " x"])}`;
+    return `${pick(["m", "mm", "metric", "m=n"])}${tags && `,${tags}`} ${keys(5, values)}${pick(["", " 5", " 1705314600000000000", " 1705314600999999999", " 170531460099999999x", " 9223372036854775807", " 9223372036854775808", " 0000000000000000001", " -170531460000000000", " 4294967296000000000", " 4294967295999999999", " x"])}`;
   });
   return Buffer.from(lines.join("\n"));
 }
