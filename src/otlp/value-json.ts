@@ -202,7 +202,7 @@ export class JsonWriter {
 }
 
 /** A JSON string with its quotes. Bytes ≥ 0x80 stay as they are. Reads and writes up to 7 bytes behind the end, see SLACK. */
-export function writeJsonText(
+function writeJsonText(
   out: DataView,
   at: number,
   source: DataView,

@@ -85,9 +85,6 @@ export interface PlanTable {
   readonly measurement: Text;
   readonly tags: readonly PlanColumn[];
   readonly fields: readonly PlanColumn[];
-  /** The same as column indices. */
-  readonly tagIndices: Int32Array;
-  readonly fieldIndices: Int32Array;
   /** Columns whose masks must not be 0 for the match; undefined: no record of this signal matches by its attributes. */
   readonly groups: readonly PlanColumn[] | undefined;
   readonly required: readonly PlanColumn[];
@@ -216,8 +213,6 @@ class Compiler {
       measurement: this.#text(escapeMeasurement(table.measurement)),
       tags,
       fields,
-      tagIndices: Int32Array.from(tags, (column) => column.index),
-      fieldIndices: Int32Array.from(fields, (column) => column.index),
       groups: (isChosen ? table.match.logs : undefined)?.oneOfEach.map((names) =>
         this.#hidden(names.map((name) => attribute(name, "record"))),
       ),

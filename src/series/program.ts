@@ -7,7 +7,7 @@ export const OP = 4;
 export const SLOT = 4;
 
 /** What is done with a source, beside the codes of column kinds: a text with `words`, an id in some form, everything that is rare. */
-export const Action = { ...Code, word: 7, id: 8, general: 9 } as const;
+const Action = { ...Code, word: 7, id: 8, general: 9 } as const;
 
 /**
  * Ints per key of `keys`: `declaredBy`, place of its slot on the record less `noSlot`, first and last + 1 of its uses (at least two),

@@ -44,11 +44,6 @@ export function writeUint64(out: DataView, at: number, low: number, high: number
   return writeNine(out, writeUint(out, at, seconds), (y - bottom * BILLION) | 0);
 }
 
-/** Eight little-endian bytes of `source` (fixed64: a time) as a signed integer. */
-export function writeNanos(out: DataView, at: number, source: DataView, from: number): number {
-  return writeInt(out, at, source.getInt32(from, true), source.getInt32(from + 4, true));
-}
-
 /**
  * Times in nanoseconds, given as the halves of an int64. Times of one request share their second, so its digits are kept and copied:
  * 16 bytes are written for the seconds, whatever their length.

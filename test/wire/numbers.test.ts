@@ -6,7 +6,6 @@ import {
   NUMBER_MAX,
   writeDouble,
   writeInt,
-  writeNanos,
   writeUint,
   writeUint64,
   writeUnder20000,
@@ -37,16 +36,13 @@ test("unsigned integers", () => {
   );
 });
 
-test("64-bit integers, signed and unsigned, and times", () => {
-  const source = new DataView(new ArrayBuffer(16));
+test("64-bit integers, signed and unsigned", () => {
   const check = (n: bigint) => {
     const [low, high] = halves(n);
     const signed = BigInt.asIntN(64, n);
     expect(text((at) => writeUint64(view, at, low, high))).toBe(String(n));
     expect(text((at) => writeInt(view, at, low, high))).toBe(String(signed));
     expect(text((at) => writeInt(view, at, low | 0, high | 0))).toBe(String(signed));
-    source.setBigUint64(5, n, true);
-    expect(text((at) => writeNanos(view, at, source, 5))).toBe(String(signed));
   };
   for (let i = 0n; i < 64n; i++)
     for (const n of [1n << i, (1n << i) - 1n, (1n << 64n) - (1n << i)])
