@@ -49,6 +49,3 @@ export function createLineProtocol(shapes: readonly LineShape[]) {
       new LineProtocolReceiver(shapes, options, context, intake),
   } satisfies ReceiverFactory<Config>;
 }
-
-/** The receiver without declared tables. */
-export const lineProtocol: ReceiverFactory<Config> = createLineProtocol([]);
