@@ -105,7 +105,7 @@ export class KeyOrder {
     if (n <= FEW) {
       for (let i = 0; i < n; i++)
         for (let j = i + 1; j < n && dead[i] === 0; j++)
-          if (this.compare(from + i * ENTRY, from + j * ENTRY) === 0) dead[i] = 1;
+          if (this.#isSame(from + i * ENTRY, from + j * ENTRY)) dead[i] = 1;
       return;
     }
     dead.fill(1, 0, n);
@@ -114,6 +114,13 @@ export class KeyOrder {
     this.count = n;
     this.sort();
     for (let i = 0; i < this.count; i++) dead[(this.list[i]! - from) / ENTRY] = 0;
+  }
+
+  /** Whether two entries have one key. Two ids decide alone: a name has one. */
+  #isSame(a: number, b: number): boolean {
+    const key = this.tape[a]! >>> 4;
+    const other = this.tape[b]! >>> 4;
+    return key !== 0 && other !== 0 ? key === other : this.compare(a, b) === 0;
   }
 
   /** Byte order of two entries' keys. */
