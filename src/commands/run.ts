@@ -6,6 +6,7 @@ import { formatProblem } from "../config/problem.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
 import { createLogger } from "../service/log.ts";
 import { Service } from "../service/service.ts";
+import { version } from "./version.ts";
 
 export interface RunOptions {
   /** `--config`, in order. */
@@ -47,7 +48,7 @@ async function serve(
     end.resolve(1);
   };
   const self = [process.execPath, fileURLToPath(import.meta.resolve("../main.ts"))];
-  const service = new Service({ config, components, log, self, onFailure });
+  const service = new Service({ config, components, version: version(), log, self, onFailure });
   const stopAsked = (signal: NodeJS.Signals) => {
     log.info({ signal }, "stopping: finishing what is in flight");
     end.resolve(0);

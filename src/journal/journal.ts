@@ -28,6 +28,7 @@ export interface RouteCounts extends Tally {
   readonly appended: number;
   readonly queuedItems: number;
   readonly queuedBytes: number;
+  readonly queuedFrames: number;
   /** Milliseconds since the arrival of the oldest queued frame; 0 when empty. */
   readonly oldestAgeMs: number;
 }

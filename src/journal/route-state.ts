@@ -215,6 +215,7 @@ export class RouteState {
       dropped: new Map(this.dropped),
       queuedItems: this.queued.items,
       queuedBytes: this.queued.bytes,
+      queuedFrames: this.queued.frames,
       oldestAgeMs,
     };
   }

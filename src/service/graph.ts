@@ -10,7 +10,8 @@ import type { Signal } from "../otlp/tape.ts";
 import type { Component, Transform } from "../pipeline/contracts.ts";
 import type { Context } from "../pipeline/factory.ts";
 import { type Gate, ReceiverIntake } from "./intake.ts";
-import { observeRoute } from "./law.ts";
+import { observeQueue, observeRoute } from "./law.ts";
+import { ITEM_NAMES } from "./ledger.ts";
 import { Pipeline } from "./pipeline.ts";
 import { AwaitedReader } from "./results.ts";
 import { type Route, routeLimits } from "./routes.ts";
@@ -111,9 +112,15 @@ function connect(
     journal,
     reader,
     bits: routesOf([own.route]),
+    enqueueFailed: around.gate.meter.counter(
+      `otelcol_exporter_enqueue_failed_${ITEM_NAMES[signal]}`,
+      "Items of requests that were refused because a queue was full or the disk did not take them.",
+      { exporter: id, data_type: signal },
+    ),
     ...(reader instanceof AwaitedReader && { awaited: reader }),
   };
   observeRoute(around.gate.meter, route);
+  observeQueue(around.gate.meter, route, queue);
   const context = { ...around.context("exporter", id), signal, route: name };
   const backend = found(components.exporters, exporter).create(options, context);
   const outlet: Outlet = {

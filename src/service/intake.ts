@@ -85,7 +85,10 @@ export class ReceiverIntake implements Intake {
         }
       await append(groups);
     } catch (reason) {
-      for (const { pipeline, items } of passed) pipeline.counts.refused.add(items);
+      for (const { pipeline, items } of passed) {
+        pipeline.counts.refused.add(items);
+        for (const { enqueueFailed } of pipeline.routes) enqueueFailed.add(items);
+      }
       throw this.#failed(PipelineError.from(reason), batches, transport);
     }
     for (const { pipeline, items } of passed) pipeline.counts.appended.add(items);

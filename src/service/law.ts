@@ -1,7 +1,9 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { SendingQueue } from "../config/blocks.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Meter } from "../pipeline/telemetry.ts";
-import type { Route } from "./routes.ts";
+import { renderLabels } from "./metrics.ts";
+import { type Route, routeLimits } from "./routes.ts";
 
 const LOOP_RESOLUTION_MS = 20;
 
@@ -50,16 +52,43 @@ export function observeRoute(meter: Meter, route: Route): void {
   );
 }
 
+/** The Collector's metrics of a queue, in the unit of its `sizer`. */
+export function observeQueue(meter: Meter, route: Route, queue: SendingQueue): void {
+  const labels = { exporter: route.exporter, data_type: route.signal };
+  const { bytes, items, frames } = routeLimits(queue);
+  const counts = () => route.reader.counts();
+  const [capacity, size] =
+    frames < Number.POSITIVE_INFINITY
+      ? [frames, () => counts().queuedFrames]
+      : items < Number.POSITIVE_INFINITY
+        ? [items, () => counts().queuedItems]
+        : [bytes, () => counts().queuedBytes];
+  meter.observe(
+    "otelcol_exporter_queue_size",
+    "Waiting in the queue, in the unit of its sizer.",
+    labels,
+    "gauge",
+    size,
+  );
+  meter.observe(
+    "otelcol_exporter_queue_capacity",
+    "Limit of the queue, in the unit of its sizer.",
+    labels,
+    "gauge",
+    () => capacity,
+  );
+}
+
 /** Reasons appear as they happen, so the dropped items of a route are rendered from its counts at each scrape. */
 export function droppedLines(routes: readonly Route[]): string {
   const name = "weir_route_dropped_items_total";
   const lines = [`# HELP ${name} Items given up, by reason.`, `# TYPE ${name} counter`];
   for (const { exporter, signal, reader } of routes) {
     const { dropped } = reader.counts();
-    if (dropped.size === 0)
-      lines.push(`${name}{exporter="${exporter}",reason="none",signal="${signal}"} 0`);
-    for (const [reason, items] of dropped)
-      lines.push(`${name}{exporter="${exporter}",reason="${reason}",signal="${signal}"} ${items}`);
+    const line = (reason: string, items: number) =>
+      lines.push(`${name}${renderLabels({ exporter, reason, signal })} ${items}`);
+    if (dropped.size === 0) line("none", 0);
+    for (const [reason, items] of dropped) line(reason, items);
   }
   return `${lines.join("\n")}\n`;
 }

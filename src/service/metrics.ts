@@ -30,7 +30,7 @@ export class Metrics implements Meter {
     read: () => number,
   ): void {
     const family = getOrMake(this.#families, name, () => ({ help, type, series: new Map() }));
-    const key = render(labels);
+    const key = renderLabels(labels);
     const before = family.series.get(key);
     family.series.set(
       key,
@@ -40,7 +40,7 @@ export class Metrics implements Meter {
 
   /** Value of one series; undefined when it was never registered. For tests and the health page. */
   value(name: string, labels: Labels): number | undefined {
-    return this.#families.get(name)?.series.get(render(labels))?.();
+    return this.#families.get(name)?.series.get(renderLabels(labels))?.();
   }
 
   /** Prometheus text exposition format 0.0.4. */
@@ -60,7 +60,8 @@ export class Metrics implements Meter {
   }
 }
 
-function render(labels: Labels): string {
+/** `{a="1",b="2"}`, names in order, values escaped; nothing for no labels. */
+export function renderLabels(labels: Labels): string {
   const parts = Object.keys(labels)
     .sort()
     .map((name) => `${name}="${escapeLabel(labels[name] ?? "")}"`);

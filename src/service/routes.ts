@@ -1,6 +1,7 @@
 import type { SendingQueue } from "../config/blocks.ts";
 import type { Journal, Reader, RouteLimits } from "../journal/journal.ts";
 import type { Signal } from "../otlp/tape.ts";
+import type { Counter } from "../pipeline/telemetry.ts";
 import type { AwaitedReader } from "./results.ts";
 
 /** One exporter × signal: where its frames are queued, and who reads them. */
@@ -14,6 +15,7 @@ export interface Route {
   readonly reader: Reader;
   /** Bit set with only this route's number. */
   readonly bits: Uint32Array;
+  readonly enqueueFailed: Counter;
   /** Where the acknowledgement waits for the destination's answer. */
   readonly awaited?: AwaitedReader;
 }

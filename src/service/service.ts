@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Components } from "../components.ts";
 import type { Config } from "../config/config.ts";
 import type { Config as FileStorage } from "../extensions/file_storage/config.ts";
@@ -19,6 +20,7 @@ import { MEMORY, openMemory, openStorage, type Storage } from "./storage.ts";
 export interface ServiceOptions {
   readonly config: Config;
   readonly components: Components;
+  readonly version: string;
   readonly log: Logger;
   /** The command line that starts this program again: extensions run their children with it. */
   readonly self: readonly string[];
@@ -62,6 +64,12 @@ export class Service {
   async start(): Promise<void> {
     const { log } = this.#options;
     observeProcess(this.metrics, Date.now());
+    const identity = {
+      service_name: "otel-weir",
+      service_version: this.#options.version,
+      service_instance_id: randomUUID(),
+    };
+    this.metrics.observe("target_info", "Who this is.", identity, "gauge", () => 1);
     const loop = observeLoop(this.metrics);
     await this.#startExtensions();
     await this.#openStorages();

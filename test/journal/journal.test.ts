@@ -26,6 +26,7 @@ test("what was appended is read, settled and counted", async () => {
     delivered: 0,
     queuedItems: 5,
     queuedBytes: 8,
+    queuedFrames: 1,
   });
   reader.settle(range, delivered(range));
   expect(reader.counts()).toMatchObject({
@@ -33,6 +34,7 @@ test("what was appended is read, settled and counted", async () => {
     delivered: 5,
     queuedItems: 0,
     queuedBytes: 0,
+    queuedFrames: 0,
   });
   expect(imbalance(reader.counts())).toBe(0);
   await journal.stop(never);
