@@ -26,7 +26,7 @@ test("what was appended is read, settled and counted", async () => {
     delivered: 0,
     queuedItems: 5,
     queuedBytes: 8,
-    queuedFrames: 1,
+    queuedFrames: 2,
   });
   reader.settle(range, delivered(range));
   expect(reader.counts()).toMatchObject({
