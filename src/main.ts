@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 const OLDEST = [24, 18, 1] as const;
@@ -33,9 +35,11 @@ if (isTooOld(process.versions.node)) {
  */
 function becomeLean(): void {
   if (process.platform === "win32" || typeof process.execve !== "function") return;
+  if (process.connected) return; // the channel to a parent would be lost
   process.removeAllListeners("warning"); // execve is said to be experimental; the operator need not know
+  const cache = join(import.meta.dirname, "..", "node_modules", ".cache", "weir");
   const env = {
-    NODE_COMPILE_CACHE: join(import.meta.dirname, "..", "node_modules", ".cache", "weir"),
+    NODE_COMPILE_CACHE: cache,
     // glibc: few heaps, and the 64 KB buffers that node:http reads into go back to the system instead of leaving holes.
     MALLOC_ARENA_MAX: "2",
     MALLOC_MMAP_THRESHOLD_: "65536",
@@ -43,8 +47,14 @@ function becomeLean(): void {
     ...process.env,
     [LEAN]: "1",
   };
-  const command = [process.execPath, ...FLAGS, ...process.execArgv, ...process.argv.slice(1)];
-  process.execve(process.execPath, command, env);
+  const flags = [...FLAGS, ...process.execArgv];
+  // The very first start: a process that only reads the code fills the cache, so that this one is lean as well.
+  if (!existsSync(cache))
+    spawnSync(process.execPath, [...flags, import.meta.filename, "warm-up"], {
+      env,
+      stdio: "ignore",
+    });
+  process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], env);
 }
 
 function isTooOld(version: string): boolean {
