@@ -40,10 +40,7 @@ function becomeLean(): void {
   const cache = join(import.meta.dirname, "..", "node_modules", ".cache", "weir");
   const env = {
     NODE_COMPILE_CACHE: cache,
-    // glibc: few heaps, and the 64 KB buffers that node:http reads into go back to the system instead of leaving holes.
-    MALLOC_ARENA_MAX: "2",
-    MALLOC_MMAP_THRESHOLD_: "65536",
-    MALLOC_TRIM_THRESHOLD_: "524288",
+    MALLOC_ARENA_MAX: "2", // glibc keeps one heap per thread otherwise
     ...process.env,
     [LEAN]: "1",
   };

@@ -22,13 +22,8 @@ export const MAX_INTERVALS = 1024;
 export function parseRange(header: string): ItemRange | undefined {
   const match = HEADER.exec(header);
   if (match === null) return undefined;
-  const [, journal, route, ...ends] = match as unknown as [string, string, string];
-  const [firstSeq, firstItem, lastSeq, lastItem] = (ends as string[]).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [, journal = "", route = "", ...ends] = match;
+  const [firstSeq = 0, firstItem = 0, lastSeq = 0, lastItem = 0] = ends.map(Number);
   const range = { journal, route, firstSeq, firstItem, lastSeq, lastItem };
   return isAfter(firstSeq, firstItem, lastSeq, lastItem) ? undefined : range;
 }
