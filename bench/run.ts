@@ -23,18 +23,19 @@ import { type Figure, FULL, heapGrowth, measure, QUICK } from "./measure.ts";
 interface Gate {
   readonly what: string;
   readonly relation: "≥" | "≤";
-  /** A ratchet: what must hold, with room for noisy machines. Moves only towards the goal. */
+  /** What fails the run: what was reached, with room for noisy machines. Moves only towards the gate, and then the goal. */
+  readonly ratchet: number;
+  /** What DESIGN §12 asks for. Where the ratchet is behind it, the output says so. */
   readonly gate: number;
-  /** What is wanted (DESIGN §12). */
   readonly goal: number;
 }
 
 const GATES: readonly Gate[] = [
-  { what: "index ÷ protobufjs decode", relation: "≥", gate: 12, goal: 20 },
-  { what: "wire → lines ÷ protobufjs + strings", relation: "≥", gate: 8, goal: 12 },
-  { what: "mixed speed ÷ plain speed", relation: "≥", gate: 0.45, goal: 0.6 },
-  { what: "four renames ÷ touch every byte", relation: "≤", gate: 5.5, goal: 2 },
-  { what: "heap growth, bytes per record", relation: "≤", gate: 4, goal: 0 },
+  { what: "index ÷ protobufjs decode", relation: "≥", ratchet: 12, gate: 12, goal: 20 },
+  { what: "wire → lines ÷ protobufjs + strings", relation: "≥", ratchet: 8, gate: 8, goal: 12 },
+  { what: "mixed speed ÷ plain speed", relation: "≥", ratchet: 0.45, gate: 0.6, goal: 0.6 },
+  { what: "four renames ÷ touch every byte", relation: "≤", ratchet: 5.5, gate: 3, goal: 2 },
+  { what: "heap growth, bytes per record", relation: "≤", ratchet: 4, gate: 4, goal: 0 },
 ];
 /** Each ratio is the median of so many runs, each in a process of its own: what V8 learned in one must not help or hinder the next. */
 const GATE_RUNS = 3;
@@ -59,14 +60,15 @@ else {
 function gate(): void {
   const runs = Array.from({ length: GATE_RUNS }, runRatios);
   let failed = 0;
-  GATES.forEach(({ what, relation, gate, goal }, i) => {
+  GATES.forEach(({ what, relation, ratchet, gate, goal }, i) => {
     const seen = runs.map((run) => run[i] as number).sort((a, b) => a - b);
     const median = seen[GATE_RUNS >> 1] as number;
-    const isMet = relation === "≥" ? median >= gate : median <= gate;
-    if (!isMet) failed++;
+    const meets = (limit: number) => (relation === "≥" ? median >= limit : median <= limit);
+    if (!meets(ratchet)) failed++;
+    const verdict = meets(gate) ? "ok         " : meets(ratchet) ? "BEHIND GATE" : "FAILED     ";
     const range = seen.map((value) => value.toFixed(2)).join(", ");
     console.log(
-      `${isMet ? "ok    " : "MISSED"} ${what}: ${median.toFixed(2)} (gate ${relation} ${gate}, goal ${relation} ${goal}; runs ${range})`,
+      `${verdict} ${what}: ${median.toFixed(2)} (gate ${relation} ${gate}, goal ${goal}, ratchet ${ratchet}; runs ${range})`,
     );
   });
   process.exitCode = failed === 0 ? 0 : 1;

@@ -12,7 +12,7 @@ import type { Logger } from "../pipeline/telemetry.ts";
 import { buildGraph, type Graph } from "./graph.ts";
 import { observeJournal, observeLoop, observeProcess } from "./law.ts";
 import { withFields } from "./log.ts";
-import { MemoryKeeper } from "./memory.ts";
+import { settleDown } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { createMetricsServer } from "./metrics-server.ts";
 import { MEMORY, openMemory, openStorage, type Storage } from "./storage.ts";
@@ -43,7 +43,6 @@ export class Service {
   readonly metrics = new Metrics();
   readonly #options: ServiceOptions;
   readonly #indexer = createIndexer();
-  readonly #memory = new MemoryKeeper();
   readonly #storages = new Map<string, Storage>();
   readonly #extensions = new Map<string, Component>();
   readonly #stopLoops = new AbortController();
@@ -85,7 +84,7 @@ export class Service {
         ),
       );
     for (const receiver of graph.receivers.values()) await receiver.start();
-    this.#memory.settleDown();
+    settleDown();
     loop.reset();
     this.#state = "ready";
     log.info(
@@ -201,10 +200,7 @@ export class Service {
         log,
         nowMs: Date.now,
         isClosed: () => this.#state === "closed",
-        take: (bytes) => {
-          this.#memory.admitted(bytes);
-          return budget.take(bytes);
-        },
+        take: (bytes) => budget.take(bytes),
       },
       context: (kind, id) => this.#context(kind, id),
       storages: this.#storages,

@@ -27,6 +27,8 @@ export class Sink {
   ambiguous = 0;
   requests = 0;
   isKind = false;
+  /** Refuses everything, stores nothing. */
+  isShut = false;
   readonly #random: () => number;
   readonly #server: Server;
   readonly #success: number;
@@ -85,6 +87,7 @@ export class Sink {
   }
 
   #mood(): Mood {
+    if (this.isShut) return "refuse";
     if (this.isKind || this.#random() < 0.8) return "store";
     return MOODS[1 + Math.floor(this.#random() * (MOODS.length - 1))] as Mood;
   }
