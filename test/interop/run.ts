@@ -2,10 +2,13 @@
  * `npm run interop [-- name …]`: real peers, installed by the ordinary clients of their own registries. A peer that cannot be installed
  * here is a visible skip, not a failure. The last line is the total.
  */
+import { collector } from "./collector.ts";
 import { influxdb1 } from "./influxdb1.ts";
 import type { Peer } from "./peer.ts";
+import { sdks } from "./sdk.ts";
+import { telemetrygen } from "./telemetrygen.ts";
 
-const PEERS: readonly Peer[] = [influxdb1];
+const PEERS: readonly Peer[] = [influxdb1, ...sdks, telemetrygen, collector];
 
 const wanted = process.argv.slice(2);
 let passed = 0;

@@ -1,0 +1,99 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { freePorts, isBalanced, Service } from "../support/service.ts";
+import type { Check } from "./peer.ts";
+
+/** A running service with all three signals from `otlp` into the embedded store, on ports of its own. */
+export class Stand {
+  readonly directory: string;
+  readonly grpc: string;
+  readonly http: string;
+  readonly service: Service;
+  readonly #store: string;
+
+  private constructor(directory: string, service: Service, ports: Ports) {
+    this.directory = directory;
+    this.service = service;
+    this.grpc = `127.0.0.1:${ports.grpc}`;
+    this.http = `127.0.0.1:${ports.http}`;
+    this.#store = `http://127.0.0.1:${ports.store}`;
+  }
+
+  static async start(): Promise<Stand> {
+    const directory = await mkdtemp(join(tmpdir(), "weir-interop-"));
+    const [grpc = 0, http = 0, store = 0, health = 0, metrics = 0] = await freePorts(5);
+    const ports = { grpc, http, store, health, metrics };
+    const config = join(directory, "weir.yaml");
+    await writeFile(config, weirConfig(directory, ports));
+    const stand = new Stand(directory, new Service(config, health, metrics), ports);
+    await stand.service.start();
+    return stand;
+  }
+
+  /** Rows of a query; none as long as the table does not exist. */
+  async rows(q: string): Promise<readonly Row[]> {
+    const answer = await fetch(`${this.#store}/api/v3/query_sql`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ db: "weir", q, format: "json" }),
+    });
+    return answer.ok ? ((await answer.json()) as Row[]) : [];
+  }
+
+  /** The first value of the first row, as a number. */
+  async count(q: string): Promise<number> {
+    const [row] = await this.rows(q);
+    return Number(Object.values(row ?? {})[0] ?? 0);
+  }
+
+  /** Waits until the store has everything that was acknowledged. */
+  async drained(): Promise<void> {
+    for (const end = Date.now() + 20_000; Date.now() < end; await sleep(100))
+      if ((await this.service.law()).every(({ queued }) => queued === 0)) return;
+  }
+
+  /** The checks that every peer ends with. */
+  async end(check: Check): Promise<void> {
+    const laws = await this.service.law();
+    check(
+      "the law balances, nothing is dropped",
+      laws.length > 0 && laws.every((law) => isBalanced(law) && law.delivered === law.appended),
+      JSON.stringify(laws),
+    );
+    check("SIGTERM ends it with exit code 0", (await this.service.kill("SIGTERM")) === 0);
+  }
+
+  async remove(): Promise<void> {
+    await this.service.kill("SIGKILL");
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+type Ports = Readonly<Record<"grpc" | "http" | "store" | "health" | "metrics", number>>;
+
+function weirConfig(directory: string, ports: Ports): string {
+  return `
+receivers:
+  otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${ports.grpc}" }, http: { endpoint: "127.0.0.1:${ports.http}" } } }
+extensions:
+  health_check: { endpoint: "127.0.0.1:${ports.health}" }
+  file_storage: { directory: "${directory}/queue" }
+  embedded_store: { endpoint: "127.0.0.1:${ports.store}", directory: "${directory}/store" }
+exporters:
+  influxdb:
+    endpoint: "http://127.0.0.1:${ports.store}"
+    database: weir
+    sending_queue: { storage: file_storage, batch: { flush_timeout: 50ms } }
+    retry_on_failure: { initial_interval: 200ms, max_interval: 1s }
+service:
+  extensions: [health_check, file_storage, embedded_store]
+  telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${ports.metrics} } } } }] } }
+  pipelines:
+    logs: { receivers: [otlp], exporters: [influxdb] }
+    traces: { receivers: [otlp], exporters: [influxdb] }
+    metrics: { receivers: [otlp], exporters: [influxdb] }
+`;
+}
