@@ -1,84 +1,27 @@
-import { ENTRY, Item, Kind, LogFlags } from "../otlp/tape.ts";
+import { writeStringContent } from "../line/writer.ts";
+import { ENTRY, Item, Kind, Log, LogFlags } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import { writeHex } from "../wire/hex.ts";
-import { Part, type PlanColumn, type PlanTable, SlotKind } from "./compile.ts";
+import { writeUnder20000 } from "../wire/numbers.ts";
+import { Code, type PlanColumn, type PlanTable, SlotKind, type Text } from "./compile.ts";
 import type { Gather } from "./gather.ts";
-import { SLOT } from "./program.ts";
+import { Act, type LineProgram, LinePrograms, PAIR_OP, PairOp } from "./line-program.ts";
+import { latin, NameList } from "./name-list.ts";
 import type { RowWriter } from "./rows.ts";
 import { Reason } from "./values.ts";
+import { Words } from "./words.ts";
 
 const QUOTE = 34;
 const COMMA = 44;
 const EQUALS = 61;
 const UNDERSCORE = 95;
-/** With more names than this, they are looked up in a set instead of one by one. */
-const FEW_NAMES = 16;
+const LETTER_I = 105;
+const TRACE_BYTES = 16;
+const SPAN_BYTES = 8;
 /** A name that stands in the row already gets at most as many underscores; then the pair is left out. */
 const RENAMES_MAX = 8;
 /** What becomes of an entry. */
 const Use = { column: 0, tag: 1, field: 2, none: 3 } as const;
-
-/** Names of `weir.tags` or `weir.uint`: positions in the batch, and a set of texts where there are many. */
-class NameList {
-  count = 0;
-  readonly #from = new Int32Array(FEW_NAMES);
-  readonly #end = new Int32Array(FEW_NAMES);
-  #many: Set<string> | undefined;
-  #own: Uint8Array = new Uint8Array(0);
-
-  /** Reads the ArrayValue of texts of the entry; -1 is none. */
-  read(gather: Gather, entry: number): void {
-    this.count = 0;
-    this.#many = undefined;
-    this.#own = gather.bytes;
-    if (entry < 0 || (gather.tape[entry]! & 15) !== Kind.array) return;
-    const { bytes, json } = gather;
-    const end = gather.tape[entry + 3]!;
-    for (let p = gather.tape[entry + 2]!; p < end; ) {
-      // ArrayValue.values, then AnyValue.string_value; other values are no names.
-      const start = json.varint(p + 1);
-      const stop = Math.min(start + (json.low >>> 0), end);
-      if (bytes[p] === 0x0a && bytes[start] === 0x0a && start < stop) {
-        const from = json.varint(start + 1);
-        this.#add(gather, from, Math.min(from + (json.low >>> 0), stop));
-      }
-      p = stop;
-    }
-  }
-
-  #add(gather: Gather, from: number, end: number): void {
-    if (this.count < FEW_NAMES) {
-      this.#from[this.count] = from;
-      this.#end[this.count] = end;
-    } else {
-      this.#many ??= this.#asSet(gather);
-      this.#many.add(latin(gather.bytes, from, end));
-    }
-    this.count++;
-  }
-
-  #asSet(gather: Gather): Set<string> {
-    const names = new Set<string>();
-    for (let i = 0; i < FEW_NAMES; i++)
-      names.add(latin(gather.bytes, this.#from[i]!, this.#end[i]!));
-    return names;
-  }
-
-  /** Whether the name in `bytes[from, end)` is one of them. */
-  has(bytes: Uint8Array, from: number, end: number): boolean {
-    if (this.count === 0) return false;
-    if (this.#many !== undefined) return this.#many.has(latin(bytes, from, end));
-    const length = end - from;
-    for (let i = 0; i < this.count; i++) {
-      if (this.#end[i]! - this.#from[i]! !== length) continue;
-      const own = this.#from[i]!;
-      let at = 0;
-      while (at < length && bytes[from + at] === this.#own[own + at]) at++;
-      if (at === length) return true;
-    }
-    return false;
-  }
-}
 
 /**
  * Rows of records that came in as lines (they carry `weir.tags`): every tag and field as it was sent, under its own name and, where the
@@ -87,6 +30,8 @@ class NameList {
 export class LineRows {
   readonly #rows: RowWriter;
   readonly #gather: Gather;
+  readonly #programs = new LinePrograms();
+  readonly #words: Words;
   readonly #tags = new NameList();
   readonly #uints = new NameList();
   readonly #constants: Uint8Array;
@@ -94,64 +39,173 @@ export class LineRows {
   readonly #entryOf: Int32Array;
   /** By entry: repeated, and what becomes of it. */
   #dead = new Uint8Array(64);
-  /** Some name of the row is not as it was sent. */
-  #isChanged = false;
+  #use = new Uint8Array(64);
   /** Names of the row so far as they are written, where they are looked at. */
   #names: Set<string> | undefined;
-  #use = new Uint8Array(64);
 
   constructor(rows: RowWriter) {
     this.#rows = rows;
     this.#gather = rows.gather;
+    this.#words = new Words(rows.plan.columns, rows.plan.constants.view);
     this.#constants = new Uint8Array(rows.plan.constants.view.buffer);
     this.#entryOf = new Int32Array(rows.plan.columns.length);
   }
 
   /** The row without its time; -1 when the record makes none. `table` undefined: a measurement that no table declares. */
   row(table: PlanTable | undefined, out: DataView, at: number): number {
-    const { drops, text } = this.#rows;
-    const mark = drops.mark();
-    const { dropped } = text;
-    this.#isChanged = false;
-    const end = this.#row(table, out, at);
-    if (!this.#isChanged || end < 0) return end;
-    // Rare: a name is not the one that was sent, so it may be one that stands in the row already.
-    drops.back(mark);
-    text.dropped = dropped;
-    this.#names = new Set();
-    const stop = this.#row(table, out, at);
-    this.#names = undefined;
-    return stop;
-  }
-
-  #row(table: PlanTable | undefined, out: DataView, at: number): number {
-    const rows = this.#rows;
     const gather = this.#gather;
+    const index = table === undefined ? -1 : table.index;
+    const program = this.#programs.find(gather, index) ?? this.#compile(table, index);
+    const rows = this.#rows;
     let o = at;
     if (table !== undefined) o = rows.constant(out, o, table.measurement);
     else {
-      const from = gather.slots[Part.event_name * SLOT + 1]!;
-      o = rows.text.writeMeasurement(
-        out,
-        o,
-        gather.view,
-        from,
-        gather.slots[Part.event_name * SLOT + 2]!,
-      );
+      const from = gather.tape[gather.at + Log.eventNameAt]!;
+      const end = gather.tape[gather.at + Log.eventNameEnd]!;
+      o = rows.text.writeMeasurement(out, o, gather.view, from, end);
       if (o === at) return -1;
     }
+    this.#names = program.isPlain ? undefined : new Set();
+    o = this.#pairs(program, 0, program.tagsEnd, out, o);
+    rows.tagsEnd = o;
+    o = this.#pairs(program, program.tagsEnd, program.end, out, o);
+    return rows.endFields(table, out, o);
+  }
+
+  /** The pairs of `ops` from `first` to `stop`. The cases: what most values of most lines are. */
+  #pairs(program: LineProgram, first: number, stop: number, out: DataView, at: number): number {
+    const { ops, heads } = program;
+    const { tape, bytes, view, at: node } = this.#gather;
+    const names = this.#names;
+    let o = at;
+    for (let i = first; i < stop; i += PAIR_OP) {
+      const place = node + ops[i]!;
+      const from = tape[place]!;
+      const end = tape[place + 1]!;
+      const headAt = ops[i + PairOp.headAt]!;
+      const head = ops[i + PairOp.headLength]!;
+      out.setBigUint64(o, heads.getBigUint64(headAt, true), true);
+      out.setBigUint64(o + 8, heads.getBigUint64(headAt + 8, true), true);
+      const start = o + head;
+      if (head > 16) copy(out, o, heads, headAt, head);
+      let close = -1;
+      switch (ops[i + PairOp.act]) {
+        case Act.tag:
+          if (from < end) close = this.#rows.text.writeTagValue(out, start, view, from, end);
+          if (close === start) close = -1;
+          break;
+        case Act.words: {
+          if (from === end) break;
+          const words = this.#words;
+          words.find(this.#rows.plan.columns[ops[i + PairOp.column]!]!, bytes, view, from, end);
+          close = this.#rows.text.writeTagValue(out, start, words.view, words.from, words.end);
+          if (close === start) close = -1;
+          break;
+        }
+        case Act.text:
+          out.setUint8(start, QUOTE);
+          close = writeStringContent(out, start + 1, view, from, end);
+          out.setUint8(close++, QUOTE);
+          break;
+        case Act.hex: {
+          const length = ops[i] === Item.trace ? TRACE_BYTES : SPAN_BYTES;
+          out.setUint8(start, QUOTE);
+          close = writeHex(out, start + 1, view, from, length);
+          out.setUint8(close++, QUOTE);
+          break;
+        }
+        case Act.float:
+        case Act.integer: {
+          const low = bytes[from]!;
+          const high = low < 128 ? 0 : bytes[from + 1]!;
+          if (high > 127) break;
+          close = writeUnder20000(out, start, (low & 127) | (high << 7));
+          if (ops[i + PairOp.act] === Act.integer) out.setUint8(close++, LETTER_I);
+          break;
+        }
+        default:
+      }
+      if (close < 0) close = this.#general(ops, i, from, end, out, o);
+      if (close < 0) continue;
+      o = names === undefined ? close : this.#unique(names, ops, i, out, o, close);
+    }
+    return o;
+  }
+
+  /** A pair of any kind: its end, or -1 when it is left out. */
+  #general(
+    ops: Int32Array,
+    i: number,
+    from: number,
+    end: number,
+    out: DataView,
+    at: number,
+  ): number {
+    const { values, drops, plan } = this.#rows;
+    const kind = ops[i + PairOp.kind]!;
+    const act = ops[i + PairOp.act]!;
+    const c = ops[i + PairOp.column]!;
+    const stop =
+      kind === SlotKind.hex ? from + (ops[i] === Item.trace ? TRACE_BYTES : SPAN_BYTES) : end;
+    if (c >= 0) {
+      const column = plan.columns[c]!;
+      if (column.kind === "tag" && kind === Kind.text && from === end) return -1;
+      const close = this.#rows.column(column, 1, kind, from, stop, out, at);
+      return close === at ? -1 : close;
+    }
+    const start = at + ops[i + PairOp.headLength]!;
+    const close =
+      act === Act.tag || act === Act.anyTag
+        ? values.tag(out, start, kind, from, stop)
+        : values.any(out, start, kind, from, stop);
+    if (close < 0) drops.other(-1, values.reason);
+    return close;
+  }
+
+  /** The pair in `[at, end)`, under a name that the row does not have yet: of equal ones, the later gets a further underscore. */
+  #unique(
+    names: Set<string>,
+    ops: Int32Array,
+    i: number,
+    out: DataView,
+    at: number,
+    end: number,
+  ): number {
+    let nameEnd = at + ops[i + PairOp.headLength]! - 1;
+    let stop = end;
+    if (ops[i + PairOp.clash] === 1) lengthen(out, nameEnd++, stop++);
+    const memory = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
+    for (let more = 0; more <= RENAMES_MAX; more++) {
+      const name = latin(memory, at + 1, nameEnd + more);
+      if (!names.has(name)) {
+        names.add(name);
+        return stop + more;
+      }
+      lengthen(out, nameEnd + more, stop + more);
+    }
+    this.#rows.drops.other(-1, Reason.repeated);
+    return at;
+  }
+
+  /** Works out the pairs of the present record. */
+  #compile(table: PlanTable | undefined, index: number): LineProgram {
+    const program = this.#programs.make();
     this.#sort(table);
     if (table !== undefined)
-      for (let i = 0; i < table.tags.length; i++) o = this.#column(table, table.tags[i]!, out, o);
-    o = this.#undeclared(Use.tag, out, o);
-    rows.tagsEnd = o;
+      for (const column of table.tags) this.#addColumn(program, table, column);
+    this.#addUndeclared(program, Use.tag);
+    program.tagsEnd = program.end;
     if (table !== undefined)
-      for (let i = 0; i < table.fields.length; i++)
-        o = this.#column(table, table.fields[i]!, out, o);
-    o = this.#undeclared(Use.field, out, o);
-    if (table === undefined || !table.fields.some((column) => column.id !== undefined))
-      o = this.#ids(out, o);
-    return rows.endFields(table, out, o);
+      for (const column of table.fields) this.#addColumn(program, table, column);
+    this.#addUndeclared(program, Use.field);
+    if (table === undefined || !table.fields.some((column) => column.id !== undefined)) {
+      const { traceId, spanId } = this.#rows.plan;
+      if (this.#has(Item.trace)) this.#addId(program, traceId, Item.trace);
+      if (this.#has(Item.span)) this.#addId(program, spanId, Item.span);
+    }
+    if (program.isPlain && hasEqualHeads(program)) program.isPlain = false;
+    program.keep(this.#gather, index);
+    return program;
   }
 
   /** Decides what becomes of each entry. */
@@ -192,79 +246,89 @@ export class LineRows {
   #isOwnId(key: number): boolean {
     const { traceKey, spanKey } = this.#rows.plan;
     return (
-      (key === traceKey || key === spanKey) &&
-      this.#has(key === traceKey ? Part.trace_id : Part.span_id)
+      (key === traceKey || key === spanKey) && this.#has(key === traceKey ? Item.trace : Item.span)
     );
   }
 
   /** A declared column: the record's own id or body, else the attribute of the column's name. */
-  #column(table: PlanTable, column: PlanColumn, out: DataView, at: number): number {
+  #addColumn(program: LineProgram, table: PlanTable, column: PlanColumn): void {
     const gather = this.#gather;
-    const isTagToo = column.kind !== "tag" && this.#isNamed(this.#tags, column);
-    let o = at;
-    if (column.id !== undefined) {
-      const part = column.id === "trace" ? Part.trace_id : Part.span_id;
-      if (this.#has(part)) {
-        o = this.#rows.column(
-          column,
-          1,
-          SlotKind.hex,
-          gather.slots[part * SLOT + 1]!,
-          gather.slots[part * SLOT + 2]!,
-          out,
-          at,
-        );
-        return this.#columnNamed(column, isTagToo, out, at, o);
-      }
-    }
     const entry = this.#entryOf[column.index]!;
-    if (entry >= 0) {
-      const from = gather.tape[entry + 2]!;
-      const end = gather.tape[entry + 3]!;
-      const kind = this.#kindOf(entry);
-      if (kind === Kind.none || (column.kind === "tag" && kind === Kind.text && from === end))
-        return at;
-      o = this.#rows.column(column, 1, kind, from, end, out, at);
-    } else if (column === table.bodyColumn && this.#bodyKind() !== Kind.none) {
-      const from = gather.slots[Part.body * SLOT + 1]!;
-      const isUnsigned = this.#bodyKind() === Kind.int && this.#isNamed(this.#uints, column);
-      const kind = isUnsigned ? SlotKind.uint : this.#bodyKind();
-      o = this.#rows.column(column, 1, kind, from, gather.slots[Part.body * SLOT + 2]!, out, at);
+    const id = column.id === undefined ? -1 : column.id === "trace" ? Item.trace : Item.span;
+    const bodyKind = gather.tape[gather.at + Item.flags]! & LogFlags.bodyKindMask;
+    if (id >= 0 && this.#has(id)) this.#addDeclared(program, column, id, SlotKind.hex);
+    else if (entry >= 0)
+      this.#addDeclared(program, column, entry - gather.at + 2, this.#kindOf(entry));
+    else if (column === table.bodyColumn) {
+      const isUnsigned = bodyKind === Kind.int && this.#isNamed(this.#uints, column);
+      this.#addDeclared(program, column, Log.bodyAt, isUnsigned ? SlotKind.uint : bodyKind);
     }
-    return this.#columnNamed(column, isTagToo, out, at, o);
   }
 
-  /** With `isTagToo`, a tag of the same name stands in the row: the field's name gets an underscore (mapping §9.9). */
-  #columnNamed(
-    column: PlanColumn,
-    isTagToo: boolean,
-    out: DataView,
-    at: number,
-    end: number,
-  ): number {
-    if (end === at) return at;
-    const nameEnd = at + column.head.length - 1;
-    if (!isTagToo) return this.#unique(out, at, nameEnd, end);
-    this.#isChanged = true;
-    lengthen(out, nameEnd, end);
-    return this.#unique(out, at, nameEnd + 1, end + 1);
+  #addDeclared(program: LineProgram, column: PlanColumn, from: number, kind: number): void {
+    if (kind === Kind.none) return;
+    const { at, length } = column.head;
+    program.roomForHead(length);
+    const headEnd = copy(
+      program.heads,
+      program.headsEnd,
+      this.#rows.plan.constants.view,
+      at,
+      length,
+    );
+    program.add(from, actOf(column, kind), headEnd, column.index, kind);
+    if (column.kind !== "tag" && this.#isNamed(this.#tags, column)) program.clash();
   }
 
-  /** The pair in `[at, end)`, under a name that the row does not have yet: of equal ones, the later gets a further underscore. */
-  #unique(out: DataView, at: number, nameEnd: number, end: number): number {
-    const names = this.#names;
-    if (names === undefined) return end;
-    const memory = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
-    for (let more = 0; more <= RENAMES_MAX; more++) {
-      const name = latin(memory, at + 1, nameEnd + more);
-      if (!names.has(name)) {
-        names.add(name);
-        return end + more;
-      }
-      lengthen(out, nameEnd + more, end + more);
+  /** Entries that no column takes, in their order. */
+  #addUndeclared(program: LineProgram, use: number): void {
+    const gather = this.#gather;
+    for (let e = gather.entries, i = 0; e < gather.entriesEnd; e += ENTRY, i++)
+      if (this.#use[i] === use) this.#addEntry(program, e, use);
+  }
+
+  #addEntry(program: LineProgram, entry: number, use: number): void {
+    const gather = this.#gather;
+    const { order, text, drops } = this.#rows;
+    const kind = this.#kindOf(entry);
+    if (kind === Kind.none) return;
+    const nameFrom = order.keyFrom(entry);
+    const nameEnd = order.keyEnd(entry);
+    program.roomForHead(2 * (nameEnd - nameFrom) + 16);
+    const { heads, headsEnd } = program;
+    heads.setUint8(headsEnd, COMMA);
+    const lost = text.dropped + text.newlines;
+    let o = text.writeName(heads, headsEnd + 1, gather.view, nameFrom, nameEnd);
+    if (text.dropped + text.newlines !== lost) program.isPlain = false;
+    if (o === headsEnd + 1) {
+      drops.other(-1, Reason.empty);
+      program.isWhole = false;
+      return;
     }
-    this.#rows.drops.other(-1, Reason.repeated);
-    return at;
+    if (isTime(heads, headsEnd + 1, o)) {
+      program.isPlain = false;
+      heads.setUint8(o++, UNDERSCORE);
+    }
+    heads.setUint8(o++, EQUALS);
+    const isTag = use === Use.tag;
+    const isText = kind === Kind.text;
+    let act: number = isTag ? Act.anyTag : Act.any;
+    if (isText) act = isTag ? Act.tag : Act.text;
+    else if (kind === Kind.int && !isTag) act = Act.integer;
+    program.add(entry - gather.at + 2, act, o, -1, kind);
+  }
+
+  /** An id of the record that no column of the table takes. */
+  #addId(program: LineProgram, head: Text, place: number): void {
+    program.roomForHead(head.length + 1);
+    const { heads, headsEnd } = program;
+    let o = copy(heads, headsEnd, this.#rows.plan.constants.view, head.at, head.length);
+    if (this.#tags.has(this.#constants, head.at + 1, head.at + head.length - 1)) {
+      program.isPlain = false;
+      heads.setUint8(o - 1, UNDERSCORE);
+      heads.setUint8(o++, EQUALS);
+    }
+    program.add(place, Act.hex, o, -1, SlotKind.hex);
   }
 
   #isNamed(names: NameList, column: PlanColumn): boolean {
@@ -272,13 +336,9 @@ export class LineRows {
     return names.has(this.#constants, from, from + column.head.length - 2);
   }
 
-  #has(part: number): boolean {
-    const tape = this.#gather.tape;
-    return tape[this.#gather.at + (part === Part.trace_id ? Item.trace : Item.span)]! >= 0;
-  }
-
-  #bodyKind(): number {
-    return this.#gather.tape[this.#gather.at + Item.flags]! & LogFlags.bodyKindMask;
+  /** Whether the record has the id at this place of its node. */
+  #has(place: number): boolean {
+    return this.#gather.tape[this.#gather.at + place]! >= 0;
   }
 
   #kindOf(entry: number): number {
@@ -289,76 +349,33 @@ export class LineRows {
     const isUnsigned = this.#uints.has(gather.bytes, order.keyFrom(entry), order.keyEnd(entry));
     return isUnsigned ? SlotKind.uint : kind;
   }
+}
 
-  /** Entries that no column takes, in their order. */
-  #undeclared(use: number, out: DataView, at: number): number {
-    const gather = this.#gather;
-    let o = at;
-    for (let e = gather.entries, i = 0; e < gather.entriesEnd; e += ENTRY, i++)
-      if (this.#use[i] === use) o = this.#pair(e, use, out, o);
-    return o;
+function actOf(column: PlanColumn, kind: number): number {
+  const { code } = column;
+  if (column.hasWords) return code === Code.tag && kind === Kind.text ? Act.words : Act.column;
+  if (kind === Kind.text) {
+    if (code === Code.tag) return Act.tag;
+    if (code === Code.text || code === Code.any) return Act.text;
   }
+  if (kind === Kind.int) {
+    if (code === Code.float) return Act.float;
+    if (code === Code.integer || code === Code.any) return Act.integer;
+  }
+  return kind === SlotKind.hex && code === Code.text ? Act.hex : Act.column;
+}
 
-  #pair(entry: number, use: number, out: DataView, at: number): number {
-    const gather = this.#gather;
-    const { order, text, values, drops } = this.#rows;
-    const kind = this.#kindOf(entry);
-    if (kind === Kind.none) return at;
-    const nameFrom = order.keyFrom(entry);
-    const nameEnd = order.keyEnd(entry);
-    out.setUint8(at, COMMA);
-    const lost = text.dropped + text.newlines;
-    let o = text.writeName(out, at + 1, gather.view, nameFrom, nameEnd);
-    if (text.dropped + text.newlines !== lost) this.#isChanged = true;
-    if (o === at + 1) {
-      drops.other(-1, Reason.empty);
-      return at;
-    }
-    if (isTime(out, at + 1, o)) {
-      this.#isChanged = true;
-      out.setUint8(o++, UNDERSCORE);
-    }
-    const equals = o;
-    out.setUint8(o++, EQUALS);
-    const from = gather.tape[entry + 2]!;
-    const end = gather.tape[entry + 3]!;
-    const stop =
-      use === Use.tag ? values.tag(out, o, kind, from, end) : values.any(out, o, kind, from, end);
-    if (stop >= 0) return this.#unique(out, at, equals, stop);
-    drops.other(-1, values.reason);
-    return at;
+/** Whether two pairs have one name. */
+function hasEqualHeads({ ops, end, heads }: LineProgram): boolean {
+  const bytes = new Uint8Array(heads.buffer);
+  const seen = new Set<string>();
+  for (let i = 0; i < end; i += PAIR_OP) {
+    const from = ops[i + PairOp.headAt]!;
+    const name = latin(bytes, from, from + ops[i + PairOp.headLength]!);
+    if (seen.has(name)) return true;
+    seen.add(name);
   }
-
-  /** Ids of the record that no column of the table takes. */
-  #ids(out: DataView, at: number): number {
-    const { traceId, spanId } = this.#rows.plan;
-    let o = at;
-    if (this.#has(Part.trace_id))
-      o = this.#idField(traceId.at, traceId.length, Part.trace_id, out, o);
-    if (this.#has(Part.span_id)) o = this.#idField(spanId.at, spanId.length, Part.span_id, out, o);
-    return o;
-  }
-
-  #idField(at: number, length: number, part: number, out: DataView, from: number): number {
-    const gather = this.#gather;
-    let o = copy(out, from, this.#rows.plan.constants.view, at, length);
-    if (this.#tags.has(this.#constants, at + 1, at + length - 1)) {
-      this.#isChanged = true;
-      out.setUint8(o - 1, UNDERSCORE);
-      out.setUint8(o++, EQUALS);
-    }
-    const equals = o - 1;
-    out.setUint8(o++, QUOTE);
-    o = writeHex(
-      out,
-      o,
-      gather.view,
-      gather.slots[part * SLOT + 1]!,
-      gather.slots[part * SLOT + 2]! - gather.slots[part * SLOT + 1]!,
-    );
-    out.setUint8(o, QUOTE);
-    return this.#unique(out, from, equals, o + 1);
-  }
+  return false;
 }
 
 /** Puts an underscore behind the name that ends at `nameEnd`, in a pair that ends at `end`. */
@@ -369,9 +386,4 @@ function lengthen(out: DataView, nameEnd: number, end: number): void {
 
 function isTime(out: DataView, from: number, end: number): boolean {
   return end - from === 4 && out.getUint32(from) === 0x74696d65;
-}
-
-/** Bytes as a text that is only compared. */
-function latin(bytes: Uint8Array, from: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + from, end - from).toString("latin1");
 }

@@ -1,0 +1,116 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { shippedTables } from "../../src/series/load.ts";
+import { compileLineWriter } from "../../src/series/plan.ts";
+import { batchOf, indexer, rangeOf, writeAll } from "../support/line-writing.ts";
+import { encodeRequest } from "../support/otlp.ts";
+import { slowLines } from "./slow-writer.ts";
+
+const ARRIVAL_MS = 1_732_000_000_123;
+const RUNS = Number(process.env["WEIR_FUZZ"] ?? 150);
+const tables = shippedTables();
+const writerOf = () =>
+  compileLineWriter({ signal: "logs", tables, keys: indexer.keys, dialect: "v3" });
+
+/** Values of one kind: what a line of one shape changes from record to record. */
+const VALUES = {
+  text: fc
+    .constantFrom("", "a", "OK", "failure", "x\ny", "12", "\u0001", "a\\", "t".repeat(200))
+    .map((stringValue) => ({ stringValue })),
+  int: fc
+    .constantFrom("0", "127", "128", "16383", "16384", "-1", "9223372036854775807")
+    .map((intValue) => ({ intValue })),
+  double: fc.constantFrom(0.5, -3, 1e300, Number.NaN).map((doubleValue) => ({ doubleValue })),
+  bool: fc.boolean().map((boolValue) => ({ boolValue })),
+  array: fc.constant({ arrayValue: { values: [{ intValue: "1" }] } }),
+  none: fc.constant({}),
+} as const;
+const kind = fc.constantFrom(...(Object.keys(VALUES) as (keyof typeof VALUES)[]));
+const key = fc.constantFrom(
+  ...["status", "duration_ms", "exit_code", "message", "cold_start", "function_id", "level"],
+  ...[
+    "k",
+    "k_",
+    "k\u0001",
+    "time",
+    "time_",
+    "trace_id",
+    "span_id",
+    "\u0001",
+    "a b",
+    "long.".repeat(9),
+  ],
+);
+const names = fc.array(key, { maxLength: 3 });
+const shape = fc.record({
+  eventName: fc.constantFrom("function_logs", "logs", "some_line", "other line"),
+  attributes: fc.array(fc.tuple(key, kind), { maxLength: 6 }),
+  tags: names,
+  uints: names,
+  body: kind,
+  traceId: fc.constantFrom("", "0af7651916cd43dd8448eb211c80319c"),
+  spanId: fc.constantFrom("", "b7ad6b7169203331"),
+});
+const listOf = (texts: readonly string[]) => ({
+  arrayValue: { values: texts.map((stringValue) => ({ stringValue })) },
+});
+type Shape = typeof shape extends fc.Arbitrary<infer T> ? T : never;
+
+function recordOf({ attributes, tags, uints, body, ...rest }: Shape) {
+  return fc
+    .tuple(VALUES[body], fc.tuple(...attributes.map(([, k]) => VALUES[k] as fc.Arbitrary<object>)))
+    .map(([value, values]) => ({
+      ...rest,
+      timeUnixNano: "1705314600000000000",
+      body: value,
+      attributes: [
+        ...attributes.map(([name], i) => ({ key: name, value: values[i] ?? {} })),
+        { key: "weir.tags", value: listOf(tags) },
+        ...(uints.length > 0 ? [{ key: "weir.uint", value: listOf(uints) }] : []),
+      ],
+    }));
+}
+
+test("lines of shapes that were met before become the rows that the slow twin makes", () => {
+  const writer = writerOf();
+  const requests = fc
+    .array(shape, { minLength: 1, maxLength: 4 })
+    .chain((shapes) =>
+      fc.array(fc.oneof(...shapes.map(recordOf)), { minLength: 4, maxLength: 24 }),
+    );
+  fc.assert(
+    fc.property(requests, (logRecords) => {
+      const bytes = encodeRequest("logs", { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+      const written = writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS));
+      expect(written).toEqual(slowLines(bytes, tables, "v3", ARRIVAL_MS));
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("what is left out is counted for every record of a shape", () => {
+  const drops = new Map<string, number>();
+  const writer = compileLineWriter({
+    signal: "logs",
+    tables,
+    keys: indexer.keys,
+    dialect: "v3",
+    onFieldDropped: (table, column, reason, n) => {
+      const what = `${table}.${column} ${reason}`;
+      drops.set(what, (drops.get(what) ?? 0) + n);
+    },
+  });
+  const logRecords = Array.from({ length: 30 }, (_, i) => ({
+    eventName: "function_logs",
+    timeUnixNano: String(i + 1),
+    attributes: [
+      { key: "exit_code", value: { stringValue: "none" } },
+      { key: "\u0001", value: { boolValue: true } },
+      { key: "ok", value: { boolValue: true } },
+      { key: "weir.tags", value: listOf([]) },
+    ],
+  }));
+  const bytes = encodeRequest("logs", { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+  expect(writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS)).rows).toBe(30);
+  expect(Object.fromEntries(drops)).toEqual({ "function_logs.exit_code type": 30, ". empty": 30 });
+});
