@@ -85,7 +85,7 @@ function ask({ sql, db, endpoint, format }: Question): Promise<Response> {
 function explain(status: number, text: string): string {
   const message = /^\{"error":"((?:[^"\\]|\\.)*)"\}$/.exec(text)?.[1] ?? text;
   if (status === 401) return "the server asks for a token: set WEIR_STORE_TOKEN or INFLUXDB_TOKEN";
-  if (status === 404 && message.startsWith("database not found"))
+  if (status === 404 && message.includes("database not found"))
     return `${message}. A database appears with the first row written to it; --db chooses another`;
   return message === "" ? `the server answered with status ${status}` : message;
 }

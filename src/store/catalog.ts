@@ -91,6 +91,14 @@ export class Catalog {
     return this.#databases.get(database)?.tables.get(measurement);
   }
 
+  /** The table that SQL means by a name: there, case does not matter. */
+  findByPhysical(database: string, name: string): Table | undefined {
+    const wanted = name.toLowerCase();
+    for (const table of this.#databases.get(database)?.tables.values() ?? [])
+      if (table.physical.toLowerCase() === wanted) return table;
+    return undefined;
+  }
+
   /** True when one more table may be made. */
   hasRoom(): boolean {
     return this.#tables < MAX_TABLES;

@@ -1,6 +1,7 @@
 /** Strings, quoted names and comments on one side, the rest on the other. */
 const TOKENS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|[^'"\-/]+|[\s\S]/g;
-const GROUP_BY_TIME = /\bgroup\s+by\s+time\s*\(\s*(\d{1,9})\s*(ns|us|ms|s|m|h|d|w)\s*\)/i;
+/** No SQL has this: a number with letters behind it does not parse. */
+const TIME_BUCKET = /\btime\s*\(\s*(\d{1,9})\s*(us|ms|s|m|h|d|w)\s*\)/gi;
 const UNIT: Readonly<Record<string, string>> = {
   us: "microseconds",
   ms: "milliseconds",
@@ -10,6 +11,8 @@ const UNIT: Readonly<Record<string, string>> = {
   d: "days",
   w: "weeks",
 };
+/** The bare column as an item of the select list, perhaps with a name of its own behind it. */
+const BARE_TIME = /(\bselect\s+|,\s*)time\b(?!\s*[(.])(\s+as\b)?/i;
 
 /**
  * Puts InfluxQL's `GROUP BY time(1h)`, which people write in SQL too, into SQL: the bare `time` of the select list becomes the
@@ -17,22 +20,28 @@ const UNIT: Readonly<Record<string, string>> = {
  */
 export function toDuckSql(sql: string): string {
   const tokens = sql.match(TOKENS) ?? [];
-  const group = tokens.findIndex((token) => isCode(token) && GROUP_BY_TIME.test(token));
-  if (group < 0) return sql;
-  const [, count = "", unit = ""] = GROUP_BY_TIME.exec(tokens[group] as string) ?? [];
-  const name = UNIT[unit.toLowerCase()];
-  if (name === undefined) return sql;
-  const bucket = `date_bin(INTERVAL '${count} ${name}', "time")`;
-  tokens[group] = (tokens[group] as string).replace(GROUP_BY_TIME, `GROUP BY ${bucket}`);
-  for (const [i, token] of tokens.entries()) {
+  let bucket: string | undefined;
+  const binned = tokens.map((token) =>
+    isCode(token)
+      ? token.replace(TIME_BUCKET, (_, count: string, unit: string) => {
+          bucket = `date_bin(INTERVAL '${count} ${UNIT[unit.toLowerCase()]}', "time")`;
+          return bucket;
+        })
+      : token,
+  );
+  if (bucket === undefined) return sql;
+  for (const [i, token] of binned.entries()) {
     if (!isCode(token)) continue;
     const from = /\bfrom\b/i.exec(token)?.index ?? token.length;
     const list = token.slice(0, from);
-    const changed = list.replace(/(\bselect\s+|,\s*)time\b(?!\s*\()/i, `$1${bucket} AS "time"`);
-    tokens[i] = changed + token.slice(from);
+    const changed = list.replace(
+      BARE_TIME,
+      (_, before: string, as: string | undefined) => `${before}${bucket}${as ?? ' AS "time"'}`,
+    );
+    binned[i] = changed + token.slice(from);
     if (changed !== list || from < token.length) break;
   }
-  return tokens.join("");
+  return binned.join("");
 }
 
 function isCode(token: string): boolean {

@@ -6,6 +6,8 @@ import { MACROS } from "./macros.ts";
 /** The database engine's module: loaded when the store starts, because it is an optional package of 68 MB. */
 export type Engine = typeof import("@duckdb/node-api");
 
+const SPILL_MAX = "1GiB";
+
 /** A store that cannot start; the message is for the person who started it. */
 export class StoreError extends Error {}
 
@@ -63,6 +65,8 @@ async function openFile(engine: Engine, path: string, memoryLimit: string) {
   try {
     return await engine.DuckDBInstance.create(path, {
       memory_limit: memoryLimit,
+      // A query that does not fit the memory may use so much disk, and not all that is free.
+      max_temp_directory_size: SPILL_MAX,
       enable_external_access: "false",
       autoinstall_known_extensions: "false",
       autoload_known_extensions: "false",

@@ -1,4 +1,6 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
+import { resultNames } from "./result-names.ts";
+import { isRecord, syntaxTree, type TreeNode } from "./syntax-tree.ts";
 
 /** A query that is refused; the message is for the person who wrote it. */
 export class QueryError extends Error {
@@ -9,26 +11,16 @@ export class QueryError extends Error {
   }
 }
 
-/** What may run, and how its columns are to be ordered. */
+/** What may run, and what is known of it. */
 export interface CheckedQuery {
+  /** The tree of the one statement. */
+  readonly node: TreeNode;
   /** `SELECT *` alone: InfluxDB gives its columns in the order of their names. */
   readonly isStar: boolean;
-}
-
-/** What is looked at in DuckDB's syntax tree. */
-interface TreeNode {
-  readonly error?: unknown;
-  readonly error_type?: unknown;
-  readonly error_message?: unknown;
-  readonly statements?: unknown;
-  readonly node?: unknown;
-  readonly class?: unknown;
-  readonly type?: unknown;
-  readonly function?: unknown;
-  readonly function_name?: unknown;
-  readonly table_name?: unknown;
-  readonly select_list?: unknown;
-  readonly from_table?: unknown;
+  /** InfluxDB's names for the items of the select list, where they are not what the query says itself. */
+  readonly names: readonly (string | undefined)[];
+  /** Names of its placeholders, `a` for `$a`. */
+  readonly placeholders: readonly string[];
 }
 
 /** Longest query text, in characters. */
@@ -41,16 +33,13 @@ const TABLE_FUNCTIONS = new Set(["generate_series", "range", "unnest", "json_eac
 const REFUSED_FUNCTIONS =
   /^(?:getenv|current_setting|set_config|getvariable|write_log|nextval|currval|pg_sleep|sleep|query|query_table|which_secret|checkpoint|force_checkpoint|json_execute_serialized_sql|add_parquet_key|(?:read|duckdb|pragma|pg_read|pg_ls)_\w+)$/i;
 
-/**
- * Lets through one SELECT (WITH, SHOW and DESCRIBE are SELECTs to DuckDB), alone or behind EXPLAIN, that uses no function of files or of the
- * system. The syntax tree is DuckDB's own, so text that looks harmless to us and not to DuckDB does not exist.
- */
+/** Lets through one SELECT (WITH, SHOW and DESCRIBE are SELECTs to DuckDB), alone or behind EXPLAIN, that uses no function of files or of the system. */
 export async function checkQuery(connection: DuckDBConnection, sql: string): Promise<CheckedQuery> {
   if (sql.length > MAX_SQL) throw new QueryError(`the query is longer than ${MAX_SQL} characters`);
-  const tree = await parse(connection, withoutExplain(sql));
+  const tree = await syntaxTree(connection, withoutExplain(sql));
   if (tree.error === true) {
     const message = String(tree.error_message);
-    if (tree.error_type === "not implemented")
+    if (/only select/i.test(message))
       throw new QueryError(
         "only queries are allowed here: one SELECT, WITH, SHOW, DESCRIBE or EXPLAIN. Data goes in over /api/v3/write_lp",
       );
@@ -59,14 +48,22 @@ export async function checkQuery(connection: DuckDBConnection, sql: string): Pro
   const statements = tree.statements;
   if (!Array.isArray(statements) || statements.length !== 1)
     throw new QueryError("one statement at a time: send the others as requests of their own");
-  walk(statements[0], 0);
-  return { isStar: isStarAlone(statements[0]) };
+  const [statement] = statements as [unknown];
+  walk(statement, 0);
+  const node = isRecord(statement) && isRecord(statement.node) ? statement.node : {};
+  return {
+    node,
+    isStar: isStarAlone(node),
+    names: resultNames(node),
+    placeholders: placeholdersOf(statement),
+  };
 }
 
-async function parse(connection: DuckDBConnection, sql: string): Promise<TreeNode> {
-  const result = await connection.runAndReadAll("SELECT json_serialize_sql($1::VARCHAR)", [sql]);
-  const tree: unknown = JSON.parse(String(result.getRows()[0]?.[0]));
-  return isRecord(tree) ? tree : {};
+function placeholdersOf(statement: unknown): string[] {
+  const entries = isRecord(statement) ? statement.named_param_map : [];
+  return (Array.isArray(entries) ? entries : []).map((entry: unknown) =>
+    isRecord(entry) ? String(entry.key) : "",
+  );
 }
 
 /** EXPLAIN has no tree of its own: what it explains is looked at. */
@@ -104,15 +101,10 @@ function refuse(node: TreeNode): void {
     throw new QueryError(`the table ${table} is not allowed here`);
 }
 
-function isStarAlone(statement: unknown): boolean {
-  const node = isRecord(statement) ? statement.node : undefined;
-  if (!isRecord(node) || node.type !== "SELECT_NODE") return false;
+function isStarAlone(node: TreeNode): boolean {
+  if (node.type !== "SELECT_NODE") return false;
   const list = node.select_list;
   const from = node.from_table;
   if (isRecord(from) && from.type === "SHOW_REF") return false;
   return Array.isArray(list) && list.length === 1 && isRecord(list[0]) && list[0].class === "STAR";
-}
-
-function isRecord(value: unknown): value is TreeNode {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,8 +1,10 @@
 import type { DuckDBConnection, DuckDBResult, DuckDBValue } from "@duckdb/node-api";
 import type { Catalog } from "./catalog.ts";
+import { type Deadline, untilDeadline } from "./deadline.ts";
 import { toDuckSql } from "./dialect.ts";
-import { type Duck, quoteName, textOf } from "./duck.ts";
+import { type Duck, quoteName } from "./duck.ts";
 import { checkQuery, QueryError } from "./guard.ts";
+import { bind, databaseNotFound, queryError } from "./query-errors.ts";
 
 export interface QueryLimits {
   /** Time that the database may work on one query, waiting for its turn included. */
@@ -19,9 +21,18 @@ export interface OpenQuery {
   /** Which columns hold floats. */
   readonly floats: readonly boolean[];
   /** The next rows; undefined at the end. */
-  next(): Promise<DuckDBValue[][] | undefined>;
+  next(): Promise<readonly (readonly DuckDBValue[])[] | undefined>;
   /** Ends the query, read to its end or not. */
   close(): void;
+}
+
+/** Values of placeholders by name. */
+export type Params = ReadonlyMap<string, DuckDBValue>;
+
+interface Started {
+  readonly result: DuckDBResult;
+  readonly isStar: boolean;
+  readonly names: readonly (string | undefined)[];
 }
 
 /** Runs read-only queries, each on a connection of its own, and stops those that take too long. */
@@ -29,7 +40,6 @@ export class QueryDesk {
   readonly #duck: Duck;
   readonly #catalog: Catalog;
   readonly #limits: QueryLimits;
-  /** A query ignores its interrupt: nothing but the end of the process stops it. */
   readonly #onStuck: () => void;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
@@ -42,33 +52,33 @@ export class QueryDesk {
   }
 
   /** Starts a query; rejects with a QueryError when it is refused or wrong. */
-  async open(database: string, sql: string): Promise<OpenQuery> {
+  async open(database: string, sql: string, params: Params): Promise<OpenQuery> {
     const schema = this.#catalog.schemaOf(database);
-    if (schema === undefined) throw new QueryError(`database not found: ${database}`, 404);
-    const deadlineMs = performance.now() + this.#limits.timeoutMs;
-    await this.#enter(deadlineMs);
+    if (schema === undefined) throw databaseNotFound(database);
+    const { timeoutMs: limitMs, graceMs } = this.#limits;
+    const atMs = performance.now() + limitMs;
+    const deadline = { limitMs, atMs, graceMs, onStuck: this.#onStuck };
+    await this.#enter(atMs);
     let connection: DuckDBConnection | undefined;
     try {
       connection = await this.#duck.instance.connect();
-      const timed = <T>(work: Promise<T>) =>
-        this.#timed(connection as DuckDBConnection, work, deadlineMs);
-      const result = await timed(start(connection, schema, toDuckSql(sql)));
-      return this.#opened(connection, result.result, result.isStar, timed);
+      const work = start(connection, schema, toDuckSql(sql), params);
+      return this.#opened(connection, await untilDeadline(connection, work, deadline), deadline);
     } catch (error) {
       connection?.closeSync();
       this.#leave();
-      throw error instanceof QueryError ? error : new QueryError(textOf(error));
+      throw queryError(error);
     }
   }
 
   #opened(
     connection: DuckDBConnection,
-    result: DuckDBResult,
-    isStar: boolean,
-    timed: <T>(work: Promise<T>) => Promise<T>,
+    { result, isStar, names: given }: Started,
+    deadline: Deadline,
   ): OpenQuery {
     // A name that differs from another only in case is stored as `name~2`.
-    const names = result.columnNames().map((name) => name.replace(/~\d+$/, ""));
+    const own = result.columnNames().map((name) => name.replace(/~\d+$/, ""));
+    const names = own.length === given.length ? own.map((name, i) => given[i] ?? name) : own;
     const order = names.map((_, i) => i);
     if (isStar) order.sort((a, b) => compare(names[a] as string, names[b] as string));
     const { DOUBLE, FLOAT } = this.#duck.engine.DuckDBTypeId;
@@ -78,7 +88,11 @@ export class QueryDesk {
       floats,
       columns: order.map((i) => names[i] as string),
       next: async () => {
-        const chunk = await timed(result.fetchChunk());
+        const chunk = await untilDeadline(connection, result.fetchChunk(), deadline).catch(
+          (error: unknown) => {
+            throw queryError(error);
+          },
+        );
         if (chunk === null || chunk.rowCount === 0) return undefined;
         const rows = chunk.getRows();
         return isStar ? rows.map((row) => order.map((i) => row[i] as DuckDBValue)) : rows;
@@ -90,32 +104,6 @@ export class QueryDesk {
         this.#leave();
       },
     };
-  }
-
-  /** Waits for work on a connection until the deadline; then interrupts it, and gives the process up when that does not help. */
-  async #timed<T>(connection: DuckDBConnection, work: Promise<T>, deadlineMs: number): Promise<T> {
-    let isLate = false;
-    let stuck: NodeJS.Timeout | undefined;
-    const late = setTimeout(
-      () => {
-        isLate = true;
-        connection.interrupt();
-        stuck = setTimeout(this.#onStuck, this.#limits.graceMs);
-      },
-      Math.max(0, deadlineMs - performance.now()),
-    );
-    try {
-      return await work;
-    } catch (error) {
-      if (isLate)
-        throw new QueryError(
-          `the query was stopped after ${this.#limits.timeoutMs} ms: ask for a shorter time range or fewer columns`,
-        );
-      throw error;
-    } finally {
-      clearTimeout(late);
-      clearTimeout(stuck);
-    }
   }
 
   async #enter(deadlineMs: number): Promise<void> {
@@ -144,11 +132,17 @@ export class QueryDesk {
   }
 }
 
-async function start(connection: DuckDBConnection, schema: string, sql: string) {
-  const { isStar } = await checkQuery(connection, sql);
+async function start(
+  connection: DuckDBConnection,
+  schema: string,
+  sql: string,
+  params: Params,
+): Promise<Started> {
+  const { isStar, names, placeholders } = await checkQuery(connection, sql);
+  const values = bind(placeholders, params);
   await connection.run(`USE ${quoteName(schema)}`);
   await connection.run("BEGIN TRANSACTION READ ONLY");
-  return { result: await connection.stream(sql), isStar };
+  return { result: await connection.stream(sql, values), isStar, names };
 }
 
 function compare(a: string, b: string): number {

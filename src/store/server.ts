@@ -1,12 +1,10 @@
 import { createHash, randomUUID, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { CellText } from "./cells.ts";
 import { StoreError, textOf } from "./duck.ts";
 import { QueryError } from "./guard.ts";
 import { HttpError } from "./http-body.ts";
-import type { QueryDesk } from "./query.ts";
-import { answerQuery } from "./query-door.ts";
+import { answerQuery, type QueryRoom } from "./query-door.ts";
 import { writeLines } from "./write-door.ts";
 import type { StoreWriter } from "./writer.ts";
 
@@ -14,8 +12,7 @@ export interface StoreServerOptions {
   readonly host: string;
   readonly port: number;
   readonly writer: StoreWriter;
-  readonly desk: QueryDesk;
-  readonly cells: CellText;
+  readonly queries: QueryRoom;
   /** Largest body of a write, as sent and after decompression. */
   readonly maxRequestBytes: number;
   /** Asked for when not empty. */
@@ -33,6 +30,8 @@ export class StoreServer {
   readonly #options: StoreServerOptions;
   readonly #server: Server;
   readonly #clusterId = randomUUID();
+  /** Nobody but this machine reaches the port. */
+  #isLoopback = false;
 
   constructor(options: StoreServerOptions) {
     this.#options = options;
@@ -60,6 +59,7 @@ export class StoreServer {
       });
       this.#server.listen(port, host, () => {
         const { address, family, port: bound } = this.#server.address() as AddressInfo;
+        this.#isLoopback = /^(?:127\.|::1$|::ffff:127\.)/.test(address);
         resolve(family === "IPv6" ? `[${address}]:${bound}` : `${address}:${bound}`);
       });
     });
@@ -84,14 +84,30 @@ export class StoreServer {
       return void response.writeHead(200, { "content-type": "text/plain" }).end("OK");
     this.#authenticate(request);
     if (url.pathname === "/ping" && isRead) return this.#pong(response);
-    const { writer, desk, cells, maxRequestBytes } = this.#options;
+    const { writer, queries, maxRequestBytes } = this.#options;
     if (url.pathname === "/api/v3/write_lp" && request.method === "POST") {
       const answer = await writeLines(request, url.searchParams, writer, maxRequestBytes);
       return void response.writeHead(answer.status).end(answer.body);
     }
     if (url.pathname === "/api/v3/query_sql" && isRead)
-      return await answerQuery(request, response, url.searchParams, desk, cells);
+      return await answerQuery(
+        request,
+        response,
+        url.searchParams,
+        queries,
+        this.#mayDelete(request),
+      );
     throw new HttpError(404, "Not found");
+  }
+
+  /**
+   * Who may remove rows: with a token, whoever has it; without one, programs on this machine. A web page, which could reach
+   * a port of this machine through its reader's browser, always names its origin with a POST.
+   */
+  #mayDelete(request: IncomingMessage): boolean {
+    if (request.method !== "POST") return false;
+    if (this.#options.token !== "") return true;
+    return request.headers.origin === undefined && this.#isLoopback;
   }
 
   #pong(response: ServerResponse): void {

@@ -1,4 +1,5 @@
 import { CellText } from "./cells.ts";
+import { Deletions } from "./delete.ts";
 import type { Duck } from "./duck.ts";
 import { openStore } from "./open.ts";
 import { QueryDesk } from "./query.ts";
@@ -50,9 +51,12 @@ export class Store {
         graceMs: INTERRUPT_GRACE_MS,
         concurrency: QUERIES_AT_ONCE,
       };
-      const desk = new QueryDesk(duck, catalog, limits, options.giveUp);
-      const cells = new CellText(duck.engine);
-      const server = new StoreServer({ ...options, writer, desk, cells });
+      const queries = {
+        desk: new QueryDesk(duck, catalog, limits, options.giveUp),
+        deletions: new Deletions(duck, catalog, writer, limits, options.giveUp),
+        cells: new CellText(duck.engine),
+      };
+      const server = new StoreServer({ ...options, writer, queries });
       return new Store(duck, writer, server, await server.start());
     } catch (error) {
       duck.writer.closeSync();

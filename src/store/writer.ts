@@ -36,6 +36,8 @@ export class StoreWriter {
   readonly #ranges: StoredRanges;
   readonly #sink: RowSink;
   readonly #queue: Waiting[] = [];
+  /** Other work that must not meet a transaction: before the next group. */
+  readonly #others: (() => Promise<void>)[] = [];
   #running: Promise<void> | undefined;
 
   constructor(duck: Duck, catalog: Catalog, ranges: StoredRanges) {
@@ -53,6 +55,14 @@ export class StoreWriter {
     return promise;
   }
 
+  /** Does other work on the file while no transaction runs. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#others.push(() => work().then(resolve, reject));
+    this.#running ??= this.#run();
+    return promise;
+  }
+
   /** Resolves when nothing waits. */
   async idle(): Promise<void> {
     await this.#running;
@@ -61,7 +71,9 @@ export class StoreWriter {
   async #run(): Promise<void> {
     // The first request of a burst waits one turn for the others.
     await new Promise(setImmediate);
-    while (this.#queue.length > 0) {
+    while (this.#queue.length + this.#others.length > 0) {
+      await this.#others.shift()?.();
+      if (this.#queue.length === 0) continue;
       const group = this.#takeGroup();
       try {
         const answers = await this.#commit(group.map(({ request }) => request));

@@ -115,9 +115,48 @@ const REFUSED = [
   "USE weir_catalog",
   "CHECKPOINT",
   "SELECT 1; SELECT 2",
+  "SELECT 1; DELETE FROM function_logs WHERE true",
   "SELECT 1; DROP TABLE function_logs",
   "DROP TABLE function_logs",
   "DELETE FROM function_logs",
+  "DELETE FROM weir_catalog.ranges WHERE true",
+  "DELETE FROM function_logs WHERE true; DROP TABLE function_logs",
+  "DELETE FROM function_logs WHERE true RETURNING *",
+  "DELETE FROM function_logs WHERE true) RETURNING (1",
+  "DELETE FROM function_logs WHERE true) GROUP BY (1",
+  "DELETE FROM function_logs WHERE true) UNION (SELECT 1",
+  "DELETE FROM function_logs WHERE true) OR (SELECT count(*) FROM read_text('/etc/passwd')) > (0",
+  "DELETE FROM function_logs USING function_logs f WHERE true",
+  "DELETE FROM read_csv('/etc/passwd') WHERE true",
+  "WITH gone AS (DELETE FROM function_logs WHERE true RETURNING 1) SELECT * FROM gone",
+  "TRUNCATE function_logs",
+  "ALTER TABLE function_logs DROP COLUMN status",
+  "MERGE INTO function_logs USING function_logs f ON true WHEN MATCHED THEN DELETE",
+  "CREATE TEMP TABLE x AS SELECT 1",
+  "CREATE VIEW x AS SELECT 1",
+  "CREATE SECRET x (TYPE s3)",
+  "COMMENT ON TABLE function_logs IS 'x'",
+  "IMPORT DATABASE './weir-x'",
+  "VACUUM",
+  "FORCE CHECKPOINT",
+  "EXECUTE a",
+  "CALL force_checkpoint()",
+  "SET VARIABLE x = 1",
+  "EXPLAIN (FORMAT json) DELETE FROM function_logs WHERE true",
+  "EXPLAIN ANALYZE EXPLAIN SELECT * FROM read_text('/etc/passwd')",
+  "SUMMARIZE FROM read_csv('/etc/passwd')",
+  "DESCRIBE FROM read_csv('/etc/passwd')",
+  "SELECT * FROM parquet_scan('/etc/passwd')",
+  "SELECT * FROM parquet_metadata('x')",
+  "SELECT * FROM sniff_csv('/etc/passwd')",
+  "SELECT * FROM sqlite_scan('x', 'y')",
+  "SELECT * FROM which_secret('x', 's3')",
+  "SELECT * FROM test_all_types()",
+  "PIVOT read_csv('/etc/passwd') ON a USING count(*)",
+  "SELECT * FROM \"read_csv\"('/etc/passwd')",
+  "SELECT * FROM main.read_csv('/etc/passwd')",
+  "SELECT * FROM query_table('function_logs')",
+  "SELECT nextval('x')",
   "UPDATE function_logs SET status = 'x'",
   "INSERT INTO function_logs SELECT * FROM function_logs",
   "CREATE TABLE x (a INTEGER)",
@@ -176,12 +215,17 @@ other,50.0,
   expect((await store.query(sql, { format: "xml" })).status).toBe(400);
 });
 
-test("an empty result is an empty array; an unknown database is 404", async () => {
+test("an empty result is an empty array; an unknown database and table are named as InfluxDB does", async () => {
   expect((await store.query("SELECT * FROM function_logs WHERE false")).body).toBe("[]");
   expect(await store.query("SELECT 1", { db: "nowhere" })).toEqual({
     status: 404,
-    body: '{"error":"database not found: nowhere"}',
+    body: '{"error":"query error: database not found: nowhere"}',
   });
+  for (const sql of ["SELECT * FROM nowhere", "DELETE FROM nowhere WHERE true"])
+    expect(await store.query(sql)).toEqual({
+      status: 400,
+      body: "query error: error while planning query: Error during planning: table 'public.iox.nowhere' not found",
+    });
 });
 
 test("a long answer is streamed whole", async () => {
@@ -213,6 +257,99 @@ test("readers that go away in the middle leave their place to others", async () 
     gone.abort();
   }
   expect(await store.rows("SELECT 1 AS a")).toEqual([{ a: 1 }]);
+});
+
+test.each([
+  ["count(*)", "count(*)"],
+  ["AVG(duration_ms)", "avg(function_logs.duration_ms)"],
+  ["count(DISTINCT function_id)", "count(DISTINCT function_logs.function_id)"],
+  ["count(1)", "count(Int64(1))"],
+  ["round(avg(duration_ms))", "round(avg(function_logs.duration_ms))"],
+  ["max(time)", "max(function_logs.time)"],
+  ["min(duration_ms) AS least", "least"],
+])("the column of %s is called %s", async (item, name) => {
+  const [row = {}] = await store.rows(`SELECT ${item} FROM function_logs`);
+  expect(Object.keys(row)).toEqual([name]);
+});
+
+test("a column of a table with another name in the query takes that name", async () => {
+  const { body } = await store.query(
+    "SELECT f.status, max(f.duration_ms), sum(duration_ms) FROM function_logs f GROUP BY 1 LIMIT 1",
+    { format: "csv" },
+  );
+  expect(body.split("\n")[0]).toBe("status,max(f.duration_ms),sum(f.duration_ms)");
+});
+
+test("placeholders take their values from params, 64-bit integers exact", async () => {
+  const ask = (q: string, params: string) =>
+    fetch(`${store.url}/api/v3/query_sql`, {
+      method: "POST",
+      body: `{"db":"weir","q":${JSON.stringify(q)},"params":${params}}`,
+    });
+  const rows = async (q: string, params: string) => (await ask(q, params)).text();
+  const where = "SELECT count(*) AS n FROM function_logs WHERE status = $status AND time > $from";
+  expect(await rows(where, '{"status":"error","from":"2020-01-01T00:00:00Z","unused":1}')).toBe(
+    '[{"n":2}]',
+  );
+  expect(await rows("SELECT $1 AS a, $2 AS b", '{"1":9007199254740993,"2":1.5}')).toBe(
+    '[{"a":9007199254740993,"b":1.5}]',
+  );
+  expect(
+    await rows("SELECT $a AS a, $b AS b FROM function_logs LIMIT $n", '{"a":true,"b":null,"n":1}'),
+  ).toBe('[{"a":true}]');
+  // A value is a value, whatever it looks like.
+  const evil = JSON.stringify({ status: "x' OR true --", from: "2020-01-01T00:00:00Z" });
+  expect(await rows(where, evil)).toBe('[{"n":0}]');
+  const get = new URLSearchParams({ db: "weir", q: "SELECT $a AS a", params: '{"a":"x"}' });
+  expect(await (await fetch(`${store.url}/api/v3/query_sql?${get}`)).text()).toBe('[{"a":"x"}]');
+  for (const [params, words] of [
+    ["{}", "no value for the placeholder $a"],
+    ['{"a":[1]}', 'the value of "a" must be null'],
+    ['{"a":{}}', 'the value of "a" must be null'],
+    ["[1]", "params must be an object"],
+    ['"nonsense"', "params must be a JSON object"],
+  ] as const) {
+    const answer = await ask("SELECT $a", params);
+    expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining(words)]);
+  }
+});
+
+test("pretty is a framed table; one that is too long is refused, and what is not written is named", async () => {
+  const sql =
+    "SELECT duration_ms, message, function_id = 'other' AS o FROM function_logs ORDER BY time DESC LIMIT 3";
+  const { body } = await store.query(sql, { format: "pretty" });
+  expect(body).toBe(`+-------------+--------------------+-------+
+| duration_ms | message            | o     |
++-------------+--------------------+-------+
+| 10.0        | fine               | false |
+| 30.0        | an error, "quoted" | false |
+| 50.0        |                    | true  |
++-------------+--------------------+-------+
+`);
+  const long = await store.query("SELECT repeat('x', 1000) AS s FROM range(20000)", {
+    format: "pretty",
+  });
+  expect(long).toEqual({ status: 400, body: expect.stringContaining("add a LIMIT") });
+  expect(await store.query("SELECT 1", { format: "parquet" })).toEqual({
+    status: 400,
+    body: 'unknown format "parquet": the embedded store does not write it: expected json, jsonl, csv, pretty',
+  });
+});
+
+test("a query that wants all the memory costs itself: writes and other queries go on", async () => {
+  const hungry = store.query("SELECT list(range) FROM range(1000000000)");
+  let isDone = false;
+  void hungry.then(() => {
+    isDone = true;
+  });
+  for (let i = 0; !isDone; i++) {
+    expect((await store.write(`beside a=${i} ${i}`)).status).toBe(204);
+    expect(await store.rows("SELECT count(*) AS n FROM function_logs")).toEqual([{ n: 5 }]);
+  }
+  expect(await hungry).toEqual({
+    status: 400,
+    body: expect.stringContaining("needs more memory than the store may use"),
+  });
 });
 
 test("health and ping", async () => {
