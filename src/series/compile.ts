@@ -244,7 +244,8 @@ class Compiler {
     const isOf = (part: string) => column.sources.some((s) => s.of === "record" && s.part === part);
     const id = isOf("trace_id") ? "trace" : isOf("span_id") ? "span" : undefined;
     for (const word of column.words.values()) this.#room += 2 * word.length;
-    for (const rule of column.otherwise) this.#room += 2 * rule.value.length;
+    for (const { gives } of column.otherwise)
+      if (gives.of === "value") this.#room += 2 * gives.text.length;
     return this.#add(column.name, column.kind, sources, {
       lowerCase: column.lowerCase,
       words,
@@ -257,13 +258,14 @@ class Compiler {
   #rules(table: Table, columns: readonly PlanColumn[]): void {
     for (const column of table.columns) {
       const plan = columns.find((c) => c.name === column.name);
-      for (const { value, when } of column.otherwise) {
+      for (const { gives, when, spansOnly } of column.otherwise) {
+        if (gives.of !== "value" || spansOnly) continue;
         let looked: PlanColumn | undefined;
         if (when.test === "is" || when.test === "is_not")
           looked = columns.find((c) => c.name === when.column);
         if (when.test === "contains")
           looked = this.#hidden(when.attributes.map((name) => attribute(name, "both")));
-        plan?.otherwise.push({ value: this.#text(value), when, column: looked });
+        plan?.otherwise.push({ value: this.#text(gives.text), when, column: looked });
       }
     }
   }
@@ -300,7 +302,7 @@ class Compiler {
         slots[bit] = slot;
         if (source.of === "attribute") {
           divideBy[bit] = source.divideBy ?? 1;
-          forms[bit] = source.form;
+          forms[bit] = source.form === "method_path" ? undefined : source.form;
         } else forms[bit] = undefined;
         bit++;
       }
@@ -368,7 +370,15 @@ class Compiler {
 }
 
 function attribute(name: string, place: "both" | "record"): Source {
-  return { of: "attribute", name, place, divideBy: undefined, form: undefined, spansOnly: false };
+  return {
+    of: "attribute",
+    name,
+    place,
+    divideBy: undefined,
+    form: undefined,
+    firstOfList: false,
+    spansOnly: false,
+  };
 }
 
 function uses(edges: readonly Edge[], keys: number): Uses {

@@ -1,16 +1,16 @@
+import { readRule, readWords } from "./load-rules.ts";
 import {
   COLUMN_KINDS,
   type Column,
-  type Condition,
   ID_FORMS,
   LOG_PARTS,
   PLACES,
   RECORD_PARTS,
-  type Rule,
   type Source,
   SPAN_PARTS,
+  TEXT_FORMS,
 } from "./tables.ts";
-import { type Place, proposal } from "./yaml-place.ts";
+import type { Place } from "./yaml-place.ts";
 
 const COLUMN_KEYS = ["kind", "unit", "doc", "from", "lower_case", "words", "otherwise"] as const;
 const SOURCE_KEYS = [
@@ -18,21 +18,12 @@ const SOURCE_KEYS = [
   "place",
   "divide_by",
   "form",
+  "first_of_list",
   "spans_only",
   "record",
   "log",
   "span",
   "exception_event",
-] as const;
-const CONDITION_KEYS = [
-  "column",
-  "is",
-  "is_not",
-  "attributes",
-  "contain",
-  "has_attribute_prefix",
-  "severity_at_least",
-  "span_status",
 ] as const;
 /** A plan keeps one bit for each place of each source. */
 const SOURCES_MAX = 15;
@@ -65,14 +56,10 @@ function readColumn(name: string, place: Place, columns: readonly string[]): Col
     at.from?.wrong(
       `column "${name}" has ${sources.length} sources, at most ${SOURCES_MAX} are allowed`,
     );
-  const words = new Map<string, string>();
-  for (const { name: word, value } of at.words?.entries() ?? []) {
-    const text = value.text();
-    if (text !== undefined) words.set(word, text);
-  }
   const isText = kind === "tag" || kind === "text";
-  if (!isText && (at.words ?? at.otherwise ?? at.lower_case) !== undefined)
-    place.wrong(`column "${name}": words, lower_case and otherwise are for kind tag and text only`);
+  if (!isText && (at.words ?? at.lower_case) !== undefined)
+    place.wrong(`column "${name}": words and lower_case are for kind tag and text only`);
+  const column = { name, kind, columns };
   return {
     name,
     kind,
@@ -80,8 +67,8 @@ function readColumn(name: string, place: Place, columns: readonly string[]): Col
     doc: at.doc?.text() ?? "",
     sources,
     lowerCase: at.lower_case?.boolean() ?? false,
-    words,
-    otherwise: (at.otherwise?.items() ?? []).flatMap((item) => readRule(item, columns) ?? []),
+    words: readWords(at.words),
+    otherwise: (at.otherwise?.items() ?? []).flatMap((item) => readRule(item, column) ?? []),
   };
 }
 
@@ -96,6 +83,7 @@ function readSource(place: Place): Source | undefined {
       place: "both",
       divideBy: undefined,
       form: undefined,
+      firstOfList: false,
       spansOnly: false,
     };
   }
@@ -111,7 +99,8 @@ function readSource(place: Place): Source | undefined {
       name,
       place: at.place?.word(PLACES) ?? "both",
       divideBy,
-      form: at.form?.word(ID_FORMS),
+      form: at.form?.word([...ID_FORMS, ...TEXT_FORMS]),
+      firstOfList: at.first_of_list?.boolean() ?? false,
       spansOnly: at.spans_only?.boolean() ?? false,
     };
   }
@@ -141,38 +130,4 @@ function readPart(
   return place.wrong(
     `${place.what} must be the name of an attribute, or a map with attribute, record, log, span or exception_event`,
   );
-}
-
-function readRule(place: Place, columns: readonly string[]): Rule | undefined {
-  const at = place.members(["value", "when"], ["value"]);
-  const value = at.value?.text();
-  const when =
-    at.when === undefined ? ({ test: "always" } as const) : readCondition(at.when, columns);
-  return value === undefined || when === undefined ? undefined : { value, when };
-}
-
-function readCondition(place: Place, columns: readonly string[]): Condition | undefined {
-  const at = place.members(CONDITION_KEYS);
-  if (at.column !== undefined) {
-    const column = at.column.text();
-    if (column === undefined) return undefined;
-    if (!columns.includes(column))
-      return at.column.wrong(`there is no column "${column}"${proposal(column, columns)}`);
-    const test = at.is === undefined ? "is_not" : "is";
-    const number = (at.is ?? at.is_not)?.number();
-    if (number === undefined) return place.wrong("a condition on a column needs is or is_not");
-    return { test, column, number };
-  }
-  if (at.attributes !== undefined) {
-    const words = at.contain?.texts().map((word) => word.toLowerCase());
-    if (words === undefined) return place.wrong("a condition on attributes needs contain");
-    return { test: "contains", attributes: at.attributes.texts(), words };
-  }
-  const prefix = at.has_attribute_prefix?.text();
-  if (prefix !== undefined) return { test: "has_attribute_prefix", prefix };
-  const number = at.severity_at_least?.number();
-  if (number !== undefined) return { test: "severity_at_least", number };
-  const status = at.span_status?.word(["unset", "ok", "error"]);
-  if (status !== undefined) return { test: "span_status", status };
-  return place.wrong(`${place.what} must have one of ${CONDITION_KEYS.join(", ")}`);
 }

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { RESERVED, readColumns } from "./load-columns.ts";
+import { idColumns } from "./load-ids.ts";
+import { readCondition } from "./load-rules.ts";
 import {
   type Column,
   type LogMatch,
@@ -21,34 +23,62 @@ const KEYS = [
   "extra_tags",
   "extra_fields",
   "attributes",
+  "resource_attributes",
+  "ids",
   "body",
   "empty_field",
   "service",
   "severity",
+  "spans",
 ] as const;
 /** Written as it is, but for escapes of comma, space and equals sign. */
 const EXTRA_NAME = /^[^\p{Cc}\\]+$/u;
 const SHIPPED = join(import.meta.dirname, "..", "..", "config", "series");
 
-/** Reads tables from YAML. Throws one Error that names every mistake of all files as `file:line:column: what`. */
+/**
+ * Reads tables from YAML, which may refer to the tables that are `known` already and may not have their names. Throws one Error that
+ * names every mistake of all files as `file:line:column: what`.
+ */
 export function loadTables(
   files: readonly { readonly name: string; readonly text: string }[],
+  known: readonly Table[] = [],
 ): Table[] {
   const mistakes = new Mistakes();
   const tables: Table[] = [];
+  const references: Reference[] = [];
   for (const { name, text } of files) {
     const place = openYaml(name, text, mistakes);
+    if (place === undefined) continue;
     if (!place.isMap) {
       place.wrong(`a table is a map with ${KEYS.join(", ")}`);
       continue;
     }
-    const table = readTable(name, place);
+    const table = readTable(name, place, references);
     if (tables.some((other) => other.measurement === table.measurement))
       place.wrong(`measurement "${table.measurement}" is declared twice`);
+    if (known.some((other) => other.measurement === table.measurement))
+      place.wrong(`measurement "${table.measurement}" is a table already: choose another name`);
     tables.push(table);
   }
+  for (const reference of references) checkReference(reference, [...known, ...tables]);
   mistakes.throwIfAny();
   return tables;
+}
+
+/** A table's name in another table, looked up once all are read. */
+interface Reference {
+  readonly place: Place;
+  readonly name: string;
+}
+
+function checkReference({ place, name }: Reference, tables: readonly Table[]): void {
+  const found = tables.find((table) => table.measurement === name);
+  const names = tables.map((table) => table.measurement);
+  if (found === undefined) place.wrong(`there is no table "${name}"${proposal(name, names)}`);
+  else if (found.match.spans === undefined)
+    place.wrong(`table "${name}" has no rows from spans, so nothing would match`);
+  else if (found.match.spans.alsoMatches !== undefined)
+    place.wrong(`table "${name}" depends on another table itself; name that one`);
 }
 
 /** The tables that come with the package, whatever the working directory. */
@@ -61,21 +91,34 @@ export function shippedTables(): readonly Table[] {
   );
 }
 
-function readTable(file: string, place: Place): Table {
+function readTable(file: string, place: Place, references: Reference[]): Table {
   const at = place.members(KEYS, ["measurement", "doc", "identity", "columns"]);
-  const columns = at.columns === undefined ? [] : readColumns(at.columns);
-  const extraTags = undeclared(at.extra_tags, columns, []);
+  const own = at.columns === undefined ? [] : readColumns(at.columns);
+  const ids = at.ids?.boolean() === true ? idColumns() : [];
+  for (const { name } of ids)
+    if (own.some((column) => column.name === name))
+      at.ids?.wrong(`ids: true adds column "${name}", which the table has already`);
+  const columns = [...own, ...ids];
+  const extraTags = undeclared(at.extra_tags?.items(), columns, []);
+  const [ends, extraFields] = byEnd(at.extra_fields);
+  if (at.spans !== undefined)
+    at.spans.wrong("spans: rows do not become spans on the way back; they become log records");
   return {
     file,
     measurement: at.measurement?.text() ?? "",
     doc: at.doc?.text() ?? "",
     identity: at.identity?.word(["exact", "spread"]) ?? "exact",
-    match: at.match === undefined ? { logs: undefined, spans: undefined } : readMatch(at.match),
+    match:
+      at.match === undefined
+        ? { logs: undefined, spans: undefined }
+        : readMatch(at.match, columns, references),
     columns,
     required: (at.required?.items() ?? []).flatMap((item) => columnName(item, columns) ?? []),
     extraTags,
-    extraFields: undeclared(at.extra_fields, columns, extraTags),
+    extraFields: undeclared(extraFields, columns, extraTags),
+    extraFieldEnds: ends,
     attributes: at.attributes?.boolean() ?? true,
+    resourceAttributes: readResource(at.resource_attributes),
     body: textColumn(at.body, columns),
     emptyField: textColumn(at.empty_field, columns),
     service: tagColumn(at.service, columns),
@@ -110,12 +153,12 @@ function tagColumn(place: Place | undefined, columns: readonly Column[]): string
 
 /** Names of attributes that become columns as they are: no two may be written alike. */
 function undeclared(
-  place: Place | undefined,
+  items: readonly Place[] | undefined,
   columns: readonly Column[],
   others: readonly string[],
 ): string[] {
   const names: string[] = [];
-  for (const item of place?.items() ?? []) {
+  for (const item of items ?? []) {
     const name = item.text();
     if (name === undefined) continue;
     if (columns.some((column) => column.name === name)) item.wrong(`"${name}" is a column already`);
@@ -126,6 +169,29 @@ function undeclared(
     else names.push(name);
   }
   return names;
+}
+
+/** Of `extra_fields`: the ends that stand as `*_cost`, and the other items. */
+function byEnd(place: Place | undefined): [string[], Place[]] {
+  const ends: string[] = [];
+  const others: Place[] = [];
+  for (const item of place?.items() ?? []) {
+    const name = item.isText ? (item.text() ?? "") : "";
+    if (!name.startsWith("*")) others.push(item);
+    else if (name.length < 3 || !EXTRA_NAME.test(name) || name.includes("*", 1))
+      item.wrong(`"${name}" must be * and the end of a name, such as *_cost`);
+    else ends.push(name.slice(1));
+  }
+  return [ends, others];
+}
+
+function readResource(place: Place | undefined): Table["resourceAttributes"] {
+  if (place === undefined) return undefined;
+  const at = place.members(["prefix", "except"], ["prefix"]);
+  const prefix = at.prefix?.text();
+  if (prefix === undefined) return undefined;
+  if (!EXTRA_NAME.test(prefix)) at.prefix?.wrong("no control characters, no backslash");
+  return { prefix, except: at.except?.texts() ?? [] };
 }
 
 function readSeverity(place: Place, columns: readonly Column[]): Table["severity"] {
@@ -141,11 +207,11 @@ function readSeverity(place: Place, columns: readonly Column[]): Table["severity
   return column === undefined ? undefined : { column, levels };
 }
 
-function readMatch(place: Place): Match {
+function readMatch(place: Place, columns: readonly Column[], references: Reference[]): Match {
   const at = place.members(["logs", "spans"]);
   return {
     logs: at.logs === undefined ? undefined : readLogMatch(at.logs),
-    spans: at.spans === undefined ? undefined : readSpanMatch(at.spans),
+    spans: at.spans === undefined ? undefined : readSpanMatch(at.spans, columns, references),
   };
 }
 
@@ -154,12 +220,28 @@ function readLogMatch(place: Place): LogMatch {
   return { oneOfEach: readOneOfEach(at.record_has_one_of_each) };
 }
 
-function readSpanMatch(place: Place): SpanMatch {
-  const at = place.members(["record_has_one_of_each", "kind", "or_no_parent"]);
+function readSpanMatch(
+  place: Place,
+  columns: readonly Column[],
+  references: Reference[],
+): SpanMatch {
+  const at = place.members([
+    "record_has_one_of_each",
+    "kind",
+    "or_no_parent",
+    "also_matches",
+    "and_one_of",
+  ]);
+  const alsoMatches = at.also_matches?.text();
+  if (at.also_matches !== undefined && alsoMatches !== undefined)
+    references.push({ place: at.also_matches, name: alsoMatches });
+  const names = columns.map((column) => column.name);
   return {
     oneOfEach: readOneOfEach(at.record_has_one_of_each),
     kinds: (at.kind?.items() ?? []).flatMap((item) => item.word(SPAN_KINDS) ?? []),
     orNoParent: at.or_no_parent?.boolean() ?? false,
+    alsoMatches,
+    oneOf: (at.and_one_of?.items() ?? []).flatMap((item) => readCondition(item, names) ?? []),
   };
 }
 

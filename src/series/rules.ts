@@ -40,7 +40,7 @@ export class Rules {
         return this.#contains(column!, when.words);
       case "has_attribute_prefix":
         return this.#hasPrefix(when.prefix);
-      case "span_status":
+      default:
         return false;
     }
   }

@@ -17,8 +17,14 @@ export interface Table {
   /** Undeclared attributes of OTLP items that become tags or fields under their own names. */
   readonly extraTags: readonly string[];
   readonly extraFields: readonly string[];
+  /** Ends of names (`_cost`) whose attributes become fields as `extraFields` do; `extra_fields: ["*_cost"]`. */
+  readonly extraFieldEnds: readonly string[];
   /** Whether the other undeclared attributes go into the text field `attributes`, as one JSON object. */
   readonly attributes: boolean;
+  /** Which attributes of the resource go there too, under a prefix; none where absent. */
+  readonly resourceAttributes:
+    | { readonly prefix: string; readonly except: readonly string[] }
+    | undefined;
   /** The text column that a line's record carries as its body. */
   readonly body: string | undefined;
   /** A text column that is written empty where a row would have no field at all. */
@@ -42,10 +48,15 @@ export interface LogMatch {
   readonly oneOfEach: readonly (readonly string[])[];
 }
 
-/** As for logs; besides, the kind is one of these, or (with `orNoParent`) the span has no parent. No kinds: any. */
+/**
+ * As for logs; besides, the kind is one of these, or (with `orNoParent`) the span has no parent. No kinds: any. With `alsoMatches`, only
+ * spans that make a row in that table too (whether or not it is written); with conditions, one of them holds.
+ */
 export interface SpanMatch extends LogMatch {
   readonly kinds: readonly SpanKind[];
   readonly orNoParent: boolean;
+  readonly alsoMatches: string | undefined;
+  readonly oneOf: readonly Condition[];
 }
 
 export const SPAN_KINDS = [
@@ -72,7 +83,7 @@ export interface Column {
   /** Text is lower-cased, then replaced where this map has it. */
   readonly lowerCase: boolean;
   readonly words: ReadonlyMap<string, string>;
-  /** Where no source is present: the first rule that holds gives the text. Never for lines. */
+  /** Where no source is present: the first rule that holds and has a value gives it. For lines, only rules with `lines`. */
   readonly otherwise: readonly Rule[];
 }
 
@@ -83,6 +94,10 @@ export type Place = (typeof PLACES)[number];
 /** How an id is written in the source: hex digits, Datadog's hex or decimal, W3C trace context, AWS X-Ray. */
 export const ID_FORMS = ["trace_id", "span_id", "datadog", "traceparent", "xray"] as const;
 export type IdForm = (typeof ID_FORMS)[number];
+
+/** Other texts that count as absent unless they are well-formed: `GET:/orders`. */
+export const TEXT_FORMS = ["method_path"] as const;
+export type Form = IdForm | (typeof TEXT_FORMS)[number];
 
 /** What a log record or span itself has, beside attributes. */
 export const RECORD_PARTS = ["trace_id", "span_id", "scope_name"] as const;
@@ -97,6 +112,8 @@ export const SPAN_PARTS = [
   "duration_ms",
   "duration_s",
   "duration_ns",
+  /** Whole milliseconds. */
+  "duration_whole_ms",
   "events",
   "links",
 ] as const;
@@ -112,7 +129,9 @@ export type Source =
       readonly place: Place;
       /** The value is divided by it: bytes to megabytes. */
       readonly divideBy: number | undefined;
-      readonly form: IdForm | undefined;
+      readonly form: Form | undefined;
+      /** Of a list, its first element. */
+      readonly firstOfList: boolean;
       /** Spans only: log records have a better source of their own. */
       readonly spansOnly: boolean;
     }
@@ -122,22 +141,64 @@ export type Source =
   /** An attribute of the span's first `exception` event. */
   | { readonly of: "exception_event"; readonly name: string };
 
-/** The column's text where `when` holds. */
+/** A value for a column without a source, where `when` holds. */
 export interface Rule {
-  readonly value: string;
+  readonly gives: Given;
   readonly when: Condition;
+  /** Also for lines, where otherwise no column is invented. Only rules of `column`, without a condition. */
+  readonly lines: boolean;
+  /** Not for log records. */
+  readonly spansOnly: boolean;
 }
 
+/** Derivations that are no data: each is one function, described in the documentation of the tables. */
+export const DERIVATIONS = [
+  /** `METHOD:/route` or `RPC:/service/method` of a request, from attributes and the name of its span; see `request-route.ts`. */
+  "request_route",
+] as const;
+export type Derivation = (typeof DERIVATIONS)[number];
+
+/** What a rule gives. */
+export type Given =
+  | { readonly of: "value"; readonly text: string }
+  /** The value of another column, from its sources or rules, as text: a part of it, then its word, `rest` for other words. Nothing where that part is not there. */
+  | {
+      readonly of: "column";
+      readonly column: string;
+      readonly before: { readonly text: string; readonly last: boolean } | undefined;
+      readonly words: ReadonlyMap<string, string>;
+      readonly rest: string | undefined;
+    }
+  /** Integers of other columns added up. Nothing where one of them is absent, or the sum is over 2^53. */
+  | { readonly of: "sum"; readonly columns: readonly string[] }
+  | { readonly of: "derivation"; readonly name: Derivation };
+
+/** What a rule or a match asks. A column is looked at by its sources only, not by its rules. */
 export type Condition =
   | { readonly test: "always" }
-  /** The column's value, as a number, is or is not this one. Absent: false. */
-  | { readonly test: "is" | "is_not"; readonly column: string; readonly number: number }
+  | { readonly test: "all"; readonly of: readonly Condition[] }
+  /** The column's value, as an integer, is, is not, or is at least this one. Absent: false. */
+  | {
+      readonly test: "is" | "is_not" | "at_least";
+      readonly column: string;
+      readonly number: number;
+    }
+  /** The column has a value, and its text is none of these. */
+  | { readonly test: "is_none_of"; readonly column: string; readonly texts: readonly string[] }
   /** The text of one of these attributes holds one of these words, in any case. */
   | {
       readonly test: "contains";
       readonly attributes: readonly string[];
       readonly words: readonly string[];
     }
+  /** The text of the first of these attributes that is present is one of these. */
+  | {
+      readonly test: "equals";
+      readonly attributes: readonly string[];
+      readonly texts: readonly string[];
+    }
+  /** The record itself has one of these attributes, or none of them. Empty text counts as absent. */
+  | { readonly test: "has_one_of" | "has_none_of"; readonly attributes: readonly string[] }
   /** Some attribute of the record starts so. */
   | { readonly test: "has_attribute_prefix"; readonly prefix: string }
   | { readonly test: "severity_at_least"; readonly number: number }

@@ -43,15 +43,17 @@ interface Source {
   readonly mistakes: Mistakes;
 }
 
-/** The top of one YAML file. Syntax errors are reported, and the place is then empty. */
-export function openYaml(name: string, text: string, mistakes: Mistakes): Place {
+/** The top of one YAML file; undefined where it is not YAML: then the first syntax error is reported, as the others follow from it. */
+export function openYaml(name: string, text: string, mistakes: Mistakes): Place | undefined {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const resolve = (node: unknown) => (isAlias(node) ? node.resolve(document) : node);
   const source = { name, lines, resolve, mistakes };
-  for (const error of document.errors) {
+  const [error] = document.errors;
+  if (error !== undefined) {
     const { line, col } = lines.linePos(error.pos[0]);
     mistakes.list.push(`${name}:${line}:${col}: not valid YAML: ${error.message}`);
+    return undefined;
   }
   return new Place(source, document.contents, 0, "the file");
 }
@@ -80,6 +82,10 @@ export class Place {
 
   get isMap(): boolean {
     return isMap(this.#node);
+  }
+
+  get isText(): boolean {
+    return isScalar(this.#node) && typeof this.#node.value === "string";
   }
 
   text(): string | undefined {

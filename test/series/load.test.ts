@@ -65,6 +65,38 @@ test.each([
   ["an extra name twice", `${TABLE}extra_fields: [x, x]\n`, /"x" is named twice/],
   ["an extra field time", `${TABLE}extra_fields: [time]\n`, /"time" is reserved/],
   ["an extra field attributes", `${TABLE}extra_fields: [attributes]\n`, /"attributes" is reserved/],
+  ["an end of names that is all names", `${TABLE}extra_fields: ["*"]\n`, /must be \* and the end/],
+  [
+    "a rule of two things",
+    TABLE.replace("from: [a]", "from: [a], otherwise: [{ value: x, column: f }]"),
+    /t\.yaml:5:\d+: otherwise\[0\] must have exactly one of value, column, sum, derive/,
+  ],
+  [
+    "a rule of its own column",
+    TABLE.replace("from: [a]", "from: [a], otherwise: [{ column: a }]"),
+    /cannot be filled from itself/,
+  ],
+  [
+    "a rule with a condition for lines",
+    TABLE.replace("from: [a]", "from: [a], otherwise: [{ value: x, lines: true }]"),
+    /lines: true is for rules of another column/,
+  ],
+  [
+    "a sum of texts",
+    TABLE.replace("from: [a]", "from: [a], otherwise: [{ sum: [f] }]"),
+    /sum is for columns of kind integer only/,
+  ],
+  [
+    "a table that is not there",
+    `${TABLE}match: { spans: { also_matches: request } }\n`,
+    /t\.yaml:7:33: there is no table "request"/,
+  ],
+  ["ids twice", `${TABLE.replace("f:", "trace_id:")}ids: true\n`, /adds column "trace_id"/],
+  [
+    "spans as the way back",
+    `${TABLE}spans: true\n`,
+    /t\.yaml:7:8: spans: rows do not become spans/,
+  ],
   ["an extra name with a tab", `${TABLE}extra_fields: ["a\\tb"]\n`, /no control characters/],
 ])("refuses %s", (_what, text, why) => {
   expect(load(text)).toThrow(why);
@@ -73,6 +105,14 @@ test.each([
 test("refuses a measurement that two files declare", () => {
   const files = ["a.yaml", "b.yaml"].map((name) => ({ name, text: TABLE }));
   expect(() => loadTables(files)).toThrow(/b\.yaml:1:1: measurement "m" is declared twice/);
+});
+
+test("a table may refer to tables that are known, and may not have their name", () => {
+  const shipped = shippedTables();
+  const text = `${TABLE}match: { spans: { also_matches: requests } }\n`;
+  expect(loadTables([{ name: "t.yaml", text }], shipped)).toHaveLength(1);
+  const twin = { name: "t.yaml", text: TABLE.replace(": m\n", ": spans\n") };
+  expect(() => loadTables([twin], shipped)).toThrow(/"spans" is a table already/);
 });
 
 test("a line shape names tags, fields, body and severity", () => {

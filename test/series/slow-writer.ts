@@ -302,7 +302,7 @@ function present(item: Item, column: Column): Found[] {
     found.push({
       value,
       divideBy: (isAttribute ? source.divideBy : undefined) ?? 1,
-      form: isAttribute ? source.form : undefined,
+      form: isAttribute && source.form !== "method_path" ? source.form : undefined,
       key: isAttribute ? `${place} ${source.name}` : "",
     });
   };
@@ -341,8 +341,11 @@ function columnText(
   const found = present(item, column);
   const first = found[0];
   if (first === undefined) {
-    const rule = column.otherwise.find(({ when }) => holds(item, table, when));
-    return rule && (column.kind === "tag" ? tagEscaped(rule.value, dialect) : quoted(rule.value));
+    const text = column.otherwise
+      .filter(({ gives, spansOnly }) => gives.of === "value" && !spansOnly)
+      .filter(({ when }) => holds(item, table, when))
+      .map(({ gives }) => (gives.of === "value" ? gives.text : ""))[0];
+    return text && (column.kind === "tag" ? tagEscaped(text, dialect) : quoted(text));
   }
   if (first.form !== undefined) {
     const id = idOf(item, table, column, found);
@@ -426,7 +429,7 @@ function holds(item: Item, table: Table, when: Condition): boolean {
       if (text === undefined) return false;
       return (text === BigInt(when.number)) === (when.test === "is");
     }
-    case "span_status":
+    default:
       return false;
   }
 }
