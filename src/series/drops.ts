@@ -1,12 +1,21 @@
-import type { Plan } from "./compile.ts";
 import { REASONS } from "./values.ts";
 
 /** More drops of one item are not told apart from these. */
 const ITEM_MAX = 256;
 
+/** What a drop is told by: columns by their index, and the tables that they stand in. */
+export interface DropNames {
+  readonly columns: readonly { readonly name: string }[];
+  readonly tables: readonly {
+    readonly table: { readonly measurement: string };
+    readonly tags: readonly { readonly index: number }[];
+    readonly fields: readonly { readonly index: number }[];
+  }[];
+}
+
 /** Counts values that were left out: kept aside while an item is written, counted once it is in the slab. */
 export class Drops {
-  readonly #plan: Plan;
+  readonly #plan: DropNames;
   /** By (column + 1) × reason; the first row is for what has no column: times, names. */
   readonly #totals: Int32Array;
   readonly #tables: string[];
@@ -15,7 +24,7 @@ export class Drops {
   #pending = 0;
   #dirty = false;
 
-  constructor(plan: Plan) {
+  constructor(plan: DropNames) {
     this.#plan = plan;
     this.#totals = new Int32Array((plan.columns.length + plan.tables.length + 1) * REASONS.length);
     this.#tables = plan.columns.map(() => "");

@@ -17,7 +17,16 @@ const NUMBER_TEXT_MAX = 400;
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** Why a value is left out. */
-export const REASONS = ["type", "not_finite", "inexact", "range", "empty", "repeated"] as const;
+export const REASONS = [
+  "type",
+  "not_finite",
+  "inexact",
+  "range",
+  "empty",
+  "repeated",
+  "malformed",
+  "over_limit",
+] as const;
 export const Reason = {
   type: 0,
   not_finite: 1,
@@ -25,6 +34,8 @@ export const Reason = {
   range: 3,
   empty: 4,
   repeated: 5,
+  malformed: 6,
+  over_limit: 7,
 } as const;
 
 /** Memory that grows, for text that has to be built before it is escaped. */
