@@ -6,10 +6,10 @@ const PAIRS = new Uint16Array(256);
 for (let i = 0; i < 256; i++)
   PAIRS[i] = DIGITS.charCodeAt(i >> 4) | (DIGITS.charCodeAt(i & 15) << 8);
 /** Value of a hex digit of either case; 255 for every other byte. */
-const VALUES = new Uint8Array(256).fill(255);
+export const HEX_VALUES = new Uint8Array(256).fill(255);
 for (let i = 0; i < 16; i++) {
-  VALUES[DIGITS.charCodeAt(i)] = i;
-  VALUES[DIGITS.toUpperCase().charCodeAt(i)] = i;
+  HEX_VALUES[DIGITS.charCodeAt(i)] = i;
+  HEX_VALUES[DIGITS.toUpperCase().charCodeAt(i)] = i;
 }
 
 /** Writes `length` bytes of `source` as 2 × `length` digits; returns the end in `out`. */
@@ -39,8 +39,8 @@ export function readHex(
   length: number,
 ): boolean {
   for (let i = 0; i < length; i++) {
-    const high = VALUES[source.getUint8(from + 2 * i)]!;
-    const low = VALUES[source.getUint8(from + 2 * i + 1)]!;
+    const high = HEX_VALUES[source.getUint8(from + 2 * i)]!;
+    const low = HEX_VALUES[source.getUint8(from + 2 * i + 1)]!;
     if ((high | low) > 15) return false;
     out.setUint8(at + i, (high << 4) | low);
   }
