@@ -21,7 +21,8 @@ const ACTIONS = [
   "rename",
 ] as const;
 
-const pattern = z.string().transform((text, context) => {
+/** A regular expression in RE2 syntax. */
+export const linearPattern = z.string().transform((text, context) => {
   try {
     return RE2JS.compile(text);
   } catch (error) {
@@ -46,7 +47,7 @@ const action = z
       .min(1)
       .optional()
       .describe("insert, update, upsert: take the value of this attribute."),
-    pattern: pattern
+    pattern: linearPattern
       .optional()
       .describe("extract: expression with named groups. delete, hash: keys that match."),
     converted_type: z

@@ -1,8 +1,17 @@
 import type { Batch } from "./batch.ts";
-import { Item, Kind, Log, LogFlags, Metric, Point, Span } from "./tape.ts";
+import { Group, Item, Kind, Log, LogFlags, Metric, Point, Span } from "./tape.ts";
 
 /** Fields of an item that are read like attributes. */
-export const FIELDS = ["body", "name", "severity", "trace_id", "span_id", "event_name"] as const;
+export const FIELDS = [
+  "body",
+  "name",
+  "severity",
+  "trace_id",
+  "span_id",
+  "event_name",
+  "scope_name",
+  "scope_version",
+] as const;
 export type Builtin = (typeof FIELDS)[number];
 
 /** Where a field's value is; `isId`: bytes that are shown as text in hex. */
@@ -20,6 +29,8 @@ export function builtinAt({ tape, signal }: Batch, item: number, field: Builtin)
     const from = tape[item + (isTrace ? Item.trace : Item.span)]!;
     return text(from, from + (isTrace ? 16 : 8), true);
   }
+  if (field === "scope_name") return pair(tape, tape[item + Item.group]! + Group.scopeNameAt);
+  if (field === "scope_version") return pair(tape, tape[item + Item.group]! + Group.scopeVersionAt);
   const isLog = signal === "logs";
   if (field === "body" && isLog) {
     const kind = (tape[item + Item.flags]! & LogFlags.bodyKindMask) as Kind;

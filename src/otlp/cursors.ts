@@ -2,7 +2,7 @@ import { type Builtin, builtinAt, FIELDS } from "./builtins.ts";
 import type { Attributes, AttributeValue, ItemCursor, ResourceCursor } from "./draft.ts";
 import { DELETED, type Edits, firstGroup, groupOf, nextItem } from "./edits.ts";
 import type { KeyId } from "./keys.ts";
-import { ENTRY, Group, ITEM_HEADER, Item, Kind, NodeType } from "./tape.ts";
+import { ENTRY, Group, ITEM_HEADER, Item, Kind, LogFlags, NodeType, SpanFlags } from "./tape.ts";
 import { describe, payloadAt, valueAt, wrapAnyValue, writeAnyValue } from "./values.ts";
 
 /** Slots: a tape index for entries on the tape; these plus a row or a field number for the others. */
@@ -333,6 +333,17 @@ export class Items extends EditedAttributes implements ItemCursor {
     const slot = BUILTIN + FIELDS.indexOf(field);
     const { at, kind } = builtinAt(this.edits.batch, this.#at, field);
     return at < 0 && kind === Kind.none ? -1 : slot;
+  }
+
+  get severityNumber(): number {
+    const { tape, batch } = this.edits;
+    const flags = batch.signal === "logs" ? tape[this.#at + Item.flags]! : 0;
+    return (flags >>> LogFlags.severityShift) & LogFlags.severityMask;
+  }
+
+  get spanKind(): number {
+    const { tape, batch } = this.edits;
+    return batch.signal === "traces" ? tape[this.#at + Item.flags]! & SpanFlags.kindMask : 0;
   }
 
   drop(reason: string): void {

@@ -36,7 +36,21 @@ export interface ItemCursor extends Attributes {
   /** Slot of the resource's attribute: readable here, editable through `Draft.resources`. */
   resource(key: KeyId): number;
   /** Slot of a built-in field. `severity` is the text. Built-in slots are readable, not editable. */
-  builtin(field: "body" | "name" | "severity" | "trace_id" | "span_id" | "event_name"): number;
+  builtin(
+    field:
+      | "body"
+      | "name"
+      | "severity"
+      | "trace_id"
+      | "span_id"
+      | "event_name"
+      | "scope_name"
+      | "scope_version",
+  ): number;
+  /** Logs: 1 to 24, 0 when there is none. */
+  readonly severityNumber: number;
+  /** Traces: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer. */
+  readonly spanKind: number;
   /** Removes the item; the graph counts it as filtered. */
   drop(reason: string): void;
 }

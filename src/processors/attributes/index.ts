@@ -1,4 +1,5 @@
 import { compileActions } from "../../kit/attribute-actions.ts";
+import { compileMatch, unsupportedMatch } from "../../kit/item-match.ts";
 import type { ProcessorFactory } from "../../pipeline/factory.ts";
 import { type Config, config } from "./config.ts";
 
@@ -13,12 +14,18 @@ export const attributes: ProcessorFactory<Config> = {
   example: {
     actions: [{ action: "upsert", key: "deployment.environment.name", value: "production" }],
   },
+  unsupported: ({ include, exclude }, signal) =>
+    unsupportedMatch(include, signal) ?? unsupportedMatch(exclude, signal),
   create(options, context) {
-    const edit = compileActions(options.actions, context.indexer.keys);
+    const { keys } = context.indexer;
+    const edit = compileActions(options.actions, keys);
+    const isIncluded = compileMatch(options.include, keys);
+    const isExcluded = compileMatch(options.exclude, keys);
     return {
       apply(draft) {
         const { items } = draft;
-        for (let more = items.first(); more; more = items.next()) edit(items);
+        for (let more = items.first(); more; more = items.next())
+          if (isIncluded?.(items) !== false && isExcluded?.(items) !== true) edit(items);
       },
     };
   },
