@@ -1,9 +1,10 @@
 import type { LineShape } from "./door.ts";
 import type { Table } from "./tables.ts";
 
-/** One shape for each table. */
+/** One shape for each table; the one of data points is the name of no line. */
 export function lineShapes(tables: readonly Table[]): LineShape[] {
-  return tables.map((table) => {
+  const named = tables.filter(({ match }) => match.points === undefined);
+  return named.map((table) => {
     const names = (isTag: boolean) =>
       table.columns.filter((column) => (column.kind === "tag") === isTag).map((c) => c.name);
     return {

@@ -7,6 +7,7 @@ import {
   type Column,
   type LogMatch,
   type Match,
+  type PointMatch,
   SPAN_KINDS,
   type SpanMatch,
   type Table,
@@ -208,11 +209,17 @@ function readSeverity(place: Place, columns: readonly Column[]): Table["severity
 }
 
 function readMatch(place: Place, columns: readonly Column[], references: Reference[]): Match {
-  const at = place.members(["logs", "spans"]);
+  const at = place.members(["logs", "spans", "points"]);
   return {
     logs: at.logs === undefined ? undefined : readLogMatch(at.logs),
     spans: at.spans === undefined ? undefined : readSpanMatch(at.spans, columns, references),
+    points: at.points === undefined ? undefined : readPointMatch(at.points),
   };
+}
+
+function readPointMatch(place: Place): PointMatch {
+  const at = place.members(["clash_suffix"], ["clash_suffix"]);
+  return { clashSuffix: at.clash_suffix?.text() ?? "" };
 }
 
 function readLogMatch(place: Place): LogMatch {

@@ -25,6 +25,8 @@ export function compileLineWriter<S extends Signal>(options: LineWriterOptions<S
 export function compileLineWriter(options: LineWriterOptions<Signal>): Writer<"logs"> {
   const { signal, tables, declared = tables, keys, dialect, onFieldDropped } = options;
   if (signal !== "logs") throw new Error(`lines cannot be written for the signal ${signal} yet`);
-  const all = [...declared, ...tables.filter((table) => !declared.includes(table))];
+  const all = [...declared, ...tables.filter((table) => !declared.includes(table))].filter(
+    ({ match }) => match.points === undefined,
+  );
   return new LogLineWriter(compileLogs(tables, all, keys), keys, dialect, onFieldDropped);
 }

@@ -41,6 +41,16 @@ export interface Table {
 export interface Match {
   readonly logs: LogMatch | undefined;
   readonly spans: SpanMatch | undefined;
+  readonly points?: PointMatch | undefined;
+}
+
+/**
+ * Every data point whose metric's name is no `<table>.<column>`: the measurement is that name, the tags are the point's attributes and
+ * the table's tags. The table's own measurement is only its name.
+ */
+export interface PointMatch {
+  /** Behind the name of a metric that is called as a table. */
+  readonly clashSuffix: string;
 }
 
 /** Every list names attributes of the record itself of which at least one is present and not empty. No list: every record. */
