@@ -110,7 +110,7 @@ test("a value that is skipped in pauses ends where it does without them", () => 
 });
 
 test("nesting is limited, and what is wrong has a place", () => {
-  const nested = (depth: number) => "[".repeat(depth) + "1" + "]".repeat(depth);
+  const nested = (depth: number) => `${"[".repeat(depth)}1${"]".repeat(depth)}`;
   expect(isValue(nested(8_192))).toBe(true);
   const scan = scanOf(nested(8_193));
   expect([scan.skip(0), scan.failedAt, scan.expected]).toEqual([
@@ -155,7 +155,8 @@ test("integers of 64 bits are exact, bare and in quotes, with exponents and empt
         const quote = isQuoted ? '"' : "";
         expect(integer(quote + value + quote)).toBe(value);
         expect(integer(`${quote}${value}.${"0".repeat(zeros + 1)}${quote}`)).toBe(value);
-        expect(integer(`${quote}${value}${"0".repeat(zeros)}E-${zeros}${quote}`)).toBe(value);
+        const digits = value === 0n ? "0" : `${value}${"0".repeat(zeros)}`;
+        expect(integer(`${quote}${digits}E-${zeros}${quote}`)).toBe(value);
       },
     ),
   );
