@@ -1,5 +1,5 @@
 import { expect, hashName, isPrefix, SHORT_NAME } from "./key-table.ts";
-import { MAX_DEPTH, type Scan } from "./scan.ts";
+import { Check, MAX_DEPTH, type Scan } from "./scan.ts";
 import { Kind } from "./tape.ts";
 
 // Values of this file: those of other modules are looked up each time they are used.
@@ -132,6 +132,11 @@ function anyValueField(s: Scan, p: number, end: number, top: number, key: number
 
 /** Whether [p, end), behind key and value, is only what a KeyValue may have besides: unknown fields, and an index into no table. */
 function isTail(s: Scan, p: number, end: number): boolean {
+  return s.putOff(Check.keyValueTail, p, end) || isKeyValueTail(s, p, end);
+}
+
+/** The same, now. */
+export function isKeyValueTail(s: Scan, p: number, end: number): boolean {
   while (p < end) {
     p = s.skip(p, end, s.bytes[p] === 0x18 ? 0 : KNOWN_KEY_VALUE); // KeyValue.key_strindex
     if (p < 0) return false;
@@ -196,11 +201,17 @@ export function anyValue(s: Scan, p: number, end: number, top: number, key: numb
   tape[top] = key | kind;
   tape[top + 2] = p;
   tape[top + 3] = end;
-  return kind < Kind.array || isList(s, p, end, kind === Kind.map, 1);
+  return kind < Kind.array || isValues(s, p, end, kind === Kind.map, 1);
 }
 
 /** Whether [p, end) is a canonical ArrayValue or KeyValueList whose owner is at `depth`. */
-function isList(s: Scan, p: number, end: number, isMap: boolean, depth: number): boolean {
+function isValues(s: Scan, p: number, end: number, isMap: boolean, depth: number): boolean {
+  const check = isMap ? Check.map : Check.list;
+  return s.putOff(check, p, end, depth) || isList(s, p, end, isMap, depth);
+}
+
+/** The same for whole fields of one, now. */
+export function isList(s: Scan, p: number, end: number, isMap: boolean, depth: number): boolean {
   const bytes = s.bytes;
   while (p < end) {
     if (bytes[p] !== 0x0a) {
@@ -258,6 +269,6 @@ function isAnyValue(s: Scan, p: number, end: number, depth: number): boolean {
     p = s.at;
   }
   if (n !== end - p) return false;
-  if (tag === 0x2a) return isList(s, p, end, false, depth);
-  return tag !== 0x32 || isList(s, p, end, true, depth);
+  if (tag === 0x2a) return isValues(s, p, end, false, depth);
+  return tag !== 0x32 || isValues(s, p, end, true, depth);
 }

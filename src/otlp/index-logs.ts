@@ -27,16 +27,41 @@ const FIRST_KEY: number = FIRST.item;
 const HEADER: number = ITEM_HEADER;
 const KNOWN = 0b1_1111_1110_1110; // 1–3, 5–12
 
-/** The LogRecord [p, end): its fields in the order of their numbers, each tried once in every turn of the loop. */
+/** The LogRecord [p, end) as an ITEM. False: not canonical, or bad. */
 export function logRecord(s: Scan, p: number, end: number): boolean {
+  const node = beginItem(s, p, end);
+  if (node < 0 || !logFields(s, node, p, end)) return false;
+  endLog(s, node);
+  return true;
+}
+
+/** The header of an ITEM, whose fields come next: its tape index, or -1 when there is no room. */
+export function beginItem(s: Scan, p: number, end: number): number {
   const node = s.top;
-  if (!s.room(HEADER)) return false;
+  if (!s.room(HEADER)) return -1;
   s.top = node + HEADER;
   s.before = FIRST_KEY;
+  clear(s.tape, node, s.group, p, end);
+  return node;
+}
+
+/** The ITEM has all its fields. */
+export function endItem(s: Scan, node: number): void {
+  s.tape[node] = ((s.top - node) << 2) | ITEM;
+  s.tape[node + ATTRIBUTES] = (s.top - node - HEADER) >>> 2;
+  s.items++;
+}
+
+export function endLog(s: Scan, node: number): void {
+  if (s.tape[node + TIME]! < 0) s.tape[node + TIME] = s.tape[node + OBSERVED]!;
+  endItem(s, node);
+}
+
+/** Whole fields [p, end) of a LogRecord, in the order of their numbers, each tried once in every turn of the loop. */
+export function logFields(s: Scan, node: number, p: number, end: number): boolean {
   const bytes = s.bytes;
   const view = s.view;
   let tape = s.tape;
-  clear(tape, node, s.group, p, end);
   while (p < end) {
     const turn = p;
     if (bytes[p] === 0x09) {
@@ -82,12 +107,7 @@ export function logRecord(s: Scan, p: number, end: number): boolean {
       if (p < 0) return false;
     }
   }
-  if (p !== end) return false;
-  if (tape[node + TIME]! < 0) tape[node + TIME] = tape[node + OBSERVED]!;
-  tape[node] = ((s.top - node) << 2) | ITEM;
-  tape[node + ATTRIBUTES] = (s.top - node - HEADER) >>> 2;
-  s.items++;
-  return true;
+  return p === end;
 }
 
 /** LogRecord.severity_number, whose varint is at `p`; future numbers count as none. */
@@ -139,13 +159,7 @@ function body(s: Scan, node: number, p: number, end: number): number {
 }
 
 /** Header of an ITEM in which nothing is present. */
-export function clear(
-  tape: Int32Array,
-  node: number,
-  group: number,
-  at: number,
-  end: number,
-): void {
+function clear(tape: Int32Array, node: number, group: number, at: number, end: number): void {
   tape[node + GROUP] = group;
   tape[node + AT] = at;
   tape[node + END] = end;

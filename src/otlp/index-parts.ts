@@ -1,10 +1,10 @@
 import { idEnd, keyValueEnd } from "./index-spans.ts";
-import type { Scan } from "./scan.ts";
+import { Check, type Scan } from "./scan.ts";
 import { Point } from "./tape.ts";
 
 const KNOWN_EXEMPLAR = 0b1111_1100;
 
-/** Whether [p, end) is a ValueAtQuantile. */
+/** Whether [p, end) are whole fields of a ValueAtQuantile. */
 export function isQuantile(s: Scan, p: number, end: number): boolean {
   while (p < end) {
     const tag = s.bytes[p];
@@ -32,24 +32,33 @@ export function payload(s: Scan, slot: number, p: number, end: number, isWords: 
 export function buckets(s: Scan, slot: number, p: number, end: number): number {
   const stop = payload(s, slot, p, end, false);
   if (stop < 0) return -1;
-  let hasCounts = false;
-  for (let at = s.tape[slot]!; at < stop; ) {
-    const tag = s.bytes[at];
-    if (tag === 0x08)
-      at = s.varintEnd(at + 1, stop); // ExponentialHistogramDataPointBuckets.offset
-    else if (tag === 0x12 && !hasCounts) {
-      // ExponentialHistogramDataPointBuckets.bucket_counts
-      hasCounts = true;
-      const from = at + 1;
-      at = s.skip(at, stop, 0);
-      if (at < 0 || !isVarints(s, s.bytes[from]! < 128 ? from + 1 : s.at, at)) return -1;
-    } else at = s.skip(at, stop, 0b0110);
-    if (at < 0) return -1;
-  }
-  return stop;
+  s.hasCounts = false;
+  const from = s.tape[slot]!;
+  return s.putOff(Check.buckets, from, stop) || isBuckets(s, from, stop) ? stop : -1;
 }
 
-function isVarints(s: Scan, p: number, end: number): boolean {
+/** Whether [p, end) are whole fields of Buckets. */
+export function isBuckets(s: Scan, p: number, end: number): boolean {
+  while (p < end) {
+    const tag = s.bytes[p];
+    if (tag === 0x08)
+      p = s.varintEnd(p + 1, end); // ExponentialHistogramDataPointBuckets.offset
+    else if (tag === 0x12 && !s.hasCounts) {
+      // ExponentialHistogramDataPointBuckets.bucket_counts
+      s.hasCounts = true;
+      const at = p + 1;
+      p = s.skip(p, end, 0);
+      if (p < 0) return false;
+      const from = s.bytes[at]! < 128 ? at + 1 : s.at;
+      if (!s.putOff(Check.varints, from, p) && !isVarints(s, from, p)) return false;
+    } else p = s.skip(p, end, 0b0110);
+    if (p < 0) return false;
+  }
+  return p === end;
+}
+
+/** Whether [p, end) are whole varints. */
+export function isVarints(s: Scan, p: number, end: number): boolean {
   while (p < end) {
     p = s.varintEnd(p, end);
     if (p < 0) return false;
@@ -61,17 +70,24 @@ function isVarints(s: Scan, p: number, end: number): boolean {
 export function exemplar(s: Scan, node: number, p: number, end: number): number {
   s.tape[node + Point.exemplar] = -1;
   const stop = payload(s, node + Point.exemplar, p, end, false);
-  for (let at = s.tape[node + Point.exemplar]!; at < stop; ) {
-    const tag = s.bytes[at];
+  if (stop < 0) return -1;
+  const from = s.tape[node + Point.exemplar]!;
+  return s.putOff(Check.exemplar, from, stop) || isExemplar(s, from, stop) ? stop : -1;
+}
+
+/** Whether [p, end) are whole fields of an Exemplar. */
+export function isExemplar(s: Scan, p: number, end: number): boolean {
+  while (p < end) {
+    const tag = s.bytes[p];
     if (tag === 0x3a)
-      at = keyValueEnd(s, at, stop); // Exemplar.filtered_attributes
+      p = keyValueEnd(s, p, end); // Exemplar.filtered_attributes
     else if (tag === 0x22)
-      at = idEnd(s, at, stop, 8); // Exemplar.span_id
+      p = idEnd(s, p, end, 8); // Exemplar.span_id
     else if (tag === 0x2a)
-      at = idEnd(s, at, stop, 16); // Exemplar.trace_id
-    else if (tag === 0x11 || tag === 0x19 || tag === 0x31) at += 9;
-    else at = s.skip(at, stop, KNOWN_EXEMPLAR);
-    if (at < 0 || at > stop) return -1;
+      p = idEnd(s, p, end, 16); // Exemplar.trace_id
+    else if (tag === 0x11 || tag === 0x19 || tag === 0x31) p += 9;
+    else p = s.skip(p, end, KNOWN_EXEMPLAR);
+    if (p < 0) return false;
   }
-  return stop;
+  return p === end;
 }

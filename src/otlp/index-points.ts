@@ -1,19 +1,9 @@
 import { attributes } from "./index-attributes.ts";
-import { clear } from "./index-logs.ts";
+import { beginItem, endItem } from "./index-logs.ts";
 import { buckets, exemplar, isQuantile, payload } from "./index-parts.ts";
 import { keyValueEnd } from "./index-spans.ts";
-import { FIRST } from "./key-table.ts";
-import { nonZero, type Scan } from "./scan.ts";
-import {
-  ITEM_HEADER,
-  Item,
-  METRIC_HEADER,
-  Metric,
-  MetricType,
-  NodeType,
-  Point,
-  PointFlags,
-} from "./tape.ts";
+import { Check, nonZero, type Scan } from "./scan.ts";
+import { Item, METRIC_HEADER, Metric, MetricType, NodeType, Point, PointFlags } from "./tape.ts";
 
 const KNOWN_METRIC = 0b1_1110_1010_1110; // 1–3, 5, 7, 9–12
 const KNOWN_NUMBER = 0b1_1111_1100;
@@ -24,8 +14,14 @@ const NO_RECORDED_VALUE = 1;
 
 /** The Metric [p, end): a METRIC and its ITEMs. False: not canonical, or bad. Names stand before the data in canonical wire. */
 export function metric(s: Scan, p: number, end: number): boolean {
+  const node = beginMetric(s, p, end);
+  return node >= 0 && metricFields(s, node, p, end);
+}
+
+/** The METRIC, whose fields come next: its tape index, or -1 when there is no room. */
+export function beginMetric(s: Scan, p: number, end: number): number {
   const node = s.top;
-  if (!s.room(METRIC_HEADER)) return false;
+  if (!s.room(METRIC_HEADER)) return -1;
   s.top = node + METRIC_HEADER;
   s.metric = node;
   const head = s.tape;
@@ -35,6 +31,11 @@ export function metric(s: Scan, p: number, end: number): boolean {
   head[node + Metric.end] = end;
   for (let i = Metric.nameAt; i <= Metric.dataAt; i++) head[node + i] = -1;
   head[node + Metric.flags] = MetricType.none;
+  return node;
+}
+
+/** Whole fields [p, end) of a Metric. */
+export function metricFields(s: Scan, node: number, p: number, end: number): boolean {
   while (p < end) {
     const tag = s.bytes[p]!;
     if ((tag & 7) !== 2 || tag > 127) {
@@ -62,12 +63,8 @@ export function metric(s: Scan, p: number, end: number): boolean {
 
 function metricField(s: Scan, node: number, tag: number, p: number, end: number): boolean {
   const type = metricType(tag);
-  if (type !== MetricType.none) {
-    if (s.tape[node + Metric.dataAt]! >= 0) return false;
-    s.tape[node + Metric.dataAt] = p;
-    s.tape[node + Metric.flags] = type;
-    return data(s, node, type, p, end);
-  }
+  if (type !== MetricType.none)
+    return beginData(s, node, type, p) && dataFields(s, node, type, p, end);
   const tape = s.tape;
   let at: number;
   if (tag === 0x0a)
@@ -83,7 +80,8 @@ function metricField(s: Scan, node: number, tag: number, p: number, end: number)
   return true;
 }
 
-function metricType(tag: number): number {
+/** The type of the metric whose data has the one-byte tag `tag`. */
+export function metricType(tag: number): number {
   switch (tag) {
     case 0x2a: // Metric.gauge
       return MetricType.gauge;
@@ -100,8 +98,16 @@ function metricType(tag: number): number {
   }
 }
 
-/** Gauge | Sum | Histogram | ExponentialHistogram | Summary [p, end). */
-function data(s: Scan, node: number, type: number, p: number, end: number): boolean {
+/** The data of a METRIC stand at `p`. Canonical: once. */
+export function beginData(s: Scan, node: number, type: number, p: number): boolean {
+  if (s.tape[node + Metric.dataAt]! >= 0) return false;
+  s.tape[node + Metric.dataAt] = p;
+  s.tape[node + Metric.flags] = type;
+  return true;
+}
+
+/** Whole fields [p, end) of a Gauge | Sum | Histogram | ExponentialHistogram | Summary. */
+export function dataFields(s: Scan, node: number, type: number, p: number, end: number): boolean {
   const hasTemporality = type !== MetricType.gauge && type !== MetricType.summary;
   const known = hasTemporality ? (type === MetricType.sum ? 0b1110 : 0b0110) : 0b0010;
   while (p < end) {
@@ -139,22 +145,25 @@ function isZero(s: Scan, p: number, end: number): boolean {
 }
 
 function point(s: Scan, type: number, p: number, end: number): boolean {
-  const node = s.top;
-  if (!s.room(ITEM_HEADER)) return false;
-  s.top = node + ITEM_HEADER;
-  const tape = s.tape;
-  clear(tape, node, s.group, p, end);
-  s.before = FIRST.item;
-  tape[node + Point.metric] = s.metric;
-  let isFine: boolean;
-  if (type <= MetricType.sum) isFine = numberPoint(s, node, p, end);
-  else if (type === MetricType.histogram) isFine = histogramPoint(s, node, p, end);
-  else if (type === MetricType.summary) isFine = summaryPoint(s, node, p, end);
-  else isFine = exponentialPoint(s, node, p, end);
-  s.tape[node] = ((s.top - node) << 2) | NodeType.item;
-  s.tape[node + Item.attributes] = (s.top - node - ITEM_HEADER) >>> 2;
-  s.items++;
-  return isFine;
+  const node = beginPoint(s, p, end);
+  if (node < 0 || !pointFields(s, node, type, p, end)) return false;
+  endItem(s, node);
+  return true;
+}
+
+/** The ITEM of a point, whose fields come next: its tape index, or -1 when there is no room. */
+export function beginPoint(s: Scan, p: number, end: number): number {
+  const node = beginItem(s, p, end);
+  if (node >= 0) s.tape[node + Point.metric] = s.metric;
+  return node;
+}
+
+/** Whole fields [p, end) of a point of a metric of this type. */
+export function pointFields(s: Scan, node: number, type: number, p: number, end: number): boolean {
+  if (type <= MetricType.sum) return numberPoint(s, node, p, end);
+  if (type === MetricType.histogram) return histogramPoint(s, node, p, end);
+  if (type === MetricType.summary) return summaryPoint(s, node, p, end);
+  return exponentialPoint(s, node, p, end);
 }
 
 function numberPoint(s: Scan, node: number, p: number, end: number): boolean {
@@ -313,7 +322,8 @@ function summaryPoint(s: Scan, node: number, p: number, end: number): boolean {
         const isFirst = s.tape[node + Point.bucketsAt]! < 0;
         const stop = s.skip(p, end, 0);
         const from = s.bytes[p + 1]! < 128 ? p + 2 : s.at;
-        if (stop < 0 || !isQuantile(s, from, stop)) return false;
+        if (stop < 0) return false;
+        if (!s.putOff(Check.quantile, from, stop) && !isQuantile(s, from, stop)) return false;
         if (isFirst) s.tape[node + Point.bucketsAt] = from;
         p = stop;
         break;

@@ -1,8 +1,7 @@
 import { attributes, isKeyValue } from "./index-attributes.ts";
-import { clear } from "./index-logs.ts";
-import { FIRST } from "./key-table.ts";
-import { idAt, nonZero, type Scan } from "./scan.ts";
-import { ITEM_HEADER, Item, NodeType, Span, SpanFlags } from "./tape.ts";
+import { beginItem, endItem } from "./index-logs.ts";
+import { Check, idAt, nonZero, type Scan } from "./scan.ts";
+import { Item, Span, SpanFlags } from "./tape.ts";
 
 const KNOWN = 0b1_1111_1111_1111_1110; // 1–16
 const KNOWN_STATUS = 0b1100;
@@ -14,12 +13,20 @@ const HAS_STATUS = 1 << 16;
 
 /** The Span [p, end) as an ITEM. False: not canonical, or bad. */
 export function span(s: Scan, p: number, end: number): boolean {
-  const node = s.top;
-  if (!s.room(ITEM_HEADER)) return false;
-  s.top = node + ITEM_HEADER;
-  clear(s.tape, node, s.group, p, end);
+  const node = beginItem(s, p, end);
+  if (node < 0 || !spanFields(s, node, p, end)) return false;
+  endSpan(s, node);
+  return true;
+}
+
+export function endSpan(s: Scan, node: number): void {
+  s.tape[node + Item.flags]! &= ~HAS_STATUS;
+  endItem(s, node);
+}
+
+/** Whole fields [p, end) of a Span. */
+export function spanFields(s: Scan, node: number, p: number, end: number): boolean {
   const bytes = s.bytes;
-  s.before = FIRST.item;
   while (p < end) {
     switch (bytes[p]) {
       case 0x4a: // Span.attributes
@@ -50,12 +57,7 @@ export function span(s: Scan, p: number, end: number): boolean {
         if (p < 0) return false;
     }
   }
-  if (p !== end) return false;
-  s.tape[node] = ((s.top - node) << 2) | NodeType.item;
-  s.tape[node + Item.attributes] = (s.top - node - ITEM_HEADER) >>> 2;
-  s.tape[node + Item.flags]! &= ~HAS_STATUS;
-  s.items++;
-  return true;
+  return p === end;
 }
 
 function kind(s: Scan, node: number, p: number): void {
@@ -104,11 +106,11 @@ function sized(s: Scan, node: number, p: number, end: number): number {
     case 0x5a: // Span.events
       if (tape[node + Span.firstEvent]! < 0) tape[node + Span.firstEvent] = p;
       tape[node + Item.flags]! |= SpanFlags.hasEvents;
-      if (!isEvent(s, p, p + n)) return -1;
+      if (!s.putOff(Check.event, p, p + n) && !isEvent(s, p, p + n)) return -1;
       break;
     case 0x6a: // Span.links
       tape[node + Item.flags]! |= SpanFlags.hasLinks;
-      if (!isLink(s, p, p + n)) return -1;
+      if (!s.putOff(Check.link, p, p + n) && !isLink(s, p, p + n)) return -1;
       break;
     case 0x7a: // Span.status
       if (!status(s, node, p, p + n)) return -1;
@@ -120,10 +122,15 @@ function sized(s: Scan, node: number, p: number, end: number): number {
 }
 
 function status(s: Scan, node: number, p: number, end: number): boolean {
+  if (s.tape[node + Item.flags]! & HAS_STATUS) return false;
+  s.tape[node + Item.flags]! |= HAS_STATUS;
+  return s.putOff(Check.status, p, end, node) || statusFields(s, p, end, node);
+}
+
+/** Whole fields [p, end) of a Status. */
+export function statusFields(s: Scan, p: number, end: number, node: number): boolean {
   const tape = s.tape;
   const bytes = s.bytes;
-  if (tape[node + Item.flags]! & HAS_STATUS) return false;
-  tape[node + Item.flags]! |= HAS_STATUS;
   while (p < end) {
     const tag = bytes[p];
     if (tag === 0x18) {
@@ -146,7 +153,8 @@ function status(s: Scan, node: number, p: number, end: number): boolean {
   return p === end;
 }
 
-function isEvent(s: Scan, p: number, end: number): boolean {
+/** Whether [p, end) are whole fields of a SpanEvent. */
+export function isEvent(s: Scan, p: number, end: number): boolean {
   while (p < end) {
     const tag = s.bytes[p];
     if (tag === 0x1a)
@@ -157,7 +165,8 @@ function isEvent(s: Scan, p: number, end: number): boolean {
   return p === end;
 }
 
-function isLink(s: Scan, p: number, end: number): boolean {
+/** Whether [p, end) are whole fields of a SpanLink. */
+export function isLink(s: Scan, p: number, end: number): boolean {
   while (p < end) {
     const tag = s.bytes[p];
     if (tag === 0x22)

@@ -17,8 +17,7 @@ export interface Indexer {
    */
   index<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Indexed<S>;
   /**
-   * The same for large requests, in slices of some 10 ms, so that the event loop stays free; other requests may be indexed meanwhile. A
-   * single item is not sliced.
+   * The same for large requests, in slices of some 10 ms, so that the event loop stays free; other requests may be indexed meanwhile.
    */
   indexSlowly<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Promise<Indexed<S>>;
 }

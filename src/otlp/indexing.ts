@@ -3,12 +3,13 @@ import type { Batch } from "./batch.ts";
 import { type Breathe, canonicalize, canonicalizeSlowly } from "./canonicalize.ts";
 import type { Draft } from "./draft.ts";
 import { TapeDraft } from "./drafting.ts";
+import { LARGE } from "./index-large.ts";
 import { Progress, RequestPass } from "./index-request.ts";
 import type { Indexed, Indexer } from "./indexer.ts";
 import { createKeys, KeyTable } from "./key-table.ts";
 import type { Keys } from "./keys.ts";
-import { Scan } from "./scan.ts";
-import type { Signal } from "./tape.ts";
+import { Scan, uninitialized } from "./scan.ts";
+import { GROUP_HEADER, type Signal } from "./tape.ts";
 
 /** A tape of this many bytes is always allowed. */
 const TAPE_FLOOR = 16 * 1024 * 1024;
@@ -17,6 +18,10 @@ const TAPE_RATIO = 4;
 /** What `indexSlowly` takes between two looks at the clock (bytes), and how long it keeps the event loop (ms). */
 const STEP_BYTES = 64 * 1024;
 const SLICE_MS = 8;
+/** Most tape that a step can fill: nothing makes more of it per byte than a scope of two bytes, which has a GROUP. */
+const STEP_INTS = STEP_BYTES * (GROUP_HEADER / 2);
+/** Tape that is copied between two looks at the clock (ints). */
+const COPY_INTS = 1 << 19;
 
 /** An indexer with its key table. One per process. */
 export function createIndexer(keys: Keys = createKeys()): Indexer {
@@ -102,13 +107,15 @@ class TapeIndexer implements Indexer {
   ): Promise<Batch<S> | undefined> {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     scan.begin(plain(bytes), view, tapeLimit(length));
+    scan.largest = LARGE;
     const pass = new RequestPass(scan, signal, length);
     const breathe = breather();
-    let progress = pass.run(STEP_BYTES);
-    if (progress === Progress.paused) scan.foresee(pass.position, length);
+    let progress: Progress = Progress.paused;
     while (progress === Progress.paused) {
-      await breathe();
+      const ints = scan.foresee(STEP_INTS, pass.position, length);
+      if (ints > 0) await enlarge(scan, ints, breathe);
       progress = pass.run(pass.position + STEP_BYTES);
+      await breathe();
     }
     const items = scan.items;
     if (progress === Progress.bad) {
@@ -142,6 +149,16 @@ function roomyBytes(bytes: Uint8Array, length: number): Uint8Array {
 /** The same memory as a Uint8Array proper: the pass would be slower if it met Buffers as well. */
 function plain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** Gives a scan a tape of `ints`, with what it has written. */
+async function enlarge(scan: Scan, ints: number, breathe: Breathe): Promise<void> {
+  const tape = uninitialized(ints);
+  for (let at = 0; at < scan.top; at += COPY_INTS) {
+    tape.set(scan.tape.subarray(at, Math.min(at + COPY_INTS, scan.top)), at);
+    await breathe();
+  }
+  scan.tape = tape;
 }
 
 function tapeLimit(length: number): number {

@@ -7,8 +7,23 @@ export const MAX_DEPTH = 64;
 const TOO_LONG = 0x7fffffff;
 /** Tapes up to here are copied out of a scratch (ints). */
 const SCRATCH_INTS = 1 << 12;
-/** Part of its memory that a tape must fill if it is not to be copied. */
+/** Part of its memory that a tape must fill if it is not to be copied; one of more than COPIED_INTS never is: that would take too long. */
 const FULL = 0.85;
+const COPIED_INTS = 1 << 20;
+/** What can be put off: kinds of whole fields that are only checked and leave nothing on the tape, except a Status. */
+export const Check = {
+  list: 0,
+  map: 1,
+  keyValueTail: 2,
+  event: 3,
+  link: 4,
+  status: 5,
+  exemplar: 6,
+  quantile: 7,
+  buckets: 8,
+  varints: 9,
+} as const;
+export type Check = (typeof Check)[keyof typeof Check];
 const NONE = new Int32Array(0);
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(new ArrayBuffer(0));
@@ -38,6 +53,12 @@ export class Scan {
   before: number = FIRST.item;
   /** Where the last multi-byte varint ended. */
   at = 0;
+  /** The Buckets being read have their counts already. */
+  hasCounts = false;
+  /** Parts of more bytes than this are checked later. In a pass that never pauses, none is. */
+  largest = Number.POSITIVE_INFINITY;
+  /** What is to be checked later: four numbers each, see `putOff`. */
+  readonly later: number[] = [];
   #limit = 0;
 
   constructor(keys: KeyTable) {
@@ -51,6 +72,8 @@ export class Scan {
     this.top = 0;
     this.items = 0;
     this.isTooLarge = false;
+    this.largest = Number.POSITIVE_INFINITY;
+    this.later.length = 0;
     this.#limit = limit;
     const ints = Math.min(Math.ceil(length * this.#density * 1.03) + 16, limit + 4);
     this.tape = ints < SCRATCH_INTS ? this.#scratch : uninitialized(ints);
@@ -64,7 +87,8 @@ export class Scan {
 
   /** The tape itself, where little of its memory is unused: so that a large one need not be copied at once. Ends this scan. */
   handOver(): Int32Array {
-    const isFull = this.tape !== this.#scratch && this.top > this.tape.length * FULL;
+    const isFull =
+      this.top > COPIED_INTS || (this.tape !== this.#scratch && this.top > this.tape.length * FULL);
     const tape = isFull
       ? new Int32Array(this.tape.buffer, 0, this.top)
       : this.tape.slice(0, this.top);
@@ -74,14 +98,28 @@ export class Scan {
 
   release(): void {
     this.tape = NONE;
+    this.later.length = 0;
     this.bytes = NO_BYTES;
     this.view = NO_VIEW;
   }
 
-  /** Makes room for the whole request of `length` bytes, if it goes on as it did up to `position`, and an eighth more. */
-  foresee(position: number, length: number): void {
-    const need = Math.ceil((this.top / position) * length * 1.125) + 4;
-    if (need > this.tape.length) this.#enlarge(Math.min(need, this.#limit + 4));
+  /**
+   * Ints that the tape should have so that `ints` more fit: enough for the whole request of `length` bytes, if it goes on as it did up
+   * to `position`, and an eighth more. 0: it has them.
+   */
+  foresee(ints: number, position: number, length: number): number {
+    const most = this.#limit + 4;
+    const need = Math.min(this.top + ints + 4, most);
+    if (need <= this.tape.length) return 0;
+    const all = position === 0 ? 0 : Math.ceil((this.top / position) * length * 1.125);
+    return Math.min(Math.max(need, all, Math.ceil(this.tape.length * 1.5)), most);
+  }
+
+  /** Leaves the check of a large part for later (`index-large.ts`); false where it is small enough to be done now. */
+  putOff(check: Check, p: number, end: number, extra = 0): boolean {
+    if (end - p <= this.largest) return false;
+    this.later.push(check, p, end, extra);
+    return true;
   }
 
   /** Makes room for `ints` more (and 4 beyond); false when the tape would be over its limit. */
@@ -182,8 +220,8 @@ export class Scan {
   }
 }
 
-/** Every int below `top` is written before anybody sees the tape. */
-function uninitialized(ints: number): Int32Array {
+/** Memory for a tape: every int below `top` is written before anybody sees it. */
+export function uninitialized(ints: number): Int32Array {
   return new Int32Array(Buffer.allocUnsafeSlow(ints * 4).buffer, 0, ints);
 }
 

@@ -4,16 +4,17 @@ import { mixedLogs, plainLogs, plainMetrics, plainSpans } from "../../bench/payl
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
 import { encodeRequest } from "../support/otlp.ts";
+import { HUGE } from "./huge.ts";
 import { arbitraryRequest } from "./requests.ts";
 
 const indexer = createIndexer();
 
-async function isEqual(signal: Signal, bytes: Uint8Array): Promise<void> {
+async function isEqual(signal: Signal, bytes: Uint8Array) {
   const fast = indexer.index(signal, bytes.slice(), bytes.length);
   const slow = await indexer.indexSlowly(signal, bytes.slice(), bytes.length);
   if ("refused" in fast || "refused" in slow) {
     expect(slow).toEqual(fast);
-    return;
+    return slow;
   }
   expect([slow.rejected, slow.why]).toEqual([fast.rejected, fast.why]);
   expect(slow.batch.items).toBe(fast.batch.items);
@@ -21,6 +22,7 @@ async function isEqual(signal: Signal, bytes: Uint8Array): Promise<void> {
   expect(slow.batch.tape).toEqual(fast.batch.tape);
   const content = ({ bytes, length }: typeof slow.batch) => Buffer.from(bytes.subarray(0, length));
   expect(content(slow.batch).equals(content(fast.batch))).toBe(true);
+  return slow;
 }
 
 /** Requests one behind the other are one request. */
@@ -37,6 +39,20 @@ test("a sliced pass gives the tape of a whole one", async () => {
   await isEqual("traces", times(plainSpans(1_500), 3));
   await isEqual("metrics", times(plainMetrics(5_000), 2));
 });
+
+test.for(Object.entries(HUGE))(
+  "%s: huge, sound or damaged, gives the tape of a whole pass",
+  async ([, { signal, make }]) => {
+    const bytes = make(420_000);
+    const answer = await isEqual(signal, bytes);
+    expect(answer).toMatchObject({ rejected: 0 });
+    for (const at of [0.3, 0.9].map((part) => Math.floor(bytes.length * part))) {
+      const damaged = bytes.slice();
+      damaged.fill(0xff, at, at + 11);
+      await isEqual(signal, damaged);
+    }
+  },
+);
 
 test("small, damaged and refused requests end alike", async () => {
   await fc.assert(
