@@ -12,6 +12,8 @@ export interface ComponentSchema {
   readonly stability: { readonly [S in PipelineSignal]?: unknown };
   /** Why these options cannot carry a signal that the component supports. */
   unsupported?(options: unknown, signal: PipelineSignal): string | undefined;
+  /** Of an extension that `auth` blocks may name: for whom it is set up with these options. */
+  authenticates?(options: unknown): { readonly receivers: boolean; readonly exporters: boolean };
 }
 
 /** The component types that a configuration may name. */

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { suggestion } from "../lib/nearest.ts";
+import { checkAuthenticators } from "./authenticators.ts";
 import { isNothing, readComponents, type Written } from "./components.ts";
 import type { Catalog, Config, Loaded, TelemetryConfig } from "./config.ts";
 import { expand } from "./expand.ts";
@@ -79,6 +80,7 @@ function check(root: Node, catalog: Catalog, problems: Problems): Config | undef
   const extensions = readExtensions(service, written, problems);
   const pipelines = readPipelines(service, at, written, problems);
   checkStorage(written, extensions, problems);
+  checkAuthenticators(written, extensions, problems);
   const telemetry = parsed && telemetryConfig(parsed.options.telemetry);
   const inUse = [...pipelines.values()].flatMap((pipeline) => pipeline.receivers);
   checkListeners(

@@ -1,4 +1,5 @@
 import { totalmem } from "node:os";
+import type { Refusal } from "../otlp/status.ts";
 import type { Lease } from "../pipeline/contracts.ts";
 
 const MIB = 1024 * 1024;
@@ -10,6 +11,13 @@ const BUDGET_SHARE = 0.25;
 const CONNECTION_BYTES = 64 * 1024;
 const MOST_CONNECTIONS = 10_000;
 const FEWEST_CONNECTIONS = 64;
+
+/** The answer when a body, its decompression or its index does not fit the byte budget. */
+export const MEMORY_USED_UP: Refusal = {
+  kind: "refused",
+  retryAfterMs: 1000,
+  why: "the memory for requests in flight is used up: send again after a pause",
+};
 
 /** Bytes that requests in flight may hold. One per process: all servers take from it. */
 export interface Budget {

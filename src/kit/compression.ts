@@ -1,6 +1,7 @@
 import { constants, gunzip, gunzipSync, zstdDecompress, zstdDecompressSync } from "node:zlib";
 import type { Refusal } from "../otlp/status.ts";
 import { SLACK } from "../wire/slack.ts";
+import { MEMORY_USED_UP } from "./budget.ts";
 
 /** Bytes of a message and their count; SLACK bytes behind `length` are readable. */
 export interface Body {
@@ -75,12 +76,7 @@ interface Job {
 
 /** Decodes into at most `room` bytes; when that is too little, again with four times as much, up to the limit. */
 function attempt(job: Job, room: number): Body | Refusal | Promise<Body | Refusal> {
-  if (job.lease?.grow(room) === false)
-    return {
-      kind: "refused",
-      retryAfterMs: 1000,
-      why: "the memory for requests in flight is used up: send again after a pause",
-    };
+  if (job.lease?.grow(room) === false) return MEMORY_USED_UP;
   if (room >= SYNC_BYTES) return attemptOnThreadPool(job, room);
   try {
     return slacked(decodeNow(job, room));

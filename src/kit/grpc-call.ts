@@ -1,8 +1,9 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { isRefusal, type Refusal } from "../otlp/status.ts";
 import type { Lease } from "../pipeline/contracts.ts";
-import { SLACK } from "../wire/slack.ts";
+import { MEMORY_USED_UP } from "./budget.ts";
 import { type Body, type Coding, codingOf, decompress } from "./compression.ts";
+import { firstLeaseBytes, GrowingBody } from "./growing-body.ts";
 import {
   failureOf,
   failureOfRefusal,
@@ -31,7 +32,7 @@ const EMPTY_MESSAGE = new Uint8Array(PREFIX_BYTES);
 
 /** What one method does with its message. */
 export interface UnaryMethod {
-  /** When the length of the message is known and none of it is buffered. */
+  /** When the length of the message is known and none of it is buffered. `bytes`: what of it is taken now; the rest while it arrives. */
   admit(bytes: number, headers: IncomingHttpHeaders): Lease | Refusal;
   /** Answers with the response message (without prefix). Throw PipelineError to refuse. The lease is given back when this settles. */
   handle(message: Body, lease: Lease, headers: IncomingHttpHeaders): Promise<Uint8Array>;
@@ -47,7 +48,7 @@ export interface CallHost {
   trouble(error: Error): void;
 }
 
-/** One unary call: collects the one message into one buffer of its exact size, then lets the method answer. */
+/** One unary call: collects the one message into one buffer, then lets the method answer. */
 export class UnaryCall {
   readonly startedMs = performance.now();
   readonly #stream: ServerHttp2Stream;
@@ -57,9 +58,7 @@ export class UnaryCall {
   readonly #coding: Coding | undefined;
   readonly #prefix = new Uint8Array(PREFIX_BYTES);
   #prefixAt = 0;
-  #bytes: Uint8Array | undefined;
-  #length = 0;
-  #at = 0;
+  #body: GrowingBody | undefined;
   #lease: Lease | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #isHandled = false;
@@ -115,19 +114,17 @@ export class UnaryCall {
     while (this.#prefixAt < PREFIX_BYTES && from < chunk.length)
       this.#prefix[this.#prefixAt++] = chunk[from++] as number;
     if (this.#prefixAt < PREFIX_BYTES) return;
-    if (this.#bytes === undefined && !this.#admit()) return;
+    const body = this.#body ?? this.#admit();
     const rest = chunk.length - from;
-    if (rest === 0) return;
-    if (rest > this.#length - this.#at) {
+    if (body === undefined || rest === 0) return;
+    if (rest > body.most - body.length)
       this.#refuse("invalid", "the call has more than its one message");
-      return;
-    }
-    this.#bytes?.set(from === 0 ? chunk : chunk.subarray(from), this.#at);
-    this.#at += rest;
+    else if (!body.add(from === 0 ? chunk : chunk.subarray(from)))
+      this.#fail(failureOfRefusal(MEMORY_USED_UP));
   }
 
-  /** With the prefix known: limits, then the lease, then memory for the message. */
-  #admit(): boolean {
+  /** With the prefix known: limits, then the lease, then memory for the message. Undefined when the call has ended with that. */
+  #admit(): GrowingBody | undefined {
     const [flag = 0, a = 0, b = 0, c = 0, d = 0] = this.#prefix;
     const length = a * 2 ** 24 + ((b << 16) | (c << 8) | d);
     const { maxMessageBytes } = this.#host;
@@ -141,36 +138,35 @@ export class UnaryCall {
         "too_large",
         `the message has ${length} bytes, the limit is ${maxMessageBytes}: send smaller batches, or raise max_recv_msg_size_mib`,
       );
-    const admission = this.#method.admit(length, this.#headers);
+    const admission = this.#method.admit(firstLeaseBytes(length, length), this.#headers);
     if (isRefusal(admission)) return this.#fail(failureOfRefusal(admission));
     this.#lease = admission;
-    this.#bytes = Buffer.allocUnsafeSlow(length + SLACK);
-    this.#length = length;
-    return true;
+    this.#body = new GrowingBody(length, length, admission);
+    return this.#body;
   }
 
   #finish(): void {
     if (this.#isOver || this.#stream.aborted) return;
     this.#host.received(this);
-    const bytes = this.#bytes;
+    const body = this.#body;
     const lease = this.#lease;
-    if (bytes === undefined || lease === undefined || this.#at < this.#length) {
+    if (body === undefined || lease === undefined || body.length < body.most) {
       this.#refuse("invalid", "the call ended before its message was complete");
       return;
     }
     this.#isHandled = true;
-    this.#handle(bytes, lease).catch((error: unknown) => {
+    this.#body = undefined;
+    this.#handle(body.body(), lease).catch((error: unknown) => {
       this.#host.trouble(error instanceof Error ? error : new Error(String(error)));
     });
   }
 
-  async #handle(bytes: Uint8Array, lease: Lease): Promise<void> {
+  async #handle(received: Body, lease: Lease): Promise<void> {
     try {
-      let message: Body = { bytes, length: this.#length };
-      this.#bytes = undefined;
+      let message = received;
       if (this.#prefix[0] === 1 && this.#coding !== undefined) {
         const limit = this.#host.maxMessageBytes;
-        const decoded = await decompress(this.#coding, bytes, this.#length, limit, lease);
+        const decoded = await decompress(this.#coding, message.bytes, message.length, limit, lease);
         if (isRefusal(decoded)) {
           this.#isHandled = false;
           this.#fail(failureOfRefusal(decoded));
@@ -197,19 +193,19 @@ export class UnaryCall {
     stream.end(reply.length === 0 ? EMPTY_MESSAGE : prefixed(reply));
   }
 
-  #refuse(kind: "invalid" | "too_large", why: string): false {
+  #refuse(kind: "invalid" | "too_large", why: string): undefined {
     return this.#fail(failureOfRefusal({ kind, retryAfterMs: 0, why }));
   }
 
   /** Trailers only; what the client still sends is not wanted any more. */
-  #fail(failure: GrpcFailure): false {
+  #fail(failure: GrpcFailure): undefined {
     const wasOver = this.#isOver;
     const canAnswer = this.#end();
     if (!wasOver && !this.#isHandled) this.#method.onUnhandled?.(failure);
-    if (!canAnswer) return false;
+    if (!canAnswer) return undefined;
     this.#stream.respond({ ...HEAD, ...trailersOf(failure) }, END_STREAM);
     if (!this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
-    return false;
+    return undefined;
   }
 
   #closed(): void {
@@ -224,7 +220,7 @@ export class UnaryCall {
     this.#isOver = true;
     clearTimeout(this.#deadline);
     this.#host.received(this);
-    this.#bytes = undefined;
+    this.#body = undefined;
     if (!this.#isHandled) this.#lease?.[Symbol.dispose]();
     const stream = this.#stream;
     return !stream.destroyed && !stream.closed && !stream.headersSent;

@@ -1,14 +1,20 @@
 import {
+  createSecureServer,
   createServer,
   type Http2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
+  type ServerOptions,
 } from "node:http2";
+import type { Socket } from "node:net";
+import type { Denial, ServerAuth } from "../pipeline/auth.ts";
 import { defaultMaxConnections } from "./budget.ts";
 import { type CallHost, UnaryCall, type UnaryMethod } from "./grpc-call.ts";
-import { GrpcCode, trailersOf } from "./grpc-status.ts";
+import { type EnforcedPings, guardPings, type KeepalivePings, sendPings } from "./grpc-pings.ts";
+import { GrpcCode, type GrpcFailure, trailersOf } from "./grpc-status.ts";
 import { addressOf, closeListener, listen } from "./server-listener.ts";
+import type { ServerTls } from "./tls-server.ts";
 
 /** A paused stream buffers one full window, so windows stay small. */
 const WINDOW_BYTES = 64 * 1024;
@@ -19,7 +25,6 @@ const HEADER_PAIRS = 100;
 /** MB that one connection's HTTP/2 machinery may hold. */
 const SESSION_MEMORY_MB = 16;
 const INVALID_FRAMES = 10;
-/** After GOAWAY for age, calls in flight have this long. */
 const AGE_GRACE_MS = 60_000;
 const SWEEP_MS = 1_000;
 
@@ -45,13 +50,23 @@ export interface GrpcServerOptions {
   readonly maxIdleMs?: number;
   /** A connection is asked to move (GOAWAY) after this, ± 10 %. Default 30 min. */
   readonly maxAgeMs?: number;
+  /** After that GOAWAY, calls in flight have this long. Default 60 s. */
+  readonly ageGraceMs?: number;
+  /** Default: the server sends no pings. */
+  readonly pings?: KeepalivePings | undefined;
+  /** Default: clients may ping as they like. */
+  readonly enforcedPings?: EnforcedPings | undefined;
+  /** TLS, with h2 by ALPN. */
+  readonly tls?: ServerTls | undefined;
+  /** Who may call; asked when the head of a call has arrived. */
+  readonly auth?: ServerAuth | undefined;
   /** Failures that concern no single call, and methods that threw something unforeseen. */
   readonly onTrouble?: (error: Error) => void;
   /** Several processes on one port (Linux). */
   readonly reusePort?: boolean;
 }
 
-/** A listening gRPC server: unary calls over HTTP/2 without TLS. */
+/** A listening gRPC server: unary calls over HTTP/2. */
 export interface GrpcServer {
   start(): Promise<void>;
   /** Accepts nothing more, sends GOAWAY, finishes what is in flight; when `deadline` aborts, cuts what is left. Safe without start, and twice. */
@@ -79,7 +94,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
     this.#options = options;
     this.maxMessageBytes = options.maxRecvMsgSizeBytes;
     this.#requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
-    this.#server = createServer({
+    this.#server = this.#create({
       maxSessionMemory: SESSION_MEMORY_MB,
       maxHeaderListPairs: HEADER_PAIRS,
       maxSessionInvalidFrames: INVALID_FRAMES,
@@ -91,11 +106,21 @@ class Http2GrpcServer implements GrpcServer, CallHost {
       },
     });
     this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections();
-    this.#server.on("connection", (socket) => socket.on("error", ignore));
+    this.#server.on("connection", (socket: Socket) => socket.on("error", ignore));
+    this.#server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
     this.#server.on("sessionError", ignore);
     this.#server.on("error", (error) => this.trouble(error));
     this.#server.on("session", (session) => this.#welcome(session));
     this.#server.on("stream", (stream, headers) => this.#open(stream, headers));
+  }
+
+  /** Of the secure server only what both have is used. */
+  #create(settings: ServerOptions): Http2Server {
+    const { tls } = this.#options;
+    if (tls === undefined) return createServer(settings);
+    const server = createSecureServer({ ...settings, ...tls.options() });
+    tls.follow(server);
+    return server;
   }
 
   async start(): Promise<void> {
@@ -106,6 +131,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
+    this.#options.tls?.stop();
     const closed = closeListener(this.#server, deadline, () => {
       for (const session of this.#sessions) session.destroy();
     });
@@ -135,12 +161,16 @@ class Http2GrpcServer implements GrpcServer, CallHost {
     const ageMs = (this.#options.maxAgeMs ?? 1_800_000) * (0.9 + Math.random() * 0.2);
     let timer = setTimeout(() => {
       session.close();
-      timer = setTimeout(() => session.destroy(), AGE_GRACE_MS);
+      timer = setTimeout(() => session.destroy(), this.#options.ageGraceMs ?? AGE_GRACE_MS);
       timer.unref();
     }, ageMs);
     timer.unref();
+    const { pings, enforcedPings } = this.#options;
+    const stopPings = pings && sendPings(session, pings);
+    if (enforcedPings !== undefined) guardPings(session, enforcedPings);
     session.on("close", () => {
       clearTimeout(timer);
+      stopPings?.();
       this.#sessions.delete(session);
     });
   }
@@ -153,12 +183,34 @@ class Http2GrpcServer implements GrpcServer, CallHost {
       reply(stream, { ":status": status });
       return;
     }
+    const denial = this.#options.auth?.check((name) => single(headers[name]));
+    if (denial instanceof Promise)
+      denial
+        .then((denied) => this.#route(stream, headers, denied))
+        .catch((reason: unknown) => {
+          this.trouble(reason instanceof Error ? reason : new Error(String(reason)));
+          stream.close();
+        });
+    else this.#route(stream, headers, denial);
+  }
+
+  #route(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    denial: Denial | undefined,
+  ): void {
+    if (stream.destroyed) return;
     const path = headers[":path"] ?? "";
     const method = this.#options.methods.get(path);
+    if (denial !== undefined) {
+      const failure = { code: GrpcCode.unauthenticated, message: denial.why };
+      method?.onUnhandled?.(failure);
+      refuse(stream, failure);
+      return;
+    }
     if (method === undefined) {
       const message = `no method ${path.slice(0, 200)} here`;
-      const trailers = trailersOf({ code: GrpcCode.unimplemented, message });
-      reply(stream, { ":status": 200, "content-type": "application/grpc", ...trailers });
+      refuse(stream, { code: GrpcCode.unimplemented, message });
       return;
     }
     const call = new UnaryCall(stream, headers, method, this);
@@ -178,6 +230,16 @@ class Http2GrpcServer implements GrpcServer, CallHost {
 function httpStatusOf(headers: IncomingHttpHeaders): number {
   if (headers[":method"] !== "POST") return 405;
   return /^application\/grpc(?:$|[+;])/i.test(headers["content-type"] ?? "") ? 200 : 415;
+}
+
+function refuse(stream: ServerHttp2Stream, failure: GrpcFailure): void {
+  const head = { ":status": 200, "content-type": "application/grpc" };
+  reply(stream, { ...head, ...trailersOf(failure) });
+}
+
+/** The first of repeated headers. */
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
 }
 
 /** A head that is the whole answer; the rest of the request is not wanted. */

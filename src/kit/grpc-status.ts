@@ -3,7 +3,13 @@ import { PipelineError, type Refusal, STATUS } from "../otlp/status.ts";
 import { retryPauseSeconds } from "./retry-pause.ts";
 
 /** Codes that no ErrorKind has: they are about the call, not about the data. */
-export const GrpcCode = { ok: 0, deadlineExceeded: 4, unimplemented: 12, internal: 13 } as const;
+export const GrpcCode = {
+  ok: 0,
+  deadlineExceeded: 4,
+  unimplemented: 12,
+  internal: 13,
+  unauthenticated: 16,
+} as const;
 
 /** How a call ends when it does not succeed. */
 export interface GrpcFailure {

@@ -4,16 +4,21 @@ import {
   type IncomingMessage,
   type OutgoingHttpHeaders,
   type Server,
+  type ServerOptions,
   type ServerResponse,
 } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { PipelineError, STATUS } from "../otlp/status.ts";
+import type { Denial, ServerAuth } from "../pipeline/auth.ts";
 import { defaultMaxConnections } from "./budget.ts";
 import type { Body, Growing } from "./compression.ts";
 import { ClientGone, readBody } from "./http-server-body.ts";
+import { type Cors, CorsPolicy } from "./http-server-cors.ts";
 import { answerBrokenRequest, lingerOnClose } from "./http-server-socket.ts";
 import { addressOf, closeListener, listen } from "./server-listener.ts";
+import type { ServerTls } from "./tls-server.ts";
 
 const HEADER_BYTES = 16 * 1024;
 /** Unread bodies up to this length are read and thrown away, so the connection can go on. */
@@ -35,13 +40,28 @@ export interface HttpServerOptions {
   readonly onTrouble?: (error: Error) => void;
   /** Default: what fits the byte budget, at most 10,000. */
   readonly maxConnections?: number;
+  /** Here and below, 0 = no limit. */
   readonly headersTimeoutMs?: number;
   /** From the first byte of a request to the last byte of its body. */
   readonly requestTimeoutMs?: number;
+  /** From the head of a request to the last byte of its answer. Default: no limit. */
+  readonly writeTimeoutMs?: number;
   /** How long an idle connection stays; long, because clients keep pools (DESIGN §7). */
   readonly keepAliveMs?: number;
+  /** false: every answer closes its connection. */
+  readonly isKeptAlive?: boolean;
   /** Several processes on one port (Linux). */
   readonly reusePort?: boolean;
+  /** HTTPS. */
+  readonly tls?: ServerTls | undefined;
+  /** Who may come in; asked before `onRequest`. */
+  readonly auth?: ServerAuth | undefined;
+  /** The 401 in the words of the receiver's protocol; WWW-Authenticate is added. Default: plain text. */
+  readonly onDenied?: (request: HttpRequest, why: string) => HttpAnswer;
+  /** Preflights are answered before `auth`: browsers send them without credentials. */
+  readonly cors?: Cors | undefined;
+  /** On every answer; an answer's own headers win. */
+  readonly responseHeaders?: Readonly<Record<string, string>>;
 }
 
 /** An answer. A string or bytes go out at once; an iterable is streamed at the client's pace. */
@@ -98,8 +118,7 @@ export class HttpRequest {
     return this.#message.socket.remoteAddress ?? "";
   }
   /**
-   * Reads the body, once. A body with a declared length must be covered by `lease` already; what exceeds it otherwise is taken from
-   * `lease` while it arrives. Rejects with PipelineError (`too_large`, `refused`) or ClientGone; let both pass through.
+   * Reads the body, once. `lease` must cover `firstLeaseBytes` of it already; the rest is taken from `lease` while it arrives. Rejects with PipelineError (`too_large`, `refused`) or ClientGone; let both pass through.
    */
   readBody(limitBytes: number, lease?: Growing): Promise<Body> {
     if (this.#isTaken) return Promise.reject(new Error("the body has been read already"));
@@ -123,18 +142,21 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 class NodeHttpServer implements HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
+  readonly #cors: CorsPolicy | undefined;
   #isStopping = false;
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    this.#cors = options.cors && new CorsPolicy(options.cors);
     const headersTimeout = options.headersTimeoutMs ?? 10_000;
-    this.#server = createServer({
+    const settings = {
       headersTimeout,
       requestTimeout: options.requestTimeoutMs ?? 60_000,
       keepAliveTimeout: options.keepAliveMs ?? 120_000,
-      connectionsCheckingInterval: Math.min(1_000, headersTimeout),
+      connectionsCheckingInterval: Math.min(1_000, headersTimeout || 1_000),
       maxHeaderSize: HEADER_BYTES,
       noDelay: true,
-    });
+    };
+    this.#server = this.#create(settings);
     this.#server.timeout = SILENCE_MS;
     this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections();
     this.#server.on("clientError", answerBrokenRequest);
@@ -143,12 +165,21 @@ class NodeHttpServer implements HttpServer {
     this.#server.on("checkContinue", (message, response) => this.#take(message, response, true));
   }
 
+  #create(settings: ServerOptions): Server {
+    const { tls } = this.#options;
+    if (tls === undefined) return createServer(settings);
+    const server = createSecureServer({ ...settings, ...tls.options() });
+    tls.follow(server);
+    return server;
+  }
+
   async start(): Promise<void> {
     await listen(this.#server, this.#options);
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
     this.#isStopping = true;
+    this.#options.tls?.stop();
     await closeListener(this.#server, deadline, () => this.#server.closeAllConnections());
   }
 
@@ -158,9 +189,10 @@ class NodeHttpServer implements HttpServer {
 
   #take(message: IncomingMessage, response: ServerResponse, waitsForContinue: boolean): void {
     response.on("error", ignore);
+    this.#limitWriting(response);
     const request = new HttpRequest(message, response, waitsForContinue);
     try {
-      const answer = this.#options.onRequest(request);
+      const answer = this.#answer(request);
       if (answer instanceof Promise)
         answer.then(
           (later) => this.#send(request, response, later),
@@ -172,17 +204,48 @@ class NodeHttpServer implements HttpServer {
     }
   }
 
+  #answer(request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
+    const { auth, onRequest } = this.#options;
+    const preflight = this.#cors?.preflight(request);
+    if (preflight !== undefined) return preflight;
+    if (auth === undefined) return onRequest(request);
+    const denial = auth.check((name) => request.header(name));
+    const decide = (denied: Denial | undefined) =>
+      denied === undefined ? onRequest(request) : this.#deny(request, denied);
+    return denial instanceof Promise ? denial.then(decide) : decide(denial);
+  }
+
+  #deny(request: HttpRequest, { why, challenge }: Denial): HttpAnswer {
+    const { onDenied } = this.#options;
+    const answer = onDenied?.(request, why) ?? {
+      status: STATUS.unauthorized.http,
+      contentType: "text/plain; charset=utf-8",
+      body: `${why}\n`,
+    };
+    return { ...answer, headers: { ...answer.headers, "WWW-Authenticate": challenge } };
+  }
+
+  #limitWriting(response: ServerResponse): void {
+    const { writeTimeoutMs = 0 } = this.#options;
+    if (writeTimeoutMs <= 0) return;
+    const timer = setTimeout(() => response.socket?.destroy(), writeTimeoutMs);
+    response.on("close", () => clearTimeout(timer));
+  }
+
   #send(request: HttpRequest, response: ServerResponse, answer: HttpAnswer): void {
     const { socket } = response;
     if (response.headersSent || response.destroyed || socket === null) return;
     const { body = "" } = answer;
     const isWhole = typeof body === "string" || body instanceof Uint8Array;
-    const head: OutgoingHttpHeaders = { ...answer.headers };
+    const { responseHeaders, isKeptAlive = true } = this.#options;
+    const head: OutgoingHttpHeaders = { ...responseHeaders, ...answer.headers };
+    if (this.#cors !== undefined && !("Vary" in head))
+      Object.assign(head, this.#cors.headers(request));
     if (answer.contentType !== undefined) head["content-type"] = answer.contentType;
     if (isWhole && answer.status !== 204)
       head["content-length"] = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     const hasLongRest = request.hasLongRest;
-    if (hasLongRest || this.#isStopping) head.connection = "close";
+    if (hasLongRest || this.#isStopping || !isKeptAlive) head.connection = "close";
     if (hasLongRest) lingerOnClose(socket);
     try {
       response.writeHead(answer.status, head);

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Indexer } from "../otlp/indexer.ts";
 import type { Signal } from "../otlp/tape.ts";
+import type { Authenticator } from "./auth.ts";
 import type { Component, Intake, Transform } from "./contracts.ts";
 import type { Logger, Meter } from "./telemetry.ts";
 
@@ -15,6 +16,8 @@ export interface Declaration<C> {
   readonly stability: { readonly [S in Signal]?: Stability };
   /** Why these options cannot carry a signal that the component supports; undefined = they can. Refused before the start. */
   unsupported?(options: C, signal: Signal): string | undefined;
+  /** Of an extension that `auth` blocks may name: for whom it is set up with these options. */
+  authenticates?(options: C): { readonly receivers: boolean; readonly exporters: boolean };
   /** Every option has a `.describe()`; unknown keys are errors. */
   readonly schema: z.ZodType<C>;
   /** Smallest working configuration. */
@@ -32,6 +35,8 @@ export interface Context {
   readonly nowMs: () => number;
   /** A failure nobody awaits, e.g. a listener died: stops the service. */
   readonly fail: (error: Error) => void;
+  /** The extension that an `auth` block names; throws when it does not run. Absent where nothing is authenticated. */
+  readonly authenticator?: (id: string) => Authenticator;
 }
 
 export interface ReceiverFactory<C> extends Declaration<C> {

@@ -6,6 +6,7 @@ import { createBudget, defaultBudgetBytes, memoryLimitBytes } from "../kit/budge
 import { runExportLoop } from "../kit/export-loop.ts";
 import { sleep } from "../lib/sleep.ts";
 import { createIndexer } from "../otlp/indexing.ts";
+import { isAuthenticator } from "../pipeline/auth.ts";
 import type { Component } from "../pipeline/contracts.ts";
 import type { Context } from "../pipeline/factory.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
@@ -229,6 +230,12 @@ export class Service {
       indexer: this.#indexer,
       nowMs: Date.now,
       fail: this.#options.onFailure,
+      authenticator: (name) => {
+        const extension = this.#extensions.get(name);
+        if (extension === undefined || !isAuthenticator(extension))
+          throw new Error(`extension "${name}" does not run, or it authenticates nobody`);
+        return extension;
+      },
     };
   }
 }

@@ -132,7 +132,7 @@ test("too large: refused from the prefix alone, without RetryInfo, before a leas
 
 test("O9: a full budget is UNAVAILABLE with RetryInfo, from the prefix alone", async () => {
   await serve();
-  using hold = budget.take(63 * MIB);
+  using hold = budget.take(63.5 * MIB);
   const stream = raw.open(PATH);
   stream.write(framed(new Uint8Array(0), 0, 2 * MIB));
   const { status, headers, message } = await ended(stream);

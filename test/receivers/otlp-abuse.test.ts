@@ -92,7 +92,8 @@ test("S1: many unfinished gRPC messages: memory stays within the budget, what do
   expect(during.used).toBeLessThanOrEqual(BUDGET_MIB * MIB);
   for (const attacker of attackers) attacker.close();
   const refused = (await Promise.all(endings)).filter(({ status }) => status === "14");
-  expect(refused.length).toBeGreaterThanOrEqual(80);
+  // Each holds the 2 MiB that it has sent, so 32 of the 100 fit.
+  expect(refused.length).toBeGreaterThanOrEqual(64);
   await survived();
 });
 

@@ -7,6 +7,7 @@ import { EXPORT_PATHS } from "../../src/receivers/otlp/grpc.ts";
 import { GrpcClient } from "../support/grpc-client.ts";
 import { decodeMessage, encodeRequest, responseType, typeOf } from "../support/otlp.ts";
 import { Door, type DoorOptions, requestOf, until } from "../support/otlp-door.ts";
+import { framed, RawGrpc } from "../support/raw-grpc.ts";
 
 const MIB = 1024 * 1024;
 const GRPC_ONLY = { grpc: { endpoint: "127.0.0.1:0" } };
@@ -136,6 +137,22 @@ test.each([
   expect([code, retrySeconds(metadata)]).toEqual([expected, seconds]);
   expect(message).toBe(kind === "internal" ? "internal error" : "the disk is full");
   expect(door.outcome("grpc", kind)).toBe(1);
+});
+
+test("slow calls that declare 64 MiB hold what they have sent; one that outgrows the budget is refused", async () => {
+  await open({ budgetBytes: 32 * MIB });
+  const raw = new RawGrpc(door.grpcAddress);
+  for (let i = 0; i < 10; i++)
+    raw.open(EXPORT_PATHS.logs).write(framed(Buffer.alloc(10_000), 0, 60 * MIB));
+  await until(() => door.admitted.length === 10);
+  expect(door.budget.used).toBeLessThan(11 * MIB);
+  const large = encodeRequest("logs", requestOf("logs", 1, "x".repeat(12 * MIB)));
+  expect((await client.call(EXPORT_PATHS.logs, large)).code).toBe(0);
+  expect((await client.call(EXPORT_PATHS.logs, new Uint8Array(40 * MIB))).code).toBe(
+    GrpcStatus.UNAVAILABLE,
+  );
+  raw.close();
+  await until(() => door.budget.used === 0);
 });
 
 test("signals without a pipeline, and other services, are UNIMPLEMENTED", async () => {

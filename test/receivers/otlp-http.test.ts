@@ -313,10 +313,37 @@ test("a length that lies: shorter bodies wait and free their lease when the clie
   socket.write(
     `POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: ${PROTOBUF}\r\nContent-Length: 5000000\r\n\r\nabc`,
   );
-  await until(() => door.budget.used > 5_000_000);
+  await until(() => door.budget.used > 1_000_000);
   socket.destroy();
   await until(() => door.budget.used === 0);
   expect(door.outcome("http", "gone")).toBe(1);
+});
+
+test("slow clients that declare 64 MiB hold what they have sent, not what they promise", async () => {
+  await open({ budgetBytes: 128 * MIB });
+  const slow = await Promise.all(Array.from({ length: 20 }, () => dial(door.httpAddress)));
+  for (const socket of slow) {
+    socket.write(
+      `POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: ${PROTOBUF}\r\nContent-Length: ${64 * MIB}\r\n\r\n`,
+    );
+    socket.write(Buffer.alloc(100_000));
+  }
+  await until(() => door.admitted.length === 20);
+  expect(door.budget.used).toBeLessThan(21 * MIB);
+  const large = encodeRequest("logs", requestOf("logs", 1, "x".repeat(30 * MIB)));
+  expect((await post("/v1/logs", large)).status).toBe(200);
+  for (const socket of slow) socket.destroy();
+  await until(() => door.budget.used === 0);
+});
+
+test("a body that outgrows the budget while it arrives is refused, and its bytes are given back", async () => {
+  await open({ budgetBytes: 10 * MIB });
+  const answer = await post("/v1/logs", new Uint8Array(40 * MIB));
+  expect([answer.status, statusOf(answer).message]).toEqual([
+    503,
+    expect.stringContaining("memory for requests in flight"),
+  ]);
+  expect(door.outcome("http", "refused")).toBe(1);
 });
 
 test("half-open: a client that has sent all and closed its side still gets its answer", async () => {

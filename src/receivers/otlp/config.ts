@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { duration, listenEndpoint } from "../../config/blocks.ts";
+import { listenEndpoint } from "../../config/blocks.ts";
+import { grpcServerShape } from "../../kit/grpc-server-block.ts";
+import { httpServerShape } from "../../kit/http-server-block.ts";
 
 const MIB = 1024 * 1024;
 
@@ -16,43 +18,10 @@ function urlPath(signal: string) {
     .describe(`Path that takes ${signal}.`);
 }
 
-const keepalive = z
-  .strictObject({
-    server_parameters: z
-      .strictObject({
-        max_connection_idle: duration("A connection without calls is closed after this.", "5m"),
-        max_connection_age: duration(
-          "A connection is asked to reconnect after this, give or take 10 %, so that load spreads over new instances.",
-          "30m",
-        ),
-      })
-      .prefault({})
-      .describe("Limits on the life of a connection."),
-  })
-  .prefault({})
-  .describe("Life of connections.");
-
 const grpc = z.strictObject({
   enabled,
   endpoint: listenEndpoint("Where to listen for gRPC.", "127.0.0.1:4317"),
-  max_recv_msg_size_mib: z
-    .int()
-    .min(1)
-    .max(1024)
-    .default(64)
-    .describe("Largest message in MiB, before and after decompression."),
-  max_concurrent_streams: z
-    .int()
-    .min(1)
-    .max(10_000)
-    .default(100)
-    .describe("Calls in flight per connection."),
-  max_connections: z
-    .int()
-    .min(1)
-    .optional()
-    .describe("Connections at once. Default: what fits the byte budget, at most 10,000."),
-  keepalive,
+  ...grpcServerShape,
 });
 
 const http = z.strictObject({
@@ -67,14 +36,7 @@ const http = z.strictObject({
   logs_url_path: urlPath("logs"),
   metrics_url_path: urlPath("metrics"),
   traces_url_path: urlPath("traces"),
-  read_header_timeout: duration("How long the head of a request may take.", "10s"),
-  read_timeout: duration("How long a whole request may take to arrive.", "60s"),
-  idle_timeout: duration("How long an idle connection stays open.", "120s"),
-  max_connections: z
-    .int()
-    .min(1)
-    .optional()
-    .describe("Connections at once. Default: what fits the byte budget, at most 10,000."),
+  ...httpServerShape,
 });
 
 /** `grpc:` with nothing behind it means the defaults, as in the Collector; `enabled: false` means absent. */

@@ -1,3 +1,4 @@
+import { MEMORY_USED_UP } from "../../kit/budget.ts";
 import type { Body } from "../../kit/compression.ts";
 import { readRequestJson } from "../../otlp/read-json.ts";
 import { PipelineError, type Refusal } from "../../otlp/status.ts";
@@ -31,11 +32,6 @@ const JSON_BYTES = 4 << 20;
 const SLICED_BYTES = 1 << 20;
 /** Memory of the parsed objects and the protobuf, per byte of JSON. */
 const JSON_GROWTH = 6;
-const USED_UP: Refusal = {
-  kind: "refused",
-  retryAfterMs: 1000,
-  why: "the memory for requests in flight is used up: send again after a pause",
-};
 const NOTHING_LOST: Taken = { rejected: 0, why: "" };
 
 /** What the sender is told of a request that was taken. */
@@ -80,7 +76,7 @@ export class Exporting {
         retryAfterMs: 0,
         why: `the JSON body has ${length} bytes, the limit for JSON is ${JSON_BYTES}: send smaller batches, or protobuf`,
       });
-    if (!lease.grow(length * JSON_GROWTH)) throw new PipelineError(USED_UP);
+    if (!lease.grow(length * JSON_GROWTH)) throw new PipelineError(MEMORY_USED_UP);
     const read = readRequestJson(signal, bytes, length);
     if ("refused" in read)
       throw new PipelineError({ kind: "invalid", retryAfterMs: 0, why: read.why });
@@ -107,7 +103,7 @@ export class Exporting {
     const rejected = before.rejected + indexed.rejected;
     const why = before.why || indexed.why;
     if (batch.items > 0) {
-      if (!lease.grow(batch.tape.byteLength)) throw new PipelineError(USED_UP);
+      if (!lease.grow(batch.tape.byteLength)) throw new PipelineError(MEMORY_USED_UP);
       await this.#intake.submit([batch], lease);
     }
     if (rejected > 0) this.#intake.rejected(signal, rejected, why, this.#transport);

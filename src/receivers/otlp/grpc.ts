@@ -1,5 +1,7 @@
 import type { UnaryMethod } from "../../kit/grpc-call.ts";
 import { createGrpcServer, type GrpcServer } from "../../kit/grpc-server.ts";
+import { grpcServerOptions } from "../../kit/grpc-server-block.ts";
+import { serverSurroundings } from "../../kit/server-surroundings.ts";
 import { partialSuccessBody, successBody } from "../../otlp/responses.ts";
 import { PipelineError, STATUS } from "../../otlp/status.ts";
 import { SIGNALS, type Signal } from "../../otlp/tape.ts";
@@ -8,7 +10,6 @@ import type { Context } from "../../pipeline/factory.ts";
 import type { GrpcConfig } from "./config.ts";
 import { Exporting, type Outcome } from "./export.ts";
 
-const MIB = 1024 * 1024;
 const SUCCESS = successBody("protobuf");
 
 /** Paths of the three Export methods (opentelemetry/proto/collector). */
@@ -26,17 +27,14 @@ export function createOtlpGrpcServer(
 ): GrpcServer {
   const exporting = new Exporting(context, intake, "grpc");
   const wanted = SIGNALS.filter((signal) => intake.signals.has(signal));
-  const { max_connection_idle, max_connection_age } = config.keepalive.server_parameters;
+  const option = `receivers.${context.id}.protocols.grpc`;
   return createGrpcServer({
+    ...grpcServerOptions(config),
+    ...serverSurroundings(config, context, option),
     endpoint: config.endpoint,
     what: `receiver ${context.id} (gRPC)`,
-    option: `receivers.${context.id}.protocols.grpc.endpoint`,
+    option: `${option}.endpoint`,
     methods: new Map(wanted.map((signal) => [EXPORT_PATHS[signal], exportOf(signal, exporting)])),
-    maxRecvMsgSizeBytes: config.max_recv_msg_size_mib * MIB,
-    maxConcurrentStreams: config.max_concurrent_streams,
-    ...(config.max_connections !== undefined && { maxConnections: config.max_connections }),
-    maxIdleMs: max_connection_idle,
-    maxAgeMs: max_connection_age,
     onTrouble: (error) =>
       context.log.error(
         { receiver: context.id, error: String(error.stack) },
@@ -66,5 +64,6 @@ function exportOf(signal: Signal, exporting: Exporting): UnaryMethod {
 function outcomeOf(code: number): Outcome {
   if (code === STATUS.too_large.grpc) return "too_large";
   if (code === STATUS.refused.grpc) return "refused";
+  if (code === STATUS.unauthorized.grpc) return "unauthorized";
   return code === STATUS.unimplemented.grpc ? "unimplemented" : "invalid";
 }

@@ -1,12 +1,15 @@
 import { ACCEPTED_CODINGS, codingOf, decompress, unknownCoding } from "../../kit/compression.ts";
+import { firstLeaseBytes } from "../../kit/growing-body.ts";
 import {
   createHttpServer,
   type HttpAnswer,
   type HttpRequest,
   type HttpServer,
 } from "../../kit/http-server.ts";
-import { CHUNKED_START_BYTES, ClientGone } from "../../kit/http-server-body.ts";
+import { httpServerOptions } from "../../kit/http-server-block.ts";
+import { ClientGone } from "../../kit/http-server-body.ts";
 import { retryPauseSeconds } from "../../kit/retry-pause.ts";
+import { serverSurroundings } from "../../kit/server-surroundings.ts";
 import {
   type Encoding,
   partialSuccessBody,
@@ -29,6 +32,9 @@ const SUCCESS: Readonly<Record<Encoding, HttpAnswer>> = {
   json: { status: 200, contentType: CONTENT_TYPE.json, body: successBody("json") },
 };
 
+/** Where SDKs send profiles (OTLP 1.11). */
+const PROFILES_PATH = "/v1development/profiles";
+
 /** The OTLP/HTTP server of one receiver. */
 export function createOtlpHttpServer(
   config: HttpConfig,
@@ -36,15 +42,15 @@ export function createOtlpHttpServer(
   intake: Intake,
 ): HttpServer {
   const exports = new HttpExports(config, context, intake);
+  const option = `receivers.${context.id}.protocols.http`;
   return createHttpServer({
+    ...httpServerOptions(config),
+    ...serverSurroundings(config, context, option),
     endpoint: config.endpoint,
     what: `receiver ${context.id} (HTTP)`,
-    option: `receivers.${context.id}.protocols.http.endpoint`,
-    headersTimeoutMs: config.read_header_timeout,
-    requestTimeoutMs: config.read_timeout,
-    keepAliveMs: config.idle_timeout,
-    ...(config.max_connections !== undefined && { maxConnections: config.max_connections }),
+    option: `${option}.endpoint`,
     onRequest: (request) => exports.answer(request),
+    onDenied: (request, why) => exports.deny(request, why),
     onTrouble: (error) =>
       context.log.warn(
         { receiver: context.id, error: error.message },
@@ -70,6 +76,12 @@ class HttpExports {
       [config.traces_url_path, "traces"],
     ];
     this.#signals = new Map(paths.filter(([, signal]) => intake.signals.has(signal)));
+  }
+
+  /** Whoever has no credentials learns nothing else. */
+  deny(request: HttpRequest, why: string): HttpAnswer {
+    const encoding = encodingOf(request.header("content-type"));
+    return this.#refuse({ kind: "unauthorized", retryAfterMs: 0, why }, encoding);
   }
 
   async answer(request: HttpRequest): Promise<HttpAnswer> {
@@ -110,7 +122,7 @@ class HttpExports {
         {
           kind: "unimplemented",
           retryAfterMs: 0,
-          why: `nothing is received at ${JSON.stringify(request.path.slice(0, 200))}; this receiver takes ${[...this.#signals.keys()].join(", ")}`,
+          why: this.#whyNothing(request.path),
         },
         encoding,
       );
@@ -130,6 +142,13 @@ class HttpExports {
     return undefined;
   }
 
+  #whyNothing(path: string): string {
+    const taken = `this receiver takes ${[...this.#signals.keys()].join(", ")}`;
+    return path === PROFILES_PATH
+      ? `profiles are not taken: their format is still in development; ${taken}`
+      : `nothing is received at ${JSON.stringify(path.slice(0, 200))}; ${taken}`;
+  }
+
   async #export(signal: Signal, request: HttpRequest, encoding: Encoding): Promise<Taken> {
     const { declaredBytes } = request;
     if (declaredBytes > this.#limitBytes)
@@ -138,10 +157,8 @@ class HttpExports {
         retryAfterMs: 0,
         why: `the body has ${declaredBytes} bytes, the limit is ${this.#limitBytes}: send smaller batches, or raise max_request_body_size`,
       });
-    const admission = this.#exporting.admit(
-      signal,
-      declaredBytes < 0 ? CHUNKED_START_BYTES : declaredBytes,
-    );
+    const first = firstLeaseBytes(declaredBytes, this.#limitBytes);
+    const admission = this.#exporting.admit(signal, first);
     if (isRefusal(admission)) throw new PipelineError(admission);
     using lease = admission;
     const body = await request.readBody(this.#limitBytes, lease);

@@ -1,0 +1,33 @@
+import type { Context } from "../pipeline/factory.ts";
+import { type Auth, serverAuthOf } from "./auth-block.ts";
+import type { TlsServer } from "./tls-options.ts";
+import { ServerTls } from "./tls-server.ts";
+
+/**
+ * `tls` and `auth` of one listener of a receiver, for the options of its HTTP or gRPC server. Throws, naming `option` (where the
+ * listener is configured), when a file or an extension cannot be used.
+ */
+export function serverSurroundings(
+  block: { readonly tls?: TlsServer | undefined; readonly auth?: Auth },
+  context: Pick<Context, "id" | "log" | "authenticator">,
+  option: string,
+) {
+  const about = { receiver: context.id, option: `${option}.tls` };
+  try {
+    const news = {
+      reloaded: () => context.log.info(about, "changed TLS files hold for new connections"),
+      failed: (error: Error) =>
+        context.log.warn(
+          { ...about, error: error.message },
+          "changed TLS files cannot be used; the old ones stay",
+        ),
+    };
+    return {
+      ...(block.tls !== undefined && { tls: new ServerTls(block.tls, news) }),
+      auth: serverAuthOf(block.auth, context),
+    };
+  } catch (reason) {
+    const why = reason instanceof Error ? reason.message : String(reason);
+    throw new Error(`${option}: ${why}`, { cause: reason });
+  }
+}
