@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseDuration } from "../config/blocks.ts";
+import { databaseNameFault } from "../lib/database-name.ts";
+import { shippedTables } from "../series/load.ts";
+import { declaredTables } from "../store/declared.ts";
 import { textOf } from "../store/duck.ts";
 import { Store, type StoreOptions } from "../store/store.ts";
 
@@ -8,6 +11,7 @@ const USAGE = `weir store [--endpoint 127.0.0.1:8181] [--directory ./data/store]
 
   --endpoint <host:port>        where it listens (port 0: any free one)
   --directory <path>            where the data lives; one process at a time
+  --database <name>             a database that is there from the start; may be repeated (default weir)
   --create-directory <bool>     make the directory when it is missing (default true)
   --memory-limit <size>         memory of the database, e.g. 512MiB (default 512MiB)
   --query-timeout <duration>    longest query (default 10s)
@@ -63,6 +67,7 @@ function readSettings(args: readonly string[]): Settings {
     options: {
       endpoint: { type: "string", default: "127.0.0.1:8181" },
       directory: { type: "string", default: "./data/store" },
+      database: { type: "string", multiple: true, default: ["weir"] },
       "create-directory": { type: "string", default: "true" },
       "memory-limit": { type: "string", default: "512MiB" },
       "query-timeout": { type: "string", default: "10s" },
@@ -80,6 +85,10 @@ function readSettings(args: readonly string[]): Settings {
     throw new Error(
       `--memory-limit: expected a size such as 512MiB, got ${values["memory-limit"]}`,
     );
+  for (const name of values.database) {
+    const fault = databaseNameFault(name);
+    if (fault !== undefined) throw new Error(`--database "${name}": ${fault}`);
+  }
   const maxRequestBytes = Number(values["max-request-bytes"]);
   if (!Number.isSafeInteger(maxRequestBytes) || maxRequestBytes < 1)
     throw new Error(`--max-request-bytes: expected a number, got ${values["max-request-bytes"]}`);
@@ -88,6 +97,8 @@ function readSettings(args: readonly string[]): Settings {
     host,
     port,
     directory: values.directory,
+    databases: values.database,
+    tables: declaredTables(shippedTables()),
     createDirectory: values["create-directory"] !== "false",
     memoryLimit: values["memory-limit"],
     queryTimeoutMs,

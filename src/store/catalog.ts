@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
+import type { DeclaredTable } from "./declared.ts";
 import { quoteName, quoteText } from "./duck.ts";
 
 /** Kinds of columns, in InfluxDB's words. The kind of the first write holds for ever. */
@@ -60,8 +61,13 @@ function freeName(name: string, taken: ReadonlySet<string>): string {
  */
 export class Catalog {
   readonly #databases = new Map<string, Database>();
+  readonly #declared: readonly DeclaredTable[];
   #pending: string[] = [];
   #tables = 0;
+
+  constructor(declared: readonly DeclaredTable[]) {
+    this.#declared = declared;
+  }
 
   async load(connection: DuckDBConnection): Promise<void> {
     for (const sql of SETUP) await connection.run(sql);
@@ -104,7 +110,7 @@ export class Catalog {
     return this.#tables < MAX_TABLES;
   }
 
-  /** A new database, unless it is there. */
+  /** A new database with the declared tables, unless it is there. */
   makeDatabase(name: string): void {
     if (this.#databases.has(name)) return;
     const taken = new Set([...this.#databases.values()].map((db) => db.schema.toLowerCase()));
@@ -114,31 +120,63 @@ export class Catalog {
       `CREATE SCHEMA ${quoteName(schema)}`,
       `INSERT INTO weir_catalog.databases VALUES (${quoteText(name)}, ${quoteText(schema)})`,
     );
+    this.declareIn(name);
   }
 
   makeTable(database: string, measurement: string): Table {
-    const known = [...(this.#databases.get(database)?.tables.values() ?? [])];
-    const physical = freeName(measurement, new Set(known.map((t) => t.physical.toLowerCase())));
-    const table = this.#addTable(database, measurement, physical);
-    this.#pending.push(
-      `CREATE TABLE ${nameInSql(table)} ("time" TIMESTAMP_NS NOT NULL)`,
-      `INSERT INTO weir_catalog.tables VALUES (${quoteText(database)}, ${quoteText(measurement)}, ${quoteText(physical)})`,
-    );
-    return table;
+    return this.#makeTable(database, measurement, []);
   }
 
   makeColumn(table: Table, name: string, kind: Kind): Column {
-    const taken = new Set([...table.columns.values()].map((c) => c.physical.toLowerCase()));
-    const physical = freeName(name, taken.add("time"));
-    const column = { name, physical, kind, index: table.columns.size + 1 };
-    table.columns.set(name, column);
-    const { database, measurement } = table;
-    const values = [database, measurement, name, physical, kind].map(quoteText).join(", ");
+    const column = newColumn(table, name, kind);
     this.#pending.push(
-      `ALTER TABLE ${nameInSql(table)} ADD COLUMN ${quoteName(physical)} ${SQL_TYPE[kind]}`,
-      `INSERT INTO weir_catalog.columns VALUES (${values}, ${column.index})`,
+      `ALTER TABLE ${nameInSql(table)} ADD COLUMN ${inSql(column)}`,
+      `INSERT INTO weir_catalog.columns VALUES ${entryOf(table, column)}`,
     );
     return column;
+  }
+
+  /**
+   * Makes what a database lacks of the declared tables; a newer version may declare more than the file has. A column that is there with
+   * another kind keeps it. Returns those, as `table.column`.
+   */
+  declareIn(database: string): string[] {
+    const others: string[] = [];
+    for (const { measurement, columns } of this.#declared) {
+      const known = this.find(database, measurement);
+      if (known === undefined && this.hasRoom()) this.#makeTable(database, measurement, columns);
+      if (known === undefined) continue;
+      for (const { name, kind } of columns) {
+        const column = known.columns.get(name);
+        if (column === undefined && known.columns.size + 1 < MAX_COLUMNS)
+          this.makeColumn(known, name, kind);
+        else if (column !== undefined && column.kind !== kind)
+          others.push(`${measurement}.${name}`);
+      }
+    }
+    return others;
+  }
+
+  /** Names of all databases. */
+  get databases(): string[] {
+    return [...this.#databases.keys()];
+  }
+
+  #makeTable(database: string, measurement: string, columns: DeclaredTable["columns"]): Table {
+    const known = [...(this.#databases.get(database)?.tables.values() ?? [])];
+    const physical = freeName(measurement, new Set(known.map((t) => t.physical.toLowerCase())));
+    const table = this.#addTable(database, measurement, physical);
+    const made = columns.map(({ name, kind }) => newColumn(table, name, kind));
+    const definitions = ['"time" TIMESTAMP_NS NOT NULL', ...made.map(inSql)];
+    this.#pending.push(
+      `CREATE TABLE ${nameInSql(table)} (${definitions.join(", ")})`,
+      `INSERT INTO weir_catalog.tables VALUES (${[database, measurement, physical].map(quoteText).join(", ")})`,
+    );
+    if (made.length > 0)
+      this.#pending.push(
+        `INSERT INTO weir_catalog.columns VALUES ${made.map((column) => entryOf(table, column)).join(", ")}`,
+      );
+    return table;
   }
 
   /** Puts the additions into the file, in a transaction of their own; after a failure memory is as the file. */
@@ -170,6 +208,25 @@ export class Catalog {
     this.#tables++;
     return table;
   }
+}
+
+/** Adds a column to the table in memory. */
+function newColumn(table: Table, name: string, kind: Kind): Column {
+  const taken = new Set([...table.columns.values()].map((c) => c.physical.toLowerCase()));
+  const physical = freeName(name, taken.add("time"));
+  const column = { name, physical, kind, index: table.columns.size + 1 };
+  table.columns.set(name, column);
+  return column;
+}
+
+function inSql({ physical, kind }: Column): string {
+  return `${quoteName(physical)} ${SQL_TYPE[kind]}`;
+}
+
+/** A column's row in the catalog. */
+function entryOf({ database, measurement }: Table, column: Column): string {
+  const { name, physical, kind, index } = column;
+  return `(${[database, measurement, name, physical, kind].map(quoteText).join(", ")}, ${index})`;
 }
 
 /** A table's name for SQL. */

@@ -1,5 +1,7 @@
 import { rename } from "node:fs/promises";
+import type { DuckDBConnection } from "@duckdb/node-api";
 import { Catalog } from "./catalog.ts";
+import type { DeclaredTable } from "./declared.ts";
 import { type Duck, type DuckOptions, databaseFile, openDuck, StoreError, textOf } from "./duck.ts";
 import { StoredRanges } from "./ranges.ts";
 
@@ -11,6 +13,10 @@ export interface OpenStore {
 }
 
 export interface OpenOptions extends DuckOptions {
+  /** Tables that every database has from its first use. */
+  readonly tables: readonly DeclaredTable[];
+  /** Databases that are there from the start. */
+  readonly databases: readonly string[];
   readonly log: (text: string) => void;
   readonly nowMs: () => number;
 }
@@ -50,11 +56,12 @@ export async function openStore(options: OpenOptions): Promise<OpenStore> {
   }
 }
 
-async function read(options: DuckOptions): Promise<OpenStore> {
+async function read(options: OpenOptions): Promise<OpenStore> {
   const duck = await openDuck(options);
   try {
-    const catalog = new Catalog();
+    const catalog = new Catalog(options.tables);
     await catalog.load(duck.writer);
+    await declare(catalog, duck.writer, options);
     const ranges = new StoredRanges();
     await ranges.load(duck.writer);
     return { duck, catalog, ranges };
@@ -63,6 +70,22 @@ async function read(options: DuckOptions): Promise<OpenStore> {
     duck.instance.closeSync();
     throw error;
   }
+}
+
+async function declare(
+  catalog: Catalog,
+  writer: DuckDBConnection,
+  { databases, log }: OpenOptions,
+): Promise<void> {
+  for (const name of catalog.databases) {
+    const others = catalog.declareIn(name);
+    if (others.length > 0)
+      log(
+        `database ${name} keeps the types that these columns have, which are not the declared ones: ${others.join(", ")}`,
+      );
+  }
+  for (const name of databases) catalog.makeDatabase(name);
+  await catalog.flush(writer);
 }
 
 function isDamage(error: unknown): boolean {

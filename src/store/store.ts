@@ -1,4 +1,5 @@
 import { CellText } from "./cells.ts";
+import type { DeclaredTable } from "./declared.ts";
 import { Deletions } from "./delete.ts";
 import type { Duck } from "./duck.ts";
 import { openStore } from "./open.ts";
@@ -12,6 +13,8 @@ export interface StoreOptions {
   readonly directory: string;
   readonly createDirectory: boolean;
   readonly memoryLimit: string;
+  readonly tables: readonly DeclaredTable[];
+  readonly databases: readonly string[];
   readonly queryTimeoutMs: number;
   readonly maxRequestBytes: number;
   readonly token: string;

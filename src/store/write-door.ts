@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { databaseNameFault } from "../lib/database-name.ts";
 import type { Precision } from "../line/time.ts";
 import { HttpError, readBody } from "./http-body.ts";
 import { parseRange } from "./ranges.ts";
@@ -19,7 +20,6 @@ const PRECISIONS = new Map<string, Precision>([
   ["s", "s"],
 ]);
 const NANOS = { auto: 1n, ns: 1n, us: 1_000n, ms: 1_000_000n, s: 1_000_000_000n } as const;
-const MAX_NAME = 511;
 
 /** `POST /api/v3/write_lp`: parameters, header and body of a request become a write. */
 export async function writeLines(
@@ -30,7 +30,8 @@ export async function writeLines(
 ): Promise<WriteAnswer> {
   const database = query.get("db");
   if (database === null) throw new HttpError(400, "missing query parameter 'db'");
-  checkDatabaseName(database);
+  const fault = databaseNameFault(database);
+  if (fault !== undefined) throw new HttpError(400, JSON.stringify({ error: fault }));
   const precision = PRECISIONS.get(query.get("precision") ?? "auto");
   if (precision === undefined)
     throw new HttpError(
@@ -59,16 +60,4 @@ function flag(query: URLSearchParams, name: string, fallback: boolean): boolean 
   if (text !== "true" && text !== "false")
     throw new HttpError(400, `invalid ${name} '${text}': expected true or false`);
   return text === "true";
-}
-
-/** InfluxDB's rule: a letter or digit first, then letters, digits, `_`, `-`, and at most one `/`. */
-function checkDatabaseName(name: string): void {
-  const fault = (text: string) => new HttpError(400, JSON.stringify({ error: text }));
-  if (name === "") throw fault("db name cannot be empty");
-  if (name.length > MAX_NAME) throw fault(`db name is longer than ${MAX_NAME} characters`);
-  if (!/^[A-Za-z0-9]/.test(name)) throw fault("db name did not start with a number or letter");
-  if (!/^[A-Za-z0-9_-]+(?:\/[A-Za-z0-9_-]*)?$/.test(name))
-    throw fault(
-      "db name must use only letters, numbers, underscores and hyphens, and at most one slash",
-    );
 }

@@ -5,7 +5,7 @@ import { toDuckSql } from "../../src/store/dialect.ts";
 import { LineRows } from "../../src/store/line-rows.ts";
 
 test("the limit of tables costs the lines that would break it", () => {
-  const rows = new LineRows(new Catalog());
+  const rows = new LineRows(new Catalog([]));
   const lines = Array.from({ length: MAX_TABLES + 1 }, (_, i) => `m${i} a=1 1`);
   const errors = rows.add("db", Buffer.from(`${lines.join("\n")}\nm0 a=2 2`), "ns", 0n);
   expect(errors).toEqual([
@@ -19,14 +19,14 @@ test("the limit of tables costs the lines that would break it", () => {
 });
 
 test("a refused line leaves no trace in the schema", () => {
-  const catalog = new Catalog();
+  const catalog = new Catalog([]);
   const errors = new LineRows(catalog).add("db", Buffer.from("m fresh=1,time=2 1"), "ns", 0n);
   expect(errors.length).toBe(1);
   expect(catalog.find("db", "m")).toBeUndefined();
 });
 
 test("original_line ends after 20 bytes, also inside a character", () => {
-  const rows = new LineRows(new Catalog());
+  const rows = new LineRows(new Catalog([]));
   const [error] = rows.add("db", Buffer.from("äöüäöüäöüäöü bad"), "ns", 0n);
   expect(error?.original).toBe("äöüäöüäöüä");
 });

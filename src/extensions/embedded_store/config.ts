@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { duration, listenEndpoint, secret } from "../../config/blocks.ts";
+import { databaseNameFault } from "../../lib/database-name.ts";
 
 export const config = z.strictObject({
   endpoint: listenEndpoint("Where the store listens.", "127.0.0.1:8181"),
@@ -9,6 +10,17 @@ export const config = z.strictObject({
     .default("./data/store")
     .describe("Where the store keeps its data. One process at a time."),
   create_directory: z.boolean().default(true).describe("Create the directory when it is missing."),
+  databases: z
+    .array(
+      z.string().superRefine((name, context) => {
+        const message = databaseNameFault(name);
+        if (message !== undefined) context.addIssue({ code: "custom", message });
+      }),
+    )
+    .default(["weir"])
+    .describe(
+      "Databases that are there from the start, with the declared tables; others come with the first row written to them.",
+    ),
   memory_limit: z
     .string()
     .regex(/^\d{1,9}\s*[KMGT]i?B$/i, 'expected a size, for example "512MiB"')

@@ -31,6 +31,7 @@ function argumentsOf(options: Config): string[] {
   return [
     "--exit-with-parent",
     ...["--directory", options.directory],
+    ...options.databases.flatMap((name) => ["--database", name]),
     ...["--create-directory", String(options.create_directory)],
     ...["--memory-limit", options.memory_limit],
     ...["--query-timeout", `${options.query_timeout}ms`],
