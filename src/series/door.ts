@@ -77,6 +77,7 @@ export class LineDoor {
   readonly #fields = new RecordFields(this.#reader, this.#out);
   readonly #known = new KnownRecords(this.#reader, this.#out, this.#fields);
   readonly #time: TimeScale;
+  readonly #nanos = new TimeScale("ns");
   readonly #arrival = new TimeScale("ns");
   readonly #shapes: NameMap;
   readonly #plans: readonly Plan[];
@@ -86,6 +87,8 @@ export class LineDoor {
   readonly #serviceView: DataView;
   readonly #scratch = new Uint8Array((1 << 16) + SLACK);
   readonly #scratchView = new DataView(this.#scratch.buffer);
+  /** Of the present `append`. */
+  #scale: TimeScale = this.#nanos;
   #items = 0;
   #badLines = 0;
   #firstBad = "";
@@ -124,10 +127,18 @@ export class LineDoor {
 
   /**
    * Adds the lines of `bytes[from, to)`; the memory needs SLACK bytes behind `to`. Returns whether a line belongs to a spread table: such
-   * lines must be a request of their own (see `undo`).
+   * lines must be a request of their own (see `undo`). `areNanos`: times are nanoseconds, whatever the option `precision` says.
    */
-  append(bytes: Uint8Array, view: DataView, from: number, to: number, receivedMs: number): boolean {
+  append(
+    bytes: Uint8Array,
+    view: DataView,
+    from: number,
+    to: number,
+    receivedMs: number,
+    areNanos = false,
+  ): boolean {
     this.#remember();
+    this.#scale = areNanos ? this.#nanos : this.#time;
     const reader = this.#reader;
     let hasSpread = false;
     this.#arrival.setMillis(receivedMs);
@@ -266,7 +277,7 @@ export class LineDoor {
     let time = arrival;
     // A time of 0 counts as absent (mapping rule 10).
     if (reader.hasTime && (reader.timeLow | reader.timeHigh) !== 0) {
-      if (this.#time.set(reader.timeLow, reader.timeHigh)) time = this.#time;
+      if (this.#scale.set(reader.timeLow, reader.timeHigh)) time = this.#scale;
       else this.#replacedTimes++;
     }
     out.byte(LogRecord.time_unix_nano);

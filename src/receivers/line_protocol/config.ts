@@ -56,7 +56,9 @@ export const config = z
     precision: z
       .enum(["auto", "ns", "us", "ms", "s"])
       .default("auto")
-      .describe("Unit of the times in the lines; auto decides by their magnitude."),
+      .describe(
+        "Unit of the times in the lines; auto decides by their magnitude, as always in JSON.",
+      ),
     service_name: z
       .string()
       .min(1)

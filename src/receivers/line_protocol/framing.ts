@@ -1,10 +1,21 @@
 import { NEWLINE } from "../../line/characters.ts";
 import { LineReader } from "../../line/reader.ts";
 import { SLACK } from "../../wire/slack.ts";
+import { hasJsonStart, isJsonStart } from "./json-values.ts";
 
 const FIRST = 1 << 16;
 
-/** Bytes of one connection, cut at newlines that are not inside a quoted string, also when a string arrives in several reads. */
+/** Lines behind one another that are all JSON, or all line protocol. */
+export interface Run {
+  readonly from: number;
+  readonly to: number;
+  readonly isJson: boolean;
+}
+
+/**
+ * Bytes of one connection, cut at newlines that are not inside a quoted string, also when a string arrives in several reads. A line that
+ * begins with a brace or a bracket is JSON and ends at its newline.
+ */
 export class Framing {
   bytes: Uint8Array = new Uint8Array(FIRST + SLACK);
   view: DataView = new DataView(this.bytes.buffer);
@@ -15,6 +26,10 @@ export class Framing {
   readonly #maxLine: number;
   /** Inside an over-long line: everything up to the next newline is thrown away. */
   #isSkipping = false;
+  /** The line that `#next` moved to. */
+  #lineEnd = 0;
+  #isUnclosed = false;
+  #isJson = false;
 
   constructor(maxLineSize: number) {
     this.#maxLine = maxLineSize;
@@ -44,12 +59,12 @@ export class Framing {
     const reader = this.#reader;
     reader.reset(this.bytes, this.view, 0, this.length);
     let safe = 0;
-    while (reader.next()) {
-      if (reader.isUnclosed || reader.lineEnd >= this.length) {
+    while (this.#next(this.length)) {
+      if (this.#isUnclosed || this.#lineEnd >= this.length) {
         if (this.length - reader.lineAt <= this.#maxLine) return reader.lineAt;
-        return this.#cut(reader.lineAt, reader.isUnclosed);
+        return this.#cut(reader.lineAt, this.#isUnclosed);
       }
-      safe = reader.lineEnd + 1;
+      safe = this.#lineEnd + 1;
     }
     // What is left is blank or a comment, which may be unfinished.
     const newline = this.bytes.lastIndexOf(NEWLINE, this.length - 1);
@@ -58,9 +73,47 @@ export class Framing {
     return end;
   }
 
+  /** What the first `length` bytes are: mostly one run of lines. */
+  runs(length: number): Run[] {
+    // Most senders send no JSON: then the lines need not be walked once more.
+    if (!hasJsonStart(this.bytes.subarray(0, length)))
+      return length === 0 ? [] : [{ from: 0, to: length, isJson: false }];
+    const reader = this.#reader;
+    const runs: Run[] = [];
+    let from = 0;
+    let end = 0;
+    let wasJson = false;
+    reader.reset(this.bytes, this.view, 0, length);
+    while (this.#next(length)) {
+      if (this.#isJson !== wasJson) {
+        if (end > from) runs.push({ from, to: end, isJson: wasJson });
+        from = reader.lineAt;
+        wasJson = this.#isJson;
+      }
+      end = this.#lineEnd;
+    }
+    if (end > from) runs.push({ from, to: end, isJson: wasJson });
+    return runs;
+  }
+
   /** Length up to the last newline of any kind: for when nothing more comes to close an open string. */
   stuck(): number {
     return this.length === 0 ? 0 : this.bytes.lastIndexOf(NEWLINE, this.length - 1) + 1;
+  }
+
+  /** Moves to the next line of the first `to` bytes. */
+  #next(to: number): boolean {
+    const reader = this.#reader;
+    if (!reader.next()) return false;
+    this.#lineEnd = reader.lineEnd;
+    this.#isUnclosed = reader.isUnclosed;
+    this.#isJson = isJsonStart(this.bytes[reader.lineAt]);
+    if (!this.#isJson) return true;
+    const newline = this.bytes.indexOf(NEWLINE, reader.lineAt);
+    this.#lineEnd = newline < 0 ? to : Math.min(newline, to);
+    this.#isUnclosed = false;
+    reader.reset(this.bytes, this.view, this.#lineEnd, to);
+    return true;
   }
 
   take(length: number): void {

@@ -8,8 +8,6 @@ export type Transport = "udp" | "tcp";
 
 const LOG_EVERY_MS = 10_000;
 const REASONS_MAX = 20;
-const BRACE = 0x7b;
-const BRACKET = 0x5b;
 
 /** Counts of lines by reason, said in the log at most once in ten seconds. */
 class RareLog {
@@ -75,6 +73,11 @@ export class HandOver {
     );
   }
 
+  /** Counts lines that carry the time of their arrival, as their own does not fit. */
+  replacedTimes(lines: number): void {
+    if (lines > 0) this.#replacedTimes.add(lines);
+  }
+
   #fields(lines: Record<string, number>) {
     return { receiver: this.#context.id, transport: this.#transport, lines };
   }
@@ -87,7 +90,7 @@ export class HandOver {
     this.bad(result.badLines, result.firstBad);
     if (result.items === 0) return;
     const { bytes, length, items, replacedTimes } = result;
-    if (replacedTimes > 0) this.#replacedTimes.add(replacedTimes);
+    this.replacedTimes(replacedTimes);
     const indexed = this.#context.indexer.index("logs", bytes, length);
     if ("refused" in indexed) return this.bad(items, indexed.why);
     this.bad(indexed.rejected, indexed.why);
@@ -96,13 +99,3 @@ export class HandOver {
     await this.#intake.submit([indexed.batch], lease);
   }
 }
-
-/** Whether a request begins like JSON, which this receiver does not read yet. */
-export function looksLikeJson(bytes: Uint8Array, from: number, to: number): boolean {
-  let p = from;
-  while (p < to && (bytes[p] === 32 || bytes[p] === 10 || bytes[p] === 13 || bytes[p] === 9)) p++;
-  return p < to && (bytes[p] === BRACE || bytes[p] === BRACKET);
-}
-
-export const JSON_SENTENCE =
-  "this is JSON, but this port reads line protocol: measurement,tag=value field=1 1705314600000000000";

@@ -6,7 +6,7 @@ import { HandOver } from "./hand-over.ts";
 import { TcpListener } from "./tcp.ts";
 import { UdpListener } from "./udp.ts";
 
-/** Line protocol over UDP and TCP. */
+/** Line protocol and JSON points over UDP and TCP. */
 export class LineProtocolReceiver implements Component {
   readonly udp: UdpListener | undefined;
   readonly tcp: TcpListener | undefined;
@@ -41,7 +41,8 @@ export function createLineProtocol(shapes: readonly LineShape[]) {
   return {
     kind: "receiver",
     type: "line_protocol",
-    summary: "InfluxDB line protocol over UDP and TCP: one bad line costs one line.",
+    summary:
+      "InfluxDB line protocol and JSON points over UDP and TCP: one bad line costs one line.",
     stability: { logs: "beta" },
     schema: config,
     example: { udp: { endpoint: "127.0.0.1:8094" } },

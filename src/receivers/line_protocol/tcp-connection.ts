@@ -5,7 +5,8 @@ import type { Lease } from "../../pipeline/contracts.ts";
 import type { DoorResult, LineDoor } from "../../series/door.ts";
 import type { TcpConfig } from "./config.ts";
 import { Framing } from "./framing.ts";
-import { type HandOver, JSON_SENTENCE, looksLikeJson } from "./hand-over.ts";
+import type { HandOver } from "./hand-over.ts";
+import { JsonPoints } from "./json-points.ts";
 
 const TOO_LONG = "a line is longer than tcp.max_line_size";
 /** Least pause before a refused request is tried again. */
@@ -23,6 +24,7 @@ export class TcpConnection {
   readonly #door: LineDoor;
   readonly #nowMs: () => number;
   readonly #framing: Framing;
+  #json: JsonPoints | undefined;
   readonly #stop = new AbortController();
   /** Work on what was read last; the next read waits for it. */
   #work: Promise<void> | undefined;
@@ -104,12 +106,20 @@ export class TcpConnection {
       this.#tooLong = framing.tooLong;
     }
     if (length === 0) return;
-    if (looksLikeJson(framing.bytes, 0, length)) this.#handOver.bad(1, JSON_SENTENCE);
-    else {
-      this.#door.append(framing.bytes, framing.view, 0, length, this.#nowMs());
-      await this.#submit(this.#door.finish(), length);
-    }
+    for (const { from, to, isJson } of framing.runs(length))
+      if (isJson) this.#readJson(from, to);
+      else this.#door.append(framing.bytes, framing.view, from, to, this.#nowMs());
+    await this.#submit(this.#door.finish(), length);
     framing.take(length);
+  }
+
+  #readJson(from: number, to: number): void {
+    this.#json ??= new JsonPoints();
+    const json = this.#json;
+    json.read(this.#framing.bytes, from, to);
+    this.#handOver.bad(json.bad, json.firstBad);
+    this.#handOver.replacedTimes(json.replacedTimes);
+    this.#door.append(json.bytes, json.view, 0, json.length, this.#nowMs(), true);
   }
 
   /** Until it is taken, or this connection is closed by a stop. */

@@ -9,7 +9,9 @@ import type { Context } from "../../pipeline/factory.ts";
 import type { DoorResult, LineDoor } from "../../series/door.ts";
 import { SLACK } from "../../wire/slack.ts";
 import type { UdpConfig } from "./config.ts";
-import { type HandOver, JSON_SENTENCE, looksLikeJson } from "./hand-over.ts";
+import type { HandOver } from "./hand-over.ts";
+import { JsonPoints } from "./json-points.ts";
+import { looksLikeJson } from "./json-values.ts";
 import { KernelDrops } from "./kernel-drops.ts";
 
 /** Datagrams are gathered up to this many bytes, */
@@ -29,6 +31,7 @@ export class UdpListener implements Component {
   readonly #door: LineDoor;
   readonly #spreadDoor: LineDoor;
   readonly #reader = new LineReader();
+  readonly #json = new JsonPoints();
   readonly #slab = new Uint8Array(GATHER_BYTES + DATAGRAM_MAX + SLACK);
   readonly #view = new DataView(this.#slab.buffer);
   /** Where each gathered datagram ends. */
@@ -155,15 +158,34 @@ export class UdpListener implements Component {
     let from = 0;
     for (let i = 0; i < this.#datagrams; i++) {
       const to = this.#ends[i] ?? from;
-      if (looksLikeJson(this.#slab, from, to)) this.#handOver.bad(1, JSON_SENTENCE);
-      else if (this.#door.append(this.#slab, this.#view, from, to, now)) {
-        this.#door.undo();
-        this.#spreadDoor.append(this.#slab, this.#view, from, to, now);
-        this.#submitAlone(to - from);
-      }
+      if (looksLikeJson(this.#slab, from, to)) this.#readJson(from, to, now);
+      else this.#append(this.#slab, this.#view, from, to, now, false);
       from = to;
     }
     this.#submit(this.#door.finish(), lease);
+  }
+
+  #readJson(from: number, to: number, now: number): void {
+    const json = this.#json;
+    json.read(this.#slab, from, to);
+    this.#handOver.bad(json.bad, json.firstBad);
+    this.#handOver.replacedTimes(json.replacedTimes);
+    this.#append(json.bytes, json.view, 0, json.length, now, true);
+  }
+
+  /** The lines of one datagram. */
+  #append(
+    bytes: Uint8Array,
+    view: DataView,
+    from: number,
+    to: number,
+    now: number,
+    areNanos: boolean,
+  ): void {
+    if (!this.#door.append(bytes, view, from, to, now, areNanos)) return;
+    this.#door.undo();
+    this.#spreadDoor.append(bytes, view, from, to, now, areNanos);
+    this.#submitAlone(to - from);
   }
 
   #submitAlone(bytes: number): void {
@@ -186,14 +208,19 @@ export class UdpListener implements Component {
     this.#inFlight.add(sent);
   }
 
-  /** Lines among what was gathered, good or bad: the unit of every count. */
+  /** Lines and points among what was gathered, good or bad: the unit of every count. */
   #countLines(): number {
     let lines = 0;
     let from = 0;
     for (let i = 0; i < this.#datagrams; i++) {
       const to = this.#ends[i] ?? from;
-      this.#reader.reset(this.#slab, this.#view, from, to);
-      while (this.#reader.next()) lines++;
+      if (looksLikeJson(this.#slab, from, to)) {
+        this.#json.read(this.#slab, from, to);
+        lines += this.#json.points;
+      } else {
+        this.#reader.reset(this.#slab, this.#view, from, to);
+        while (this.#reader.next()) lines++;
+      }
       from = to;
     }
     return lines;
