@@ -1,3 +1,4 @@
+import { COLUMN, SOURCE } from "./grammar.ts";
 import { readRule, readWords } from "./load-rules.ts";
 import {
   COLUMN_KINDS,
@@ -12,19 +13,6 @@ import {
 } from "./tables.ts";
 import type { Place } from "./yaml-place.ts";
 
-const COLUMN_KEYS = ["kind", "unit", "doc", "from", "lower_case", "words", "otherwise"] as const;
-const SOURCE_KEYS = [
-  "attribute",
-  "place",
-  "divide_by",
-  "form",
-  "first_of_list",
-  "spans_only",
-  "record",
-  "log",
-  "span",
-  "exception_event",
-] as const;
 /** A plan keeps one bit for each place of each source. */
 const SOURCES_MAX = 15;
 const NAME = /^[A-Za-z_][\w.-]*$/;
@@ -49,7 +37,7 @@ export function readColumns(place: Place): Column[] {
 }
 
 function readColumn(name: string, place: Place, columns: readonly string[]): Column {
-  const at = place.members(COLUMN_KEYS, ["kind", "doc", "from"]);
+  const at = place.members(COLUMN);
   const kind = at.kind?.word(COLUMN_KINDS) ?? "text";
   const sources = (at.from?.items() ?? []).flatMap((item) => readSource(item) ?? []);
   if (sources.length > SOURCES_MAX)
@@ -87,7 +75,7 @@ function readSource(place: Place): Source | undefined {
       spansOnly: false,
     };
   }
-  const at = place.members(SOURCE_KEYS);
+  const at = place.members(SOURCE);
   if (at.attribute !== undefined) {
     const name = at.attribute.text();
     const divideBy = at.divide_by?.number();
@@ -109,7 +97,7 @@ function readSource(place: Place): Source | undefined {
 
 function readPart(
   place: Place,
-  at: Partial<Record<(typeof SOURCE_KEYS)[number], Place>>,
+  at: Partial<Record<keyof typeof SOURCE, Place>>,
 ): Source | undefined {
   if (at.record !== undefined) {
     const part = at.record.word(RECORD_PARTS);

@@ -1,34 +1,13 @@
-import { type ColumnKind, type Condition, DERIVATIONS, type Given, type Rule } from "./tables.ts";
+import { CONDITION, RULE } from "./grammar.ts";
+import {
+  type ColumnKind,
+  type Condition,
+  DERIVATIONS,
+  type Given,
+  type Rule,
+  SPAN_STATUSES,
+} from "./tables.ts";
 import { type Place, proposal } from "./yaml-place.ts";
-
-const RULE_KEYS = [
-  "value",
-  "column",
-  "before_first",
-  "before_last",
-  "words",
-  "rest",
-  "sum",
-  "derive",
-  "when",
-  "lines",
-  "spans_only",
-] as const;
-const CONDITION_KEYS = [
-  "column",
-  "is",
-  "is_not",
-  "at_least",
-  "is_none_of",
-  "attributes",
-  "contain",
-  "equal",
-  "has_one_of",
-  "has_none_of",
-  "has_attribute_prefix",
-  "severity_at_least",
-  "span_status",
-] as const;
 
 /** The column whose rule is read, and the names of all columns of its table. */
 interface Of {
@@ -39,7 +18,7 @@ interface Of {
 
 /** One entry of `otherwise`. */
 export function readRule(place: Place, of: Of): Rule | undefined {
-  const at = place.members(RULE_KEYS);
+  const at = place.members(RULE);
   const gives = readGiven(place, at, of);
   const always: Condition = { test: "always" };
   const when = at.when === undefined ? always : readCondition(at.when, of.columns);
@@ -50,7 +29,7 @@ export function readRule(place: Place, of: Of): Rule | undefined {
   return { gives, when, lines, spansOnly: at.spans_only?.boolean() ?? false };
 }
 
-type Members = Partial<Record<(typeof RULE_KEYS)[number], Place>>;
+type Members = Partial<Record<keyof typeof RULE, Place>>;
 
 function readGiven(place: Place, at: Members, of: Of): Given | undefined {
   const given = [at.value, at.column, at.sum, at.derive].filter((one) => one !== undefined);
@@ -127,7 +106,7 @@ export function readCondition(place: Place, columns: readonly string[]): Conditi
 }
 
 function readTest(place: Place, columns: readonly string[]): Condition | undefined {
-  const at = place.members(CONDITION_KEYS);
+  const at = place.members(CONDITION);
   if (at.column !== undefined) return readColumnTest(place, at, columns);
   if (at.attributes !== undefined) {
     const attributes = at.attributes.texts();
@@ -147,14 +126,14 @@ function readTest(place: Place, columns: readonly string[]): Condition | undefin
   if (prefix !== undefined) return { test: "has_attribute_prefix", prefix };
   const number = at.severity_at_least?.number();
   if (number !== undefined) return { test: "severity_at_least", number };
-  const status = at.span_status?.word(["unset", "ok", "error"]);
+  const status = at.span_status?.word(SPAN_STATUSES);
   if (status !== undefined) return { test: "span_status", status };
-  return place.wrong(`${place.what} must have one of ${CONDITION_KEYS.join(", ")}`);
+  return place.wrong(`${place.what} must have one of ${Object.keys(CONDITION).join(", ")}`);
 }
 
 function readColumnTest(
   place: Place,
-  at: Partial<Record<(typeof CONDITION_KEYS)[number], Place>>,
+  at: Partial<Record<keyof typeof CONDITION, Place>>,
   columns: readonly string[],
 ): Condition | undefined {
   const column = at.column && existing(at.column, { columns });

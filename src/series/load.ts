@@ -1,6 +1,16 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import {
+  LOG_MATCH,
+  MATCH,
+  POINT_MATCH,
+  RESOURCE_ATTRIBUTES,
+  SEVERITY,
+  SPAN_MATCH,
+  TABLE,
+} from "./grammar.ts";
 import { RESERVED, readColumns } from "./load-columns.ts";
+import { readExample } from "./load-example.ts";
 import { idColumns } from "./load-ids.ts";
 import { readCondition } from "./load-rules.ts";
 import {
@@ -14,24 +24,6 @@ import {
 } from "./tables.ts";
 import { Mistakes, openYaml, type Place, proposal } from "./yaml-place.ts";
 
-const KEYS = [
-  "measurement",
-  "doc",
-  "identity",
-  "match",
-  "columns",
-  "required",
-  "extra_tags",
-  "extra_fields",
-  "attributes",
-  "resource_attributes",
-  "ids",
-  "body",
-  "empty_field",
-  "service",
-  "severity",
-  "spans",
-] as const;
 /** Written as it is, but for escapes of comma, space and equals sign. */
 const EXTRA_NAME = /^[^\p{Cc}\\]+$/u;
 const SHIPPED = join(import.meta.dirname, "..", "..", "config", "series");
@@ -51,7 +43,7 @@ export function loadTables(
     const place = openYaml(name, text, mistakes);
     if (place === undefined) continue;
     if (!place.isMap) {
-      place.wrong(`a table is a map with ${KEYS.join(", ")}`);
+      place.wrong(`a table is a map with ${Object.keys(TABLE).join(", ")}`);
       continue;
     }
     const table = readTable(name, place, references);
@@ -93,7 +85,7 @@ export function shippedTables(): readonly Table[] {
 }
 
 function readTable(file: string, place: Place, references: Reference[]): Table {
-  const at = place.members(KEYS, ["measurement", "doc", "identity", "columns"]);
+  const at = place.members(TABLE);
   const own = at.columns === undefined ? [] : readColumns(at.columns);
   const ids = at.ids?.boolean() === true ? idColumns() : [];
   for (const { name } of ids)
@@ -124,6 +116,7 @@ function readTable(file: string, place: Place, references: Reference[]): Table {
     emptyField: textColumn(at.empty_field, columns),
     service: tagColumn(at.service, columns),
     severity: at.severity === undefined ? undefined : readSeverity(at.severity, columns),
+    example: at.example && readExample(at.example),
   };
 }
 
@@ -188,7 +181,7 @@ function byEnd(place: Place | undefined): [string[], Place[]] {
 
 function readResource(place: Place | undefined): Table["resourceAttributes"] {
   if (place === undefined) return undefined;
-  const at = place.members(["prefix", "except"], ["prefix"]);
+  const at = place.members(RESOURCE_ATTRIBUTES);
   const prefix = at.prefix?.text();
   if (prefix === undefined) return undefined;
   if (!EXTRA_NAME.test(prefix)) at.prefix?.wrong("no control characters, no backslash");
@@ -196,7 +189,7 @@ function readResource(place: Place | undefined): Table["resourceAttributes"] {
 }
 
 function readSeverity(place: Place, columns: readonly Column[]): Table["severity"] {
-  const at = place.members(["column", "levels"], ["column", "levels"]);
+  const at = place.members(SEVERITY);
   const column = columnName(at.column, columns);
   const levels = new Map<string, number>();
   for (const { name, value } of at.levels?.entries() ?? []) {
@@ -209,7 +202,7 @@ function readSeverity(place: Place, columns: readonly Column[]): Table["severity
 }
 
 function readMatch(place: Place, columns: readonly Column[], references: Reference[]): Match {
-  const at = place.members(["logs", "spans", "points"]);
+  const at = place.members(MATCH);
   return {
     logs: at.logs === undefined ? undefined : readLogMatch(at.logs),
     spans: at.spans === undefined ? undefined : readSpanMatch(at.spans, columns, references),
@@ -218,12 +211,12 @@ function readMatch(place: Place, columns: readonly Column[], references: Referen
 }
 
 function readPointMatch(place: Place): PointMatch {
-  const at = place.members(["clash_suffix"], ["clash_suffix"]);
+  const at = place.members(POINT_MATCH);
   return { clashSuffix: at.clash_suffix?.text() ?? "" };
 }
 
 function readLogMatch(place: Place): LogMatch {
-  const at = place.members(["record_has_one_of_each"], ["record_has_one_of_each"]);
+  const at = place.members(LOG_MATCH);
   return { oneOfEach: readOneOfEach(at.record_has_one_of_each) };
 }
 
@@ -232,13 +225,7 @@ function readSpanMatch(
   columns: readonly Column[],
   references: Reference[],
 ): SpanMatch {
-  const at = place.members([
-    "record_has_one_of_each",
-    "kind",
-    "or_no_parent",
-    "also_matches",
-    "and_one_of",
-  ]);
+  const at = place.members(SPAN_MATCH);
   const alsoMatches = at.also_matches?.text();
   if (at.also_matches !== undefined && alsoMatches !== undefined)
     references.push({ place: at.also_matches, name: alsoMatches });

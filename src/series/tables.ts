@@ -35,7 +35,48 @@ export interface Table {
   readonly severity:
     | { readonly column: string; readonly levels: ReadonlyMap<string, number> }
     | undefined;
+  /** For the documentation. */
+  readonly example: Example | undefined;
 }
+
+/** One line, or one OTLP item with its resource, and a query over the rows that such things make. */
+export interface Example {
+  readonly of: ExampleItem;
+  readonly resource: ReadonlyMap<string, Scalar>;
+  readonly query: string;
+}
+
+export type Scalar = string | number | boolean;
+type Attributes = ReadonlyMap<string, Scalar>;
+
+/** What is not named here is the same in every example: the time, the ids. */
+export type ExampleItem =
+  | { readonly is: "line"; readonly text: string }
+  | {
+      readonly is: "log";
+      readonly body: string | undefined;
+      readonly severityText: string | undefined;
+      readonly severityNumber: number | undefined;
+      readonly eventName: string | undefined;
+      readonly attributes: Attributes;
+    }
+  | {
+      readonly is: "span";
+      readonly name: string;
+      readonly kind: SpanKind;
+      readonly durationMs: number;
+      readonly status: SpanStatus | undefined;
+      readonly statusMessage: string | undefined;
+      readonly attributes: Attributes;
+      readonly exception: Attributes;
+    }
+  | {
+      readonly is: "point";
+      readonly metric: string;
+      readonly unit: string | undefined;
+      readonly gauge: number;
+      readonly attributes: Attributes;
+    };
 
 /** Which OTLP items make a row. Lines, and log records whose `event_name` is the measurement, always do. */
 export interface Match {
@@ -78,6 +119,9 @@ export const SPAN_KINDS = [
   "consumer",
 ] as const;
 export type SpanKind = (typeof SPAN_KINDS)[number];
+
+export const SPAN_STATUSES = ["unset", "ok", "error"] as const;
+export type SpanStatus = (typeof SPAN_STATUSES)[number];
 
 export const COLUMN_KINDS = ["tag", "float", "integer", "boolean", "text"] as const;
 export type ColumnKind = (typeof COLUMN_KINDS)[number];
@@ -212,4 +256,4 @@ export type Condition =
   /** Some attribute of the record starts so. */
   | { readonly test: "has_attribute_prefix"; readonly prefix: string }
   | { readonly test: "severity_at_least"; readonly number: number }
-  | { readonly test: "span_status"; readonly status: "unset" | "ok" | "error" };
+  | { readonly test: "span_status"; readonly status: SpanStatus };

@@ -1,39 +1,22 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { nearest } from "../lib/nearest.ts";
+
+/** Table files that cannot be used. */
+export class TableError extends Error {
+  /** Each as `file:line:column: what`. */
+  readonly mistakes: readonly string[];
+  constructor(mistakes: readonly string[]) {
+    super(`series tables have mistakes:\n  ${mistakes.join("\n  ")}`);
+    this.mistakes = mistakes;
+  }
+}
 
 /** Every mistake of all files, each with its place. */
 export class Mistakes {
   readonly list: string[] = [];
   throwIfAny(): void {
-    if (this.list.length > 0)
-      throw new Error(`series tables have mistakes:\n  ${this.list.join("\n  ")}`);
+    if (this.list.length > 0) throw new TableError(this.list);
   }
-}
-
-/** The word of `known` that is nearest to `word`, when it is near enough to be meant. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
-  for (const candidate of known) {
-    const steps = distance(word.toLowerCase(), candidate.toLowerCase());
-    if (steps < least) {
-      least = steps;
-      best = candidate;
-    }
-  }
-  return best;
-}
-
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 interface Source {
@@ -140,11 +123,19 @@ export class Place {
     });
   }
 
-  /** Members of a map with known keys; `needed` ones are reported when missing. */
+  /** The text, number or boolean that stands here. */
+  scalar(): string | number | boolean | undefined {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
+      return value;
+    return this.wrong(`${this.what} must be text, a number, true or false`);
+  }
+
+  /** Members of a map with known keys; those that are needed are reported when missing. */
   members<K extends string>(
-    known: readonly K[],
-    needed: readonly K[] = [],
+    keys: Readonly<Record<K, { readonly doc: string; readonly isNeeded?: boolean }>>,
   ): Partial<Record<K, Place>> {
+    const known = Object.keys(keys) as K[];
     const members: Partial<Record<K, Place>> = {};
     if (!isMap(this.#node)) {
       this.wrong(`${this.what} must be a map with ${known.join(", ")}`);
@@ -155,8 +146,9 @@ export class Place {
       if (found !== undefined) members[found] = value;
       else key.wrong(`unknown key "${name}" in ${this.what}${proposal(name, known)}`);
     }
-    for (const key of needed)
-      if (members[key] === undefined) this.wrong(`${this.what} lacks "${key}"`);
+    for (const key of known)
+      if (keys[key].isNeeded && members[key] === undefined)
+        this.wrong(`${this.what} lacks "${key}"`);
     return members;
   }
 }

@@ -15,9 +15,13 @@ const KIND: Readonly<Record<ColumnKind, Kind>> = {
   text: "string",
 };
 
-/** What the store makes of series tables: every column whose type is known, tags first. */
+/**
+ * What the store makes of series tables: every column whose type is known, tags first. The table of data points is none: each metric
+ * is a table of its own, known when it comes.
+ */
 export function declaredTables(tables: readonly Table[]): DeclaredTable[] {
-  return tables.map(({ measurement, columns, extraTags, attributes }) => {
+  const named = tables.filter(({ match }) => match.points === undefined);
+  return named.map(({ measurement, columns, extraTags, attributes }) => {
     const own = columns.map(({ name, kind }) => ({ name, kind: KIND[kind] }));
     return {
       measurement,
