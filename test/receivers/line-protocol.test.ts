@@ -360,6 +360,16 @@ test("TCP: idle connections are closed, further ones than max_connections too", 
   expect(logs.some(({ text }) => text.includes("max_connections"))).toBe(true);
 });
 
+test("TCP: what comes after the first pause is looked after as well", async () => {
+  const { intake, tcp } = await start({ tcp: { endpoint: "127.0.0.1:0", idle_timeout: "2500ms" } });
+  const socket = await open(tcp);
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  socket.write('a s="oops\nb v=1\n');
+  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([1, 1]), { timeout: 3_000 });
+  await closed;
+});
+
 test("TCP: resets and half-open connections harm nobody", async () => {
   const { intake, tcp, stop } = await start(TCP);
   const broken = await open(tcp);

@@ -47,7 +47,9 @@ export class TcpConnection {
     // A reset only ends the reading: what came before it is kept.
     socket.on("error", () => {});
     this.#activeMs = nowMs();
-    socket.setTimeout(this.#quietMs(), () => this.#onQuiet());
+    // A callback of setTimeout would be called once only.
+    socket.on("timeout", () => this.#onQuiet());
+    socket.setTimeout(this.#quietMs());
     this.done = this.#run();
   }
 
