@@ -1,41 +1,50 @@
 import { isUtf8 } from "node:buffer";
 import { ProtoWriter, varintSize } from "./build.ts";
+import { Merger, packed, Survey, scalar, unknown } from "./canonical-fields.ts";
 import { type Canonical, CutOut, type Field, fieldAt, Malformed } from "./fields.ts";
 import { isKeyValue } from "./index-attributes.ts";
+import { LARGE, largeUnit } from "./index-large.ts";
 import { logRecord } from "./index-logs.ts";
-import { metric } from "./index-points.ts";
+import { metric, point } from "./index-points.ts";
 import { span } from "./index-spans.ts";
 import { MAX_DEPTH, type Scan } from "./scan.ts";
 import { type FieldSchema, fieldsOf, idSizeOf, wireTypeOf } from "./schema.ts";
-import type { Signal } from "./tape.ts";
+import { MetricType, type Signal } from "./tape.ts";
 
 const REQUEST: Readonly<Record<Signal, string>> = {
   logs: "ExportLogsServiceRequest",
   metrics: "ExportMetricsServiceRequest",
   traces: "ExportTraceServiceRequest",
 };
-/** The messages that are items: cut out when bad, where everything around them is sound. */
-const ITEMS: ReadonlySet<string> = new Set([
-  "LogRecord",
-  "Span",
-  "NumberDataPoint",
-  "HistogramDataPoint",
-  "ExponentialHistogramDataPoint",
-  "SummaryDataPoint",
-]);
-/** The messages around items. Work on them pauses, as they have no largest size but that of the request. */
-const OUTER = /^(Export|Resource|Scope)\w*(Request|Logs|Metrics|Spans)$/;
 /** What the indexer can judge alone: copied as it is where it is canonical. */
-const UNITS: ReadonlySet<string> = new Set(["LogRecord", "Span", "Metric"]);
+const UNITS: Readonly<Record<string, (s: Scan, p: number, end: number) => boolean>> = {
+  LogRecord: logRecord,
+  Span: span,
+  Metric: metric,
+  NumberDataPoint: (s, p, end) => point(s, MetricType.gauge, p, end),
+  HistogramDataPoint: (s, p, end) => point(s, MetricType.histogram, p, end),
+  ExponentialHistogramDataPoint: (s, p, end) => point(s, MetricType.exponentialHistogram, p, end),
+  SummaryDataPoint: (s, p, end) => point(s, MetricType.summary, p, end),
+};
+/** Items, that is all of them but Metric, are cut out when bad, where everything around them is sound. */
+const isItem = (message: string) => message !== "Metric" && UNITS[message] !== undefined;
 /** Tape that a unit may have to be judged by the indexer; larger ones are re-encoded (ints). */
 const JUDGED_INTS = 1 << 20;
-/** Fields between two pauses. */
-const STEP_FIELDS = 256;
-/** Field numbers above this one are legal (2^29 − 1 is the last), but no unknown field of theirs is kept. */
-const KEPT_FIELDS = 2 ** 27;
+/** A KeyValue of more bytes is not judged, but re-encoded at once: judging it at each level of nesting would take too long. */
+const JUDGED_PAIR = 256;
+const NO_BYTES = new Uint8Array(0);
+/** Bytes of a step, and bytes copied in one. */
+const STEP = 32 * 1024;
+const COPY = 1 << 20;
+/** A text byte that is not UTF-8 becomes three; nothing grows more. Memory for that much is only used where it is written. */
+const MOST_GROWTH = 3;
+/** Memory of merged parts at a time: per byte of request, or so much. Parts in parts, 64 levels deep, would take 64 times its bytes. */
+const MERGED_RATIO = 2;
+const MERGED_FLOOR = MAX_DEPTH * LARGE;
 
 /** Lets the event loop turn if it is time. */
 export type Breathe = (isDue?: boolean) => Promise<void>;
+type Steps<T = void> = Generator<void, T>;
 
 /**
  * Re-encodes any valid OTLP request into the one shape that indexer and writers assume: known fields in order of their numbers, each
@@ -50,10 +59,9 @@ export function canonicalize(
   bytes: Uint8Array,
   length: number,
 ): Canonical {
-  const pass = new Pass(scan, bytes, length);
+  const pass = new Pass(scan, signal, bytes, length);
   try {
-    const steps = pass.outer(REQUEST[signal], bytes.subarray(0, length));
-    while (!steps.next().done);
+    for (const _ of pass.run());
   } catch (error) {
     return refusal(signal, error);
   } finally {
@@ -70,9 +78,9 @@ export async function canonicalizeSlowly(
   length: number,
   breathe: Breathe,
 ): Promise<Canonical> {
-  const pass = new Pass(scan, bytes, length);
+  const pass = new Pass(scan, signal, bytes, length);
   try {
-    for (const _ of pass.outer(REQUEST[signal], bytes.subarray(0, length))) await breathe();
+    for (const _ of pass.run()) await breathe();
   } catch (error) {
     return refusal(signal, error);
   } finally {
@@ -87,173 +95,140 @@ function refusal(signal: Signal, error: unknown): Canonical {
   return { refused: "malformed", why };
 }
 
+/** Messages up to LARGE bytes are re-encoded at once (`#message`), larger ones in steps (`#steps`). */
 class Pass {
-  readonly out: ProtoWriter;
-  rejected = 0;
-  why = "";
+  readonly #out: ProtoWriter;
+  #rejected = 0;
+  #why = "";
   readonly #scan: Scan;
+  readonly #signal: Signal;
   readonly #bytes: Uint8Array;
+  readonly #length: number;
+  #merged = 0;
 
-  constructor(scan: Scan, bytes: Uint8Array, length: number) {
-    this.out = new ProtoWriter(length + 1024);
+  constructor(scan: Scan, signal: Signal, bytes: Uint8Array, length: number) {
+    this.#out = new ProtoWriter((length > LARGE ? length * MOST_GROWTH : length) + 1024);
     this.#scan = scan;
+    this.#signal = signal;
     this.#bytes = bytes;
+    this.#length = length;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     scan.begin(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), view, JUDGED_INTS);
+    scan.largest = LARGE;
+  }
+
+  run(): Steps {
+    return this.#steps(REQUEST[this.#signal], this.#bytes.subarray(0, this.#length), 0);
   }
 
   result(): Canonical {
-    const { out, rejected, why } = this;
-    return { bytes: out.bytes, length: out.length, rejected, why };
-  }
-
-  /** Writes a message around items; stops now and then. */
-  *outer(name: string, content: Uint8Array): Generator<void> {
-    const fields = fieldsOf(name);
-    const present = new Set<number>();
-    let hasUnknown = false;
-    let count = 0;
-    for (const field of walk(content)) {
-      if (++count % STEP_FIELDS === 0) yield;
-      const known = fieldOf(fields, field.number);
-      if (known === undefined) hasUnknown = true;
-      else {
-        check(name, known, field);
-        present.add(known.number);
-      }
-    }
-    for (const field of fields) {
-      if (!present.has(field.number)) continue;
-      if (UNITS.has(field.message)) yield* this.#units(field, content);
-      else if (OUTER.test(field.message)) yield* this.#outers(field, content);
-      else if (field.isRepeated) this.#repeated(field, content, 0);
-      else this.#singular(field, fields, content, 0);
-    }
-    if (hasUnknown) this.#unknown(fields, content);
-  }
-
-  *#outers(field: FieldSchema, content: Uint8Array): Generator<void> {
-    let count = 0;
-    for (const found of walk(content)) {
-      if (++count % STEP_FIELDS === 0) yield;
-      if (found.number !== field.number) continue;
-      this.out.open((field.number << 3) | 2, varintSize(found.end - found.at));
-      yield* this.outer(field.message, content.subarray(found.at, found.end));
-      this.out.close();
-    }
-  }
-
-  /** Runs of canonical units are copied, the others re-encoded. */
-  *#units(field: FieldSchema, content: Uint8Array): Generator<void> {
-    const offset = content.byteOffset - this.#bytes.byteOffset;
-    const limit = offset + content.length;
-    let count = 0;
-    let from = 0; // of the run that is still to be copied
-    let to = 0;
-    for (let at = 0; at < content.length; ) {
-      const found = fieldAt(content, at);
-      if (++count % STEP_FIELDS === 0) yield;
-      if (found.number === field.number) {
-        const isCanonical = this.#isCanonical(field, offset + at, limit, offset + found.end);
-        if (!isCanonical || to !== at) {
-          this.out.raw(content.subarray(from, to));
-          from = isCanonical ? at : found.end;
-        }
-        to = found.end;
-        if (!isCanonical) this.#nested(field, content.subarray(found.at, found.end), 0);
-      }
-      at = found.end;
-    }
-    this.out.raw(content.subarray(from, to));
-  }
-
-  /** Whether the indexer takes the field at `p` as it is, and finds its end at `stop`. */
-  #isCanonical(field: FieldSchema, p: number, end: number, stop: number): boolean {
-    const s = this.#scan;
-    if (s.bytes[p] !== ((field.number << 3) | 2) || s.sized(p + 1, end) !== stop) return false;
-    s.top = 0;
-    if (field.message === "LogRecord") return logRecord(s, s.at, stop);
-    return field.message === "Span" ? span(s, s.at, stop) : metric(s, s.at, stop);
-  }
-
-  /** Whether a KeyValue can be copied: most are sound in items that are not. */
-  #isCanonicalPair(content: Uint8Array, depth: number): boolean {
-    const bytes = this.#bytes;
-    const at = content.byteOffset - bytes.byteOffset;
-    if (content.buffer !== bytes.buffer || at < 0 || at + content.length > bytes.length)
-      return false; // merged parts
-    return isKeyValue(this.#scan, at, at + content.length, depth) && isUtf8(content);
+    const { bytes, length } = this.#out;
+    return { bytes, length, rejected: this.#rejected, why: this.#why };
   }
 
   /** Writes the message `content`. `depth`: AnyValues around it. */
-  message(name: string, content: Uint8Array, depth: number): void {
+  #message(name: string, content: Uint8Array, depth: number): void {
     const fields = fieldsOf(name);
-    const last: Field[] = []; // by field number; OTLP's known ones are below 32
-    let repeats = 0; // a bit per field number
-    const chosen = new Map<string, number>();
-    let hasUnknown = false;
-    for (let at = 0; at < content.length; ) {
-      const found = fieldAt(content, at);
-      at = found.end;
-      const known = fieldOf(fields, found.number);
-      if (known === undefined) {
-        hasUnknown = true;
-        continue;
-      }
-      check(name, known, found);
-      if (last[known.number] !== undefined) repeats |= 1 << known.number;
-      last[known.number] = found;
-      if (known.oneof !== "") chosen.set(known.oneof, known.number);
-    }
-    if (name === "KeyValue" && last[1] === undefined) this.out.data(0x0a, new Uint8Array(0));
+    const survey = new Survey(name, fields);
+    survey.take(content, 0, content.length);
+    this.#missingKey(name, survey);
     for (const field of fields) {
-      const found = last[field.number];
-      if (found === undefined) continue;
-      if (field.name.endsWith("Strindex")) continue; // indexes into nothing
-      if (field.oneof !== "" && chosen.get(field.oneof) !== field.number) continue;
+      const last = survey.lastOf(field);
+      if (last === undefined) continue;
       if (field.isRepeated) this.#repeated(field, content, depth);
-      else if ((repeats >>> field.number) & 1) this.#singular(field, fields, content, depth);
-      else this.#value(field, content, found, depth);
+      else if (survey.isParted(field)) {
+        const merger = this.#merger(field, fields, content);
+        try {
+          merger.take(content, 0, content.length);
+          this.#nested(field, merger.merged, depth);
+        } finally {
+          this.#merged -= content.length;
+        }
+      } else this.#value(field, content, last, depth);
     }
-    if (hasUnknown && name !== "AnyValue") this.#unknown(fields, content);
+    if (survey.hasUnknown && name !== "AnyValue")
+      unknown(fields, content, 0, content.length, this.#out);
+  }
+
+  /** The same in steps. */
+  *#steps(name: string, content: Uint8Array, depth: number): Steps {
+    const fields = fieldsOf(name);
+    const survey = new Survey(name, fields);
+    yield* eachStep(content, (at, until) => survey.take(content, at, until));
+    this.#missingKey(name, survey);
+    for (const field of fields) {
+      const last = survey.lastOf(field);
+      if (last === undefined) continue;
+      if (field.isRepeated) yield* this.#repeatedSteps(field, content, depth);
+      else if (survey.isParted(field)) {
+        const merger = this.#merger(field, fields, content);
+        try {
+          yield* eachStep(content, (at, until) => merger.take(content, at, until));
+          yield* this.#nestedSteps(field, merger.merged, depth);
+        } finally {
+          this.#merged -= content.length;
+        }
+      } else if (wireTypeOf(field.type) === 2)
+        yield* this.#nestedSteps(field, content.subarray(last.at, last.end), depth);
+      else this.#value(field, content, last, depth);
+    }
+    if (survey.hasUnknown && name !== "AnyValue")
+      yield* eachStep(content, (at, until) => unknown(fields, content, at, until, this.#out));
+  }
+
+  #missingKey(name: string, survey: Survey): void {
+    if (name === "KeyValue" && survey.last[1] === undefined) this.#out.data(0x0a, NO_BYTES);
+  }
+
+  #merger(field: FieldSchema, fields: readonly FieldSchema[], content: Uint8Array): Merger {
+    const most = Math.max(this.#length * MERGED_RATIO, MERGED_FLOOR);
+    if (this.#merged + content.length > most)
+      throw new CutOut(`${field.name} comes in parts of parts of parts: too much to merge`);
+    this.#merged += content.length;
+    return new Merger(field, fields, content);
   }
 
   #repeated(field: FieldSchema, content: Uint8Array, depth: number): void {
-    const { out } = this;
-    if (wireTypeOf(field.type) === 2) {
-      for (let at = 0; at < content.length; ) {
-        const found = fieldAt(content, at);
-        at = found.end;
-        if (found.number === field.number) this.#value(field, content, found, depth);
-      }
-      return;
-    }
-    out.open((field.number << 3) | 2);
-    for (const found of walk(content)) {
+    const { out, isPacked } = this.#beginRepeated(field);
+    for (let at = 0; at < content.length; ) {
+      const found = fieldAt(content, at);
+      at = found.end;
       if (found.number !== field.number) continue;
-      if (found.wireType === 2) packed(field, content, found, out);
-      else scalar(field, content, found, out);
+      if (!isPacked) this.#value(field, content, found, depth);
+      else if (found.wireType !== 2) scalar(field, content, found, out);
+      else packed(field, content, found.at, found.end, found.end, out);
     }
-    out.close();
+    if (isPacked) out.close();
   }
 
-  #singular(
-    field: FieldSchema,
-    fields: readonly FieldSchema[],
-    content: Uint8Array,
-    depth: number,
-  ): void {
-    let last: Field | undefined;
-    let parts: Uint8Array[] = [];
-    for (const found of walk(content)) {
+  *#repeatedSteps(field: FieldSchema, content: Uint8Array, depth: number): Steps {
+    const { out, isPacked } = this.#beginRepeated(field);
+    let due = STEP;
+    for (let at = 0; at < content.length; ) {
+      const found = fieldAt(content, at);
+      at = found.end;
       if (found.number === field.number) {
-        last = found;
-        if (field.type === "message") parts.push(content.subarray(found.at, found.end));
-      } else if (field.oneof !== "" && isSibling(fields, field, found.number)) parts = [];
+        const isLarge = found.end - found.at > LARGE;
+        if (!isPacked && isLarge)
+          yield* this.#nestedSteps(field, content.subarray(found.at, found.end), depth);
+        else if (!isPacked) this.#value(field, content, found, depth);
+        else if (found.wireType !== 2) scalar(field, content, found, out);
+        else
+          for (let p = found.at; p < found.end; yield)
+            p = packed(field, content, p, found.end, Math.min(p + STEP, found.end), out);
+      }
+      if (at < due) continue;
+      yield;
+      due = at + STEP;
     }
-    if (last === undefined) return;
-    if (parts.length > 1) this.#nested(field, Buffer.concat(parts), depth);
-    else this.#value(field, content, last, depth);
+    if (isPacked) out.close();
+  }
+
+  /** Numbers of a repeated field become one packed field. */
+  #beginRepeated(field: FieldSchema) {
+    const isPacked = wireTypeOf(field.type) !== 2;
+    if (isPacked) this.#out.open((field.number << 3) | 2);
+    return { out: this.#out, isPacked };
   }
 
   /** One value of a field that is not packed. */
@@ -263,111 +238,123 @@ class Pass {
       this.#nested(field, content.subarray(found.at, found.end), depth);
       return;
     }
-    this.out.varint((field.number << 3) | type);
-    scalar(field, content, found, this.out);
+    this.#out.varint((field.number << 3) | type);
+    scalar(field, content, found, this.#out);
   }
 
-  /** A text, bytes or message field. Entity references are kept as they are: nothing here reads them. */
+  /** A text, bytes or message field. */
   #nested(field: FieldSchema, content: Uint8Array, depth: number): void {
-    const { out } = this;
+    const out = this.#out;
     const tag = (field.number << 3) | 2;
-    if (field.type === "string") {
-      if (isUtf8(content)) out.data(tag, content);
-      else out.text(tag, new TextDecoder("utf-8", { ignoreBOM: true }).decode(content));
-    } else if (field.type === "bytes") {
+    if (this.#isKept(field, content, depth)) out.data(tag, content);
+    else if (field.type === "string")
+      out.text(tag, new TextDecoder("utf-8", { ignoreBOM: true }).decode(content));
+    else {
+      const before = out.length;
+      try {
+        out.open(tag, isItem(field.message) ? 2 : 1);
+        this.#message(field.message, content, deeper(field, depth));
+        out.close();
+      } catch (error) {
+        this.#cutOut(field, before, error);
+      }
+    }
+  }
+
+  /** The same in steps. */
+  *#nestedSteps(field: FieldSchema, content: Uint8Array, depth: number): Steps {
+    if (content.length <= LARGE) return this.#nested(field, content, depth);
+    const out = this.#out;
+    const tag = (field.number << 3) | 2;
+    if (this.#isKept(field, content, depth) || (yield* this.#isLargeUnit(field, content))) {
+      out.varint(tag);
+      out.varint(content.length);
+      for (let at = 0; at < content.length; at += COPY, yield)
+        out.raw(content.subarray(at, at + COPY));
+      return;
+    }
+    const before = out.length;
+    out.open(tag, varintSize(content.length));
+    if (field.type === "string") yield* this.#textSteps(content);
+    else
+      try {
+        yield* this.#steps(field.message, content, deeper(field, depth));
+      } catch (error) {
+        return this.#cutOut(field, before, error);
+      }
+    out.close();
+  }
+
+  /** Text that is not UTF-8. */
+  *#textSteps(content: Uint8Array): Steps {
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    const encoder = new TextEncoder();
+    for (let at = 0; at < content.length; at += STEP, yield) {
+      const piece = content.subarray(at, at + STEP);
+      const stream = at + STEP < content.length;
+      this.#out.raw(encoder.encode(decoder.decode(piece, { stream })));
+    }
+  }
+
+  /** Whether the payload of a field can be copied as it is. Entity references are: nothing here reads them. */
+  #isKept(field: FieldSchema, content: Uint8Array, depth: number): boolean {
+    if (field.type === "string") return isUtf8(content);
+    if (field.type === "bytes") {
       const size = idSizeOf(field.name);
       if (size > 0 && content.length > 0 && content.length !== size)
         throw new CutOut(`${field.name} has ${content.length} bytes instead of ${size}`);
-      out.data(tag, content);
-    } else if (field.message === "EntityRef") out.data(tag, content);
-    else if (ITEMS.has(field.message)) this.#item(tag, field, content);
-    else if (field.message === "KeyValue" && this.#isCanonicalPair(content, depth))
-      out.data(tag, content);
-    else {
-      const inner = field.message === "AnyValue" ? depth + 1 : depth;
-      if (inner > MAX_DEPTH) throw new CutOut(`values are nested deeper than ${MAX_DEPTH}`);
-      out.open(tag);
-      this.message(field.message, content, inner);
-      out.close();
+      return true;
+    }
+    if (field.message === "EntityRef") return true;
+    const at = this.#positionOf(content);
+    if (at < 0 || content.length > LARGE) return false;
+    const end = at + content.length;
+    if (field.message === "KeyValue")
+      // Most are sound in items that are not.
+      return (
+        content.length <= JUDGED_PAIR && isKeyValue(this.#scan, at, end, depth) && isUtf8(content)
+      );
+    this.#scan.top = 0;
+    return UNITS[field.message]?.(this.#scan, at, end) === true;
+  }
+
+  /** Whether a record, span or metric that is large can be copied as it is. */
+  *#isLargeUnit({ message }: FieldSchema, content: Uint8Array): Steps<boolean> {
+    const at = this.#positionOf(content);
+    if (at < 0 || (message !== "LogRecord" && message !== "Span" && message !== "Metric"))
+      return false;
+    this.#scan.top = 0;
+    this.#scan.later.length = 0;
+    const steps = largeUnit(this.#scan, this.#signal, at, at + content.length);
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+      yield;
     }
   }
 
-  #item(tag: number, field: FieldSchema, content: Uint8Array): void {
-    const { out } = this;
-    const before = out.length;
-    try {
-      out.open(tag, 2);
-      this.message(field.message, content, 0);
-      out.close();
-    } catch (error) {
-      if (!(error instanceof Malformed)) throw error;
-      out.rewind(before);
-      this.rejected++;
-      if (this.why === "") this.why = `${field.message}: ${error.message}`;
-    }
+  /** Where `content` stands in the request, or -1 for merged parts. */
+  #positionOf(content: Uint8Array): number {
+    return content.buffer === this.#bytes.buffer ? content.byteOffset - this.#bytes.byteOffset : -1;
   }
 
-  #unknown(fields: readonly FieldSchema[], content: Uint8Array): void {
-    for (const found of walk(content)) {
-      if (found.number >= KEPT_FIELDS) continue;
-      if (fields.some((one) => one.number === found.number)) continue;
-      this.out.varint(((found.number << 3) | found.wireType) >>> 0);
-      if (found.wireType === 2) this.out.varint(found.end - found.at);
-      this.out.raw(content.subarray(found.at, found.end));
-    }
+  /** Leaves out a bad item, whose field began at `before`; whatever else is bad goes up to the item or request around it. */
+  #cutOut({ message }: FieldSchema, before: number, error: unknown): void {
+    if (!isItem(message) || !(error instanceof Malformed)) throw error;
+    this.#out.rewind(before);
+    this.#rejected++;
+    if (this.#why === "") this.#why = `${message}: ${error.message}`;
   }
 }
 
-function* walk(content: Uint8Array): Generator<Field> {
-  for (let at = 0; at < content.length; ) {
-    const field = fieldAt(content, at);
-    yield field;
-    at = field.end;
-  }
+/** Calls `take` with places and limits until all of `content` is taken. */
+function* eachStep(content: Uint8Array, take: (at: number, until: number) => number): Steps {
+  for (let at = 0; at < content.length; yield) at = take(at, Math.min(at + STEP, content.length));
 }
 
-function fieldOf(fields: readonly FieldSchema[], number: number): FieldSchema | undefined {
-  for (const field of fields) if (field.number === number) return field;
-  return undefined;
-}
-
-/** A known field with a wire type that is not its own is malformed; numbers of a repeated field may stand alone or packed. */
-function check(message: string, known: FieldSchema, found: Field): void {
-  const own = wireTypeOf(known.type);
-  if (found.wireType === own || (known.isRepeated && found.wireType === 2)) return;
-  throw new Malformed(`${message}.${known.name} has wire type ${found.wireType} instead of ${own}`);
-}
-
-function isSibling(fields: readonly FieldSchema[], field: FieldSchema, number: number): boolean {
-  return fields.some((one) => one.number === number && one.oneof === field.oneof);
-}
-
-/** One number without its tag. Varints become minimal, and lose bits that 64 do not hold. */
-function scalar(field: FieldSchema, content: Uint8Array, found: Field, out: ProtoWriter): void {
-  if (wireTypeOf(field.type) === 0) out.varint64(varintAt(content, found.at, found.end));
-  else out.raw(content.subarray(found.at, found.end));
-}
-
-function packed(field: FieldSchema, content: Uint8Array, found: Field, out: ProtoWriter): void {
-  if (wireTypeOf(field.type) === 1) {
-    if ((found.end - found.at) % 8 !== 0)
-      throw new Malformed(`${field.name} has ${found.end - found.at} bytes, no multiple of 8`);
-    out.raw(content.subarray(found.at, found.end));
-    return;
-  }
-  for (let at = found.at; at < found.end; ) {
-    let end = at;
-    while (end < found.end && content[end]! > 127) end++;
-    if (end === found.end || end - at > 9)
-      throw new Malformed(`${field.name} ends within a number, or has one of more than 10 bytes`);
-    out.varint64(varintAt(content, at, end + 1));
-    at = end + 1;
-  }
-}
-
-function varintAt(content: Uint8Array, at: number, end: number): bigint {
-  if (end - at === 1) return BigInt(content[at]!);
-  let value = 0n;
-  for (let p = end - 1; p >= at; p--) value = (value << 7n) | BigInt(content[p]! & 127);
-  return BigInt.asUintN(64, value);
+/** AnyValues around what is in this field. */
+function deeper({ message }: FieldSchema, depth: number): number {
+  if (message !== "AnyValue") return depth;
+  if (depth === MAX_DEPTH) throw new CutOut(`values are nested deeper than ${MAX_DEPTH}`);
+  return depth + 1;
 }

@@ -144,7 +144,8 @@ function isZero(s: Scan, p: number, end: number): boolean {
   return true;
 }
 
-function point(s: Scan, type: number, p: number, end: number): boolean {
+/** The point [p, end) of a metric of this type as an ITEM. False: not canonical, or bad. */
+export function point(s: Scan, type: number, p: number, end: number): boolean {
   const node = beginPoint(s, p, end);
   if (node < 0 || !pointFields(s, node, type, p, end)) return false;
   endItem(s, node);

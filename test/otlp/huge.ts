@@ -28,6 +28,16 @@ function pair(out: ProtoWriter, tag: number, key: string, value: string): void {
   out.close();
 }
 
+/** Value before key. */
+function swappedPair(out: ProtoWriter, tag: number, key: string, value: string): void {
+  out.open(tag);
+  out.open(0x12);
+  out.text(0x0a, value);
+  out.close();
+  out.text(0x0a, key);
+  out.close();
+}
+
 /** One resource with a service name, one scope with what `write` writes. */
 function request(write: Write, resource: Write = () => {}): Uint8Array<ArrayBuffer> {
   const out = new ProtoWriter();
@@ -241,5 +251,103 @@ export const HUGE: Readonly<Record<string, Huge>> = {
           );
         }),
       ),
+  },
+};
+
+/** Valid requests that canonicalize must put right. */
+export const CROOKED: Readonly<Record<string, Huge>> = {
+  "tiny records with two bodies": {
+    signal: "logs",
+    make: (bytes) =>
+      request((out) => {
+        // Text enough that the tape stays within its limit.
+        until(out, bytes, (i) => {
+          out.open(0x12);
+          out.data(0x2a, Buffer.from("0a0161", "hex"));
+          out.data(0x2a, Buffer.from("0a0162", "hex"));
+          pair(out, 0x32, "key", `some text of record ${i}`);
+          out.close();
+        });
+      }),
+  },
+  "empty parts of a body": {
+    signal: "logs",
+    make: (bytes) => record((out) => until(out, bytes, () => out.data(0x2a, new Uint8Array(0)))),
+  },
+  "attributes with value before key": {
+    signal: "logs",
+    make: (bytes) =>
+      record((out) => until(out, bytes, (i) => swappedPair(out, 0x32, `key${i % 100}`, `${i}`))),
+  },
+  "attributes without a key": {
+    signal: "logs",
+    make: (bytes) => record((out) => until(out, bytes, () => out.data(0x32, new Uint8Array(0)))),
+  },
+  "a tree with value before key": {
+    signal: "logs",
+    make: (bytes) =>
+      record((out) =>
+        message(out, 0x2a, () =>
+          message(out, 0x32, () => until(out, bytes, (i) => swappedPair(out, 0x0a, "k", `${i}`))),
+        ),
+      ),
+  },
+  "parts of parts": {
+    signal: "logs",
+    make: (bytes) => {
+      const nest = (out: ProtoWriter, depth: number): void => {
+        if (depth === 10) until(out, bytes, () => out.data(0x0a, Buffer.from("0a0178", "hex")));
+        else
+          message(out, 0x0a, () => {
+            message(out, 0x2a, () => nest(out, depth + 1));
+            out.data(0x2a, Buffer.from("0a00", "hex"));
+          });
+      };
+      return record((out) => message(out, 0x2a, () => message(out, 0x2a, () => nest(out, 1))));
+    },
+  },
+  "text that is not UTF-8": {
+    signal: "logs",
+    make: (bytes) =>
+      record((out) =>
+        until(out, bytes, (i) =>
+          message(out, 0x2a, () => out.data(0x0a, Buffer.alloc(bytes >> 1, Uint8Array.of(255, i)))),
+        ),
+      ),
+  },
+  "events with value before key": {
+    signal: "traces",
+    make: (bytes) =>
+      span((out) =>
+        until(out, bytes, (i) => {
+          out.open(0x5a);
+          out.fixed64(0x09, TIME);
+          swappedPair(out, 0x1a, "number", `${i}`);
+          out.close();
+        }),
+      ),
+  },
+  "points before the name of their metric": {
+    signal: "metrics",
+    make: (bytes) =>
+      item((out) => {
+        message(out, 0x2a, () => until(out, bytes, (i) => point(out, i)));
+        out.text(0x0a, "huge");
+      }),
+  },
+  "numbers that are not packed": {
+    signal: "metrics",
+    make: (bytes) => exponential((out) => until(out, bytes, (i) => out.uint(0x10, i & 127))),
+  },
+  "unknown fields before known ones": {
+    signal: "traces",
+    make: (bytes) =>
+      item((out) => {
+        until(out, bytes / 2, () => out.uint(0xf8, 1));
+        message(out, 0xfa, () => out.raw(new Uint8Array(bytes / 4)));
+        out.text(0x2a, "huge");
+        out.data(0x7a, Uint8Array.of(0x18, 1));
+        out.data(0x7a, Uint8Array.of(0x18, 2));
+      }),
   },
 };

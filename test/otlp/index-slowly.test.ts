@@ -4,7 +4,7 @@ import { mixedLogs, plainLogs, plainMetrics, plainSpans } from "../../bench/payl
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
 import { encodeRequest } from "../support/otlp.ts";
-import { HUGE } from "./huge.ts";
+import { CROOKED, HUGE, type Huge } from "./huge.ts";
 import { arbitraryRequest } from "./requests.ts";
 
 const indexer = createIndexer();
@@ -40,7 +40,7 @@ test("a sliced pass gives the tape of a whole one", async () => {
   await isEqual("metrics", times(plainMetrics(5_000), 2));
 });
 
-test.for(Object.entries(HUGE))(
+test.for(Object.entries({ ...HUGE, ...CROOKED }))(
   "%s: huge, sound or damaged, gives the tape of a whole pass",
   async ([, { signal, make }]) => {
     const bytes = make(420_000);
@@ -137,4 +137,40 @@ function enclosed(tag: number, content: Uint8Array): Uint8Array {
   for (let i = 0; i < 4; i++)
     head[i + 1] = ((content.length >>> (7 * i)) & 127) | (i < 3 ? 128 : 0);
   return Buffer.concat([Uint8Array.from(head), content]);
+}
+
+test("millions of parts of one body cost no memory each", () => {
+  const { make } = CROOKED["empty parts of a body"] as Huge;
+  const bytes = make(8 << 20);
+  const before = process.memoryUsage().rss;
+  const indexed = indexer.index("logs", bytes, bytes.length);
+  expect(indexed).toMatchObject({ rejected: 0 });
+  // Four million views of parts would be some 400 MB.
+  expect(process.memoryUsage().rss - before).toBeLessThan(200e6);
+});
+
+test("parts of parts of parts cost their record, not their size times their depth", () => {
+  // 40 levels, each in two parts of which one is nearly all of it.
+  let part = Buffer.alloc(6 << 20, 1);
+  part = Buffer.concat([Uint8Array.of(0x0a), sized(part)]); // AnyValue.string_value
+  for (let level = 0; level < 40; level++) {
+    const list = Buffer.concat([Uint8Array.of(0x0a), sized(part)]);
+    const more = Buffer.from("2a020a00", "hex");
+    part = Buffer.concat([Uint8Array.of(0x2a), sized(list), more]);
+  }
+  const deep = Buffer.concat([Uint8Array.of(0x2a), sized(part)]);
+  const fine = Buffer.from("2a030a0161", "hex");
+  const records = [deep, fine].map((record) => Buffer.concat([Uint8Array.of(0x12), sized(record)]));
+  const bytes = enclosed(0x0a, enclosed(0x12, Buffer.concat(records)));
+  const indexed = indexer.index("logs", bytes, bytes.length);
+  expect(indexed).toMatchObject({
+    rejected: 1,
+    why: "LogRecord: arrayValue comes in parts of parts of parts: too much to merge",
+    batch: { items: 1 },
+  });
+});
+
+/** `content` behind its length in four bytes. */
+function sized(content: Uint8Array): Buffer<ArrayBuffer> {
+  return Buffer.from(enclosed(0, content).subarray(1));
 }
