@@ -166,7 +166,7 @@ function tapeLimit(length: number): number {
 }
 
 /** A function to call between steps of long work: it lets the event loop turn when SLICE_MS are over, or at once when `isDue`. */
-function breather(): Breathe {
+export function breather(): Breathe {
   let begun = performance.now();
   return async (isDue = false) => {
     if (!isDue && performance.now() - begun < SLICE_MS) return;

@@ -1,11 +1,12 @@
-import { ProtoWriter } from "./build.ts";
-import { type FieldSchema, fieldsOf, idSizeOf, wireTypeOf } from "./schema.ts";
+import { isUtf8 } from "node:buffer";
+import { SLACK, withSlack } from "../wire/slack.ts";
+import type { Breathe } from "./canonicalize.ts";
+import { breather } from "./indexing.ts";
+import { FieldTable } from "./read-json-fields.ts";
+import { NoRoom, type Room } from "./read-json-output.ts";
+import { JsonPass } from "./read-json-pass.ts";
 import type { Signal } from "./tape.ts";
 
-/**
- * OTLP/JSON → OTLP bytes (specification 1.11, "JSON Protobuf Encoding"): lowerCamelCase names, hex ids in any case, 64-bit numbers as text
- * or numbers, enums as numbers, other bytes in base64; unknown names are ignored. Over JSON.parse: exact, but not the fast way.
- */
 export type JsonRead =
   | {
       readonly bytes: Uint8Array;
@@ -13,223 +14,128 @@ export type JsonRead =
       readonly rejected: number;
       readonly why: string;
     }
-  | { readonly refused: "malformed"; readonly why: string };
+  | { readonly refused: "malformed" | "exhausted"; readonly why: string };
 
-const REQUEST: Readonly<Record<Signal, string>> = {
-  logs: "ExportLogsServiceRequest",
-  metrics: "ExportMetricsServiceRequest",
-  traces: "ExportTraceServiceRequest",
-};
-/** A bad element of these lists costs itself, and nothing else. */
-const ITEM_LISTS = new Set(["logRecords", "spans", "dataPoints"]);
-const MAX_NESTING = 64;
-/** A bare number this long may have lost digits when it was parsed. */
-const LONG_NUMBER = /[:[,]\s*-?\d{16}/;
-const INT64_MIN = -(2n ** 63n);
-const UINT64_END = 2n ** 64n;
+/** What `readSlowly` takes between two looks at the clock (bytes). */
+const STEP_BYTES = 64 * 1024;
+/** … of texts that only native code looks at. */
+const NATIVE_STEP_BYTES = 1024 * 1024;
+/** Memory that is kept from request to request. */
+const KEPT_BYTES = 2 * 1024 * 1024;
+const NEVER = 0x7fff_ffff;
 
-/** A value that does not fit its field; the message says which. */
-class Misfit extends Error {}
+/**
+ * OTLP/JSON → canonical OTLP bytes (specification 1.11, "JSON Protobuf Encoding"), in one pass without objects. Ids in hex of either case,
+ * other bytes in base64 (standard or URL, padded or not), integers as numbers or texts and also as `1e3`, enums as numbers only, null is absent,
+ * unknown names are ignored, of equal names (and members of a oneof) the last one counts. As the Collector does, it also takes the
+ * original names (`time_unix_nano`). An item in which a value does not fit is left out and counted; where no item is around the value, or
+ * what is there is no JSON, the request is refused. Bytes that are no UTF-8 become U+FFFD.
+ */
+export class JsonReader {
+  readonly #table = new FieldTable();
+  #pass: JsonPass | undefined;
+  /** Ends with the last `readSlowly`. */
+  #turn: Promise<void> = Promise.resolve();
 
-/** Reads a request. Items that do not fit are left out and counted; `why` tells the first reason. */
-export function readRequestJson(signal: Signal, bytes: Uint8Array, length: number): JsonRead {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length));
-    const out = new ProtoWriter(length + 1024);
-    const encoder = new Encoder(out);
-    encoder.message(REQUEST[signal], parse(text), "request", 0);
-    return { bytes: out.take(), length: out.length, rejected: encoder.rejected, why: encoder.why };
-  } catch (error) {
-    if (error instanceof RangeError)
-      return { refused: "malformed", why: "the JSON is nested too deeply" };
-    if (error instanceof Misfit || error instanceof SyntaxError || error instanceof TypeError)
-      return { refused: "malformed", why: `not an OTLP/JSON ${signal} request: ${error.message}` };
-    throw error;
-  }
-}
-
-/** JSON.parse, but long integers come as bigint, exact. */
-function parse(text: string): unknown {
-  if (!LONG_NUMBER.test(text)) return JSON.parse(text);
-  return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
-    const isLong =
-      typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
-    return isLong && context?.source !== undefined && /^-?\d+$/.test(context.source)
-      ? BigInt(context.source)
-      : value;
-  });
-}
-
-class Encoder {
-  rejected = 0;
-  why = "";
-  readonly #out: ProtoWriter;
-  constructor(out: ProtoWriter) {
-    this.#out = out;
-  }
-
-  /** Writes the fields of an object in the order of their numbers, which is the canonical one. */
-  message(name: string, value: unknown, where: string, nesting: number): void {
-    if (typeof value !== "object" || value === null || Array.isArray(value))
-      throw new Misfit(`${where} must be an object, not ${kindOf(value)}`);
-    if (nesting > MAX_NESTING)
-      throw new Misfit(`${where} is nested more than ${MAX_NESTING} values deep`);
-    for (const field of fieldsOf(name)) {
-      const content = (value as Readonly<Record<string, unknown>>)[field.name];
-      if (content === undefined || content === null) continue;
-      const place = `${where}.${field.name}`;
-      if (field.isRepeated) this.#list(field, content, place, nesting);
-      else this.#single(field, content, place, nesting);
-    }
-  }
-
-  #list(field: FieldSchema, values: unknown, where: string, nesting: number): void {
-    if (!Array.isArray(values)) throw new Misfit(`${where} must be a list, not ${kindOf(values)}`);
-    if (field.type === "message" || wireTypeOf(field.type) === 2) {
-      values.forEach((value, i) => {
-        if (ITEM_LISTS.has(field.name)) this.#item(field, value, `${where}[${i}]`);
-        else this.#single(field, value, `${where}[${i}]`, nesting);
-      });
-      return;
-    }
-    this.#out.open((field.number << 3) | 2, 2);
-    values.forEach((value, i) => {
-      this.#number(field, value, `${where}[${i}]`, undefined);
-    });
-    this.#out.close();
-  }
-
-  #item(field: FieldSchema, value: unknown, where: string): void {
-    const { length } = this.#out;
+  /** Reads `bytes[0, length)`. Behind them, SLACK bytes are written to and restored. */
+  read(signal: Signal, bytes: Uint8Array, length: number): JsonRead {
+    const valid = isUtf8(bytes.subarray(0, length)) ? bytes : repaired(bytes, length);
+    const size = valid === bytes ? length : valid.length - SLACK;
+    this.#pass ??= new JsonPass(this.#table, false);
+    const pass = this.#pass;
+    begin(pass, valid, size);
+    pass.pause = NEVER;
     try {
-      this.#single(field, value, where, 0);
+      const { value: isDone } = pass.request(this.#table.request(signal)).next();
+      return isDone === true ? done(pass, pass.out.copy()) : refusal(signal, pass);
+    } finally {
+      pass.scan.release();
+      if (pass.out.bytes.length > KEPT_BYTES) pass.out.release();
+    }
+  }
+
+  /** The same for large requests, in slices of some 10 ms; all memory is taken from `room`. A single item is not sliced. */
+  readSlowly(signal: Signal, bytes: Uint8Array, length: number, room: Room): Promise<JsonRead> {
+    const read = this.#turn.then(() => this.#slowly(signal, bytes, length, room));
+    this.#turn = read.then(
+      () => {},
+      () => {},
+    );
+    return read;
+  }
+
+  async #slowly(signal: Signal, bytes: Uint8Array, length: number, room: Room): Promise<JsonRead> {
+    const breathe = breather();
+    await breathe(true);
+    try {
+      const valid = await validText(bytes, length, room, breathe);
+      const pass = new JsonPass(this.#table, true, room);
+      begin(pass, valid.bytes, valid.length);
+      try {
+        const steps = pass.request(this.#table.request(signal));
+        pass.pause = STEP_BYTES;
+        let step = steps.next();
+        for (; step.done !== true; step = steps.next()) {
+          await breathe();
+          pass.pause = pass.position + STEP_BYTES;
+        }
+        return step.value ? done(pass, pass.out.bytes) : refusal(signal, pass);
+      } finally {
+        pass.scan.release();
+      }
     } catch (error) {
-      if (!(error instanceof Misfit)) throw error;
-      this.#out.rewind(length);
-      this.rejected++;
-      this.why ||= error.message;
-    }
-  }
-
-  #single(field: FieldSchema, value: unknown, where: string, nesting: number): void {
-    const tag = (field.number << 3) | wireTypeOf(field.type);
-    switch (field.type) {
-      case "message":
-        this.#out.open(tag, 2);
-        this.message(
-          field.message,
-          value,
-          where,
-          field.message === "AnyValue" ? nesting + 1 : nesting,
-        );
-        this.#out.close();
-        return;
-      case "string":
-        if (typeof value !== "string")
-          throw new Misfit(`${where} must be text, not ${kindOf(value)}`);
-        this.#out.text(tag, value);
-        return;
-      case "bytes":
-        this.#bytes(tag, field.name, value, where);
-        return;
-      default:
-        this.#number(field, value, where, tag);
-        return;
-    }
-  }
-
-  #bytes(tag: number, name: string, value: unknown, where: string): void {
-    if (typeof value !== "string") throw new Misfit(`${where} must be text, not ${kindOf(value)}`);
-    const idBytes = idSizeOf(name);
-    if (idBytes === 0) {
-      if (!/^[\w+/-]*={0,2}$/.test(value)) throw new Misfit(`${where} must be base64`);
-      this.#out.data(tag, Buffer.from(value, "base64"));
-      return;
-    }
-    if (value === "") return;
-    if (value.length !== idBytes * 2 || !/^[0-9a-fA-F]+$/.test(value))
-      throw new Misfit(
-        `${where} must be ${idBytes * 2} hex digits, got ${JSON.stringify(value.slice(0, 64))}`,
-      );
-    this.#out.data(tag, Buffer.from(value, "hex"));
-  }
-
-  /** Scalars. `tag` undefined: an element of a packed list. */
-  #number(field: FieldSchema, value: unknown, where: string, tag: number | undefined): void {
-    const out = this.#out;
-    switch (field.type) {
-      case "bool":
-        if (typeof value !== "boolean")
-          throw new Misfit(`${where} must be true or false, not ${kindOf(value)}`);
-        out.uint(tag ?? 0, value ? 1 : 0);
-        return;
-      case "double": {
-        const number = doubleOf(value, where);
-        if (tag !== undefined) out.varint(tag);
-        out.reserve(8);
-        out.view.setFloat64(out.length, number, true);
-        out.length += 8;
-        return;
-      }
-      case "fixed32":
-        out.fixed32(tag ?? 0, Number(BigInt.asUintN(32, integerOf(value, where))));
-        return;
-      case "fixed64":
-      case "sfixed64": {
-        const integer = integerOf(value, where);
-        if (tag !== undefined) out.varint(tag);
-        out.reserve(8);
-        out.view.setBigUint64(out.length, BigInt.asUintN(64, integer), true);
-        out.length += 8;
-        return;
-      }
-      case "sint32": {
-        const integer = integerOf(value, where);
-        const zigzag = integer < 0n ? -integer * 2n - 1n : integer * 2n;
-        if (tag !== undefined) out.varint(tag);
-        out.varint64(BigInt.asUintN(32, zigzag));
-        return;
-      }
-      default:
-        if (field.type === "enum" && typeof value === "string")
-          throw new Misfit(
-            `${where} must be a number: OTLP/JSON does not use names of enum values`,
-          );
-        if (tag !== undefined) out.varint(tag);
-        out.varint64(integerOf(value, where));
-        return;
+      if (!(error instanceof NoRoom)) throw error;
+      return { refused: "exhausted", why: "the memory for requests in flight is used up" };
     }
   }
 }
 
-function integerOf(value: unknown, where: string): bigint {
-  const isInteger =
-    typeof value === "bigint" ||
-    Number.isSafeInteger(value) ||
-    (typeof value === "string" && /^-?\d{1,20}$/.test(value));
-  const integer = isInteger ? BigInt(value as bigint | number | string) : undefined;
-  if (integer === undefined || integer < INT64_MIN || integer >= UINT64_END)
-    throw new Misfit(`${where} must be a whole number of at most 64 bits, got ${shown(value)}`);
-  return integer;
+/** Reads one request, for callers without a reader of their own. */
+export function readRequestJson(signal: Signal, bytes: Uint8Array, length: number): JsonRead {
+  return new JsonReader().read(signal, bytes, length);
 }
 
-function doubleOf(value: unknown, where: string): number {
-  if (typeof value === "number" || typeof value === "bigint") return Number(value);
-  if (value === "NaN") return Number.NaN;
-  if (value === "Infinity") return Number.POSITIVE_INFINITY;
-  if (value === "-Infinity") return Number.NEGATIVE_INFINITY;
-  if (typeof value === "string" && value.trim() !== "" && !Number.isNaN(Number(value)))
-    return Number(value);
-  throw new Misfit(`${where} must be a number, got ${shown(value)}`);
+function begin(pass: JsonPass, bytes: Uint8Array, length: number): void {
+  const roomy = bytes.length >= length + SLACK ? bytes : withSlack(bytes, length);
+  const plain = new Uint8Array(roomy.buffer, roomy.byteOffset, roomy.length);
+  pass.begin(plain, new DataView(roomy.buffer, roomy.byteOffset, roomy.length), length);
 }
 
-function kindOf(value: unknown): string {
-  if (value === null) return "null";
-  return Array.isArray(value)
-    ? "a list"
-    : `${/^[aeiou]/.test(typeof value) ? "an" : "a"} ${typeof value}`;
+function done({ out, rejected, why }: JsonPass, bytes: Uint8Array): JsonRead {
+  return { bytes, length: out.length, rejected, why };
 }
 
-function shown(value: unknown): string {
-  return typeof value === "object" ? kindOf(value) : JSON.stringify(String(value).slice(0, 64));
+function refusal(signal: Signal, { failure }: JsonPass): JsonRead {
+  return { refused: "malformed", why: `not an OTLP/JSON ${signal} request: ${failure}` };
+}
+
+/** The text with U+FFFD for all that is no UTF-8, and SLACK behind it. */
+function repaired(bytes: Uint8Array, length: number): Uint8Array {
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, length));
+  return Buffer.concat([Buffer.from(text), new Uint8Array(SLACK)]);
+}
+
+/** The body as it is, or repaired; with pauses. */
+async function validText(bytes: Uint8Array, length: number, room: Room, breathe: Breathe) {
+  let isValid = true;
+  for (let at = 0; at < length && isValid; ) {
+    let stop = Math.min(at + NATIVE_STEP_BYTES, length);
+    for (let i = 0; i < 3 && stop < length && (bytes[stop]! & 0xc0) === 0x80; i++) stop--;
+    isValid = isUtf8(bytes.subarray(at, stop));
+    at = stop;
+    await breathe();
+  }
+  if (isValid) return { bytes, length };
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < length; at += NATIVE_STEP_BYTES) {
+    const stop = Math.min(at + NATIVE_STEP_BYTES, length);
+    const part = Buffer.from(decoder.decode(bytes.subarray(at, stop), { stream: stop < length }));
+    if (!room.grow(2 * part.length)) throw new NoRoom();
+    parts.push(part);
+    await breathe();
+  }
+  parts.push(new Uint8Array(SLACK));
+  const joined = Buffer.concat(parts);
+  return { bytes: joined, length: joined.length - SLACK };
 }

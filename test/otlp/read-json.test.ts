@@ -158,30 +158,47 @@ test("64-bit numbers keep every digit, also as bare numbers", () => {
   expect(JSON.stringify(accepted("logs", json).request)).toContain('"intValue":"9007199254740993"');
 });
 
-test("unknown and null fields are ignored, snake_case is unknown", () => {
+test("unknown and null fields are ignored; the original names are known", () => {
   const { request, rejected } = accepted(
     "logs",
-    logs({ severityText: "a", body: null, __proto__x: 1, severity_text: "b", future: { x: [1] } }),
+    logs({ severityText: "a", body: null, __proto__x: 1, event_name: "b", future: { x: [1] } }),
   );
   expect(rejected).toBe(0);
-  expect(JSON.stringify(request)).toContain('"severityText":"a"');
+  expect(JSON.stringify(request)).toContain('"severityText":"a","eventName":"b"');
 });
 
 test.each([
-  [{ traceId: "xyz" }, "traceId must be 32 hex digits"],
-  [{ spanId: "0011" }, "spanId must be 16 hex digits"],
+  [{ traceId: "xyz" }, 'traceId: must be 32 hex digits, got "xyz"'],
+  [{ spanId: "0011" }, "spanId: must be 16 hex digits"],
   [{ severityNumber: "SEVERITY_NUMBER_INFO" }, "does not use names of enum values"],
-  [{ severityText: 3 }, "severityText must be text, not a number"],
-  [{ timeUnixNano: "1.5" }, "timeUnixNano must be a whole number"],
+  [{ severityNumber: 2 ** 31 }, "severityNumber: must fit 32 bits with a sign"],
+  [{ severityText: 3 }, "severityText: must be a text, got 3"],
+  [{ timeUnixNano: "1.5" }, 'timeUnixNano: must be a whole number of at most 64 bits, got "1.5"'],
   [{ timeUnixNano: "99999999999999999999" }, "at most 64 bits"],
-  [{ body: { boolValue: "true" } }, "boolValue must be true or false"],
-  [{ body: "text" }, "body must be an object, not a string"],
-  [{ attributes: {} }, "attributes must be a list, not an object"],
-  ["not an object", "logRecords[1] must be an object"],
+  [{ timeUnixNano: -1 }, "timeUnixNano: must not be negative"],
+  [{ flags: 2 ** 32 }, "flags: must be from 0 to 2^32 - 1"],
+  [{ body: { intValue: "9223372036854775808" } }, "intValue: must fit 64 bits with a sign"],
+  [{ body: { boolValue: "true" } }, "boolValue: must be true or false"],
+  [{ body: { doubleValue: "x" } }, "doubleValue: must be a number"],
+  [{ body: { bytesValue: "A" } }, "bytesValue: must be base64"],
+  [{ body: { bytesValue: "A*==" } }, "bytesValue: must be base64"],
+  [{ body: { arrayValue: { values: [null] } } }, "values[0]: must be an object, got null"],
+  [{ body: "text" }, 'body: must be an object, got "text"'],
+  [{ attributes: {} }, "attributes: must be a list, got an object"],
+  [
+    { attributes: [{ key: "a" }, { key: "b", value: { intValue: 1 } }, { key: 7 }] },
+    "logRecords[1].attributes[2].key: must be a text, got 7",
+  ],
+  [`not an object${"!".repeat(99)}`, `scopeLogs[0].logRecords[1]: must be an object, got "not an`],
+  [["x"], "logRecords[1]: must be an object, got a list"],
 ])("a bad record costs itself: %j", (bad, why) => {
-  const result = accepted("logs", logs({ severityText: "before" }, bad, { severityText: "after" }));
-  expect(result.rejected).toBe(1);
+  const result = accepted(
+    "logs",
+    logs({ severityText: "before" }, bad, bad, { severityText: "after" }),
+  );
+  expect(result.rejected).toBe(2);
   expect(result.why).toContain(why);
+  expect(result.why.length).toBeLessThan(200);
   expect(JSON.stringify(result.request)).toMatch(/before.*after/);
 });
 

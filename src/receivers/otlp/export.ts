@@ -1,6 +1,6 @@
 import { MEMORY_USED_UP } from "../../kit/budget.ts";
 import type { Body } from "../../kit/compression.ts";
-import { readRequestJson } from "../../otlp/read-json.ts";
+import { JsonReader } from "../../otlp/read-json.ts";
 import { PipelineError, type Refusal } from "../../otlp/status.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
@@ -26,12 +26,8 @@ const OUTCOMES = [
 /** How a request ended; "gone" = the client left before it was complete. */
 export type Outcome = (typeof OUTCOMES)[number];
 
-/** JSON goes through JSON.parse, which blocks: what is larger would stall the event loop for more than 100 ms. */
-const JSON_BYTES = 4 << 20;
-/** Larger requests are indexed in slices: this much of tiny items that are not canonical would take some 90 ms at once. */
+/** Larger requests are read and indexed in slices: this much of tiny items that are not canonical would take some 90 ms at once. */
 const SLICED_BYTES = 1 << 20;
-/** Memory of the parsed objects and the protobuf, per byte of JSON. */
-const JSON_GROWTH = 6;
 const NOTHING_LOST: Taken = { rejected: 0, why: "" };
 
 /** What the sender is told of a request that was taken. */
@@ -46,6 +42,7 @@ export class Exporting {
   readonly #intake: Intake;
   readonly #transport: "http" | "grpc";
   readonly #requests: ReadonlyMap<Outcome, Counter>;
+  readonly #json = new JsonReader();
 
   constructor(context: Context, intake: Intake, transport: "http" | "grpc") {
     this.#context = context;
@@ -68,18 +65,17 @@ export class Exporting {
     return this.#intake.admit(signal, bytes + REQUEST_BYTES, this.#transport);
   }
 
-  /** OTLP/JSON: re-encoded as protobuf at the door, then as any other request. */
+  /** OTLP/JSON: written as protobuf at the door, then as any other request. */
   async takeJson(signal: Signal, { bytes, length }: Body, lease: Lease): Promise<Taken> {
-    if (length > JSON_BYTES)
-      throw new PipelineError({
-        kind: "too_large",
-        retryAfterMs: 0,
-        why: `the JSON body has ${length} bytes, the limit for JSON is ${JSON_BYTES}: send smaller batches, or protobuf`,
-      });
-    if (!lease.grow(length * JSON_GROWTH)) throw new PipelineError(MEMORY_USED_UP);
-    const read = readRequestJson(signal, bytes, length);
-    if ("refused" in read)
+    const isSliced = length > SLICED_BYTES;
+    const read = isSliced
+      ? await this.#json.readSlowly(signal, bytes, length, lease)
+      : this.#json.read(signal, bytes, length);
+    if ("refused" in read) {
+      if (read.refused === "exhausted") throw new PipelineError(MEMORY_USED_UP);
       throw new PipelineError({ kind: "invalid", retryAfterMs: 0, why: read.why });
+    }
+    if (!isSliced && !lease.grow(read.bytes.length)) throw new PipelineError(MEMORY_USED_UP);
     return this.take(signal, read, lease, read);
   }
 
