@@ -27,6 +27,8 @@ export const Act = {
   column: 6,
   anyTag: 7,
   any: 8,
+  /** A LineRule, whose number stands for the kind. */
+  rule: 9,
 } as const;
 
 /** Entries and bytes of names of a shape that can be remembered. */

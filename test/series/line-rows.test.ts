@@ -15,7 +15,19 @@ const writerOf = () =>
 /** Values of one kind: what a line of one shape changes from record to record. */
 const VALUES = {
   text: fc
-    .constantFrom("", "a", "OK", "failure", "x\ny", "12", "\u0001", "a\\", "t".repeat(200))
+    .constantFrom(
+      "",
+      "a",
+      "OK",
+      "failure",
+      "crontab",
+      "skip",
+      "x\ny",
+      "12",
+      "\u0001",
+      "a\\",
+      "t".repeat(200),
+    )
     .map((stringValue) => ({ stringValue })),
   int: fc
     .constantFrom("0", "127", "128", "16383", "16384", "-1", "9223372036854775807")
@@ -27,6 +39,7 @@ const VALUES = {
 } as const;
 const kind = fc.constantFrom(...(Object.keys(VALUES) as (keyof typeof VALUES)[]));
 const key = fc.constantFrom(
+  ...["task_status", "origin", "crontab", "cron_expr", "run_cost", "end_time_iso", "handler_id"],
   ...["status", "duration_ms", "exit_code", "message", "cold_start", "function_id", "level"],
   ...[
     "k",
@@ -43,8 +56,11 @@ const key = fc.constantFrom(
 );
 const names = fc.array(key, { maxLength: 3 });
 const shape = fc.record({
-  eventName: fc.constantFrom("function_logs", "logs", "some_line", "other line"),
-  attributes: fc.array(fc.tuple(key, kind), { maxLength: 6 }),
+  eventName: fc.constantFrom(
+    ...["function_logs", "logs", "some_line", "other line", "requests", "errors"],
+    ...["DFF_func_call", "DFF_task_record", "DFF_task_record_func", "DFF_db_table"],
+  ),
+  attributes: fc.array(fc.tuple(key, kind), { maxLength: 7 }),
   tags: names,
   uints: names,
   body: kind,

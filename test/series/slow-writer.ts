@@ -170,6 +170,7 @@ class Frame {
         !hadValue(item, column.name, tagNames)
       )
         value = item.log["body"] as Value | undefined;
+      else if (!item.record.has(column.name)) value = derivedOfLine(item, table, column, tagNames);
       const text =
         value && valueText(value, column, 1, this.#dialect, isUint && kindOf(value) === "intValue");
       if (text === undefined) continue;
@@ -265,6 +266,22 @@ function renamed([name, text]: Pair, taken: Set<string>): string[] {
 
 function hadValue(item: Item, name: string, tagNames: Set<string>): boolean {
   return !tagNames.has(name) && item.record.has(name);
+}
+
+/** What a rule for lines makes of another column that the line has as a text. */
+function derivedOfLine(
+  item: Item,
+  table: Table | undefined,
+  column: Column,
+  tagNames: Set<string>,
+): Value | undefined {
+  const gives = column.otherwise.find((rule) => rule.lines)?.gives;
+  if (gives?.of !== "column" || tagNames.has(column.name) || tagNames.has(gives.column))
+    return undefined;
+  const text = item.record.get(gives.column)?.["stringValue"];
+  const isTag = table?.columns.some((c) => c.name === gives.column && c.kind === "tag");
+  if (typeof text !== "string" || (isTag && text === "")) return undefined;
+  return { stringValue: gives.words.get(text) ?? gives.rest ?? text };
 }
 
 /** Attributes whose name is still in `left`, the last of equal names only, in their order. */

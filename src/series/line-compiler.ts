@@ -1,0 +1,243 @@
+import { ENTRY, Item, Kind, Log, LogFlags } from "../otlp/tape.ts";
+import { copy } from "../wire/copy.ts";
+import { Code, type PlanColumn, type PlanTable, SlotKind, type Text } from "./compile.ts";
+import type { Gather } from "./gather.ts";
+import { Act, type LineProgram, PAIR_OP, PairOp } from "./line-program.ts";
+import type { LineRules } from "./line-rules.ts";
+import { latin, NameList } from "./name-list.ts";
+import type { RowWriter } from "./rows.ts";
+import { Reason } from "./values.ts";
+
+const COMMA = 44;
+const EQUALS = 61;
+const UNDERSCORE = 95;
+/** What becomes of an entry. */
+const Use = { column: 0, tag: 1, field: 2, none: 3 } as const;
+
+/**
+ * Works out what the row of a record that came in as a line is made of: every tag and field as it was sent, under its own name and,
+ * where the table declares it, of its declared kind; then what the table's rules for lines add.
+ */
+export class LineCompiler {
+  readonly #rows: RowWriter;
+  readonly #gather: Gather;
+  readonly #rules: LineRules;
+  readonly #tags = new NameList();
+  readonly #uints = new NameList();
+  readonly #constants: Uint8Array;
+  /** By column of the plan: the entry that gives its value, -1 is none. */
+  readonly #entryOf: Int32Array;
+  /** By entry: repeated, and what becomes of it. */
+  #dead = new Uint8Array(64);
+  #use = new Uint8Array(64);
+
+  constructor(rows: RowWriter, rules: LineRules) {
+    this.#rows = rows;
+    this.#gather = rows.gather;
+    this.#rules = rules;
+    this.#constants = new Uint8Array(rows.plan.constants.view.buffer);
+    this.#entryOf = new Int32Array(rows.plan.columns.length);
+  }
+
+  /** Fills an empty program with the pairs of the present record. `table` undefined: a measurement that no table declares. */
+  compile(program: LineProgram, table: PlanTable | undefined): void {
+    this.#sort(table);
+    if (table !== undefined)
+      for (const column of table.tags) this.#addColumn(program, table, column);
+    this.#addUndeclared(program, Use.tag);
+    program.tagsEnd = program.end;
+    if (table !== undefined)
+      for (const column of table.fields) this.#addColumn(program, table, column);
+    this.#addUndeclared(program, Use.field);
+    if (table === undefined || !table.fields.some((column) => column.id !== undefined)) {
+      const { traceId, spanId } = this.#rows.plan;
+      if (this.#has(Item.trace)) this.#addId(program, traceId, Item.trace);
+      if (this.#has(Item.span)) this.#addId(program, spanId, Item.span);
+    }
+    if (program.isPlain && hasEqualHeads(program)) program.isPlain = false;
+    program.keep(this.#gather, table === undefined ? -1 : table.index);
+  }
+
+  /** Decides what becomes of each entry. */
+  #sort(table: PlanTable | undefined): void {
+    const gather = this.#gather;
+    const { tape, bytes } = gather;
+    const { order } = this.#rows;
+    this.#tags.read(gather, gather.lineTags);
+    this.#uints.read(gather, gather.lineUint);
+    const count = (gather.entriesEnd - gather.entries) / ENTRY;
+    if (count > this.#dead.length) {
+      this.#dead = new Uint8Array(count * 2);
+      this.#use = new Uint8Array(count * 2);
+    }
+    order.markRepeated(gather.entries, gather.entriesEnd, this.#dead);
+    if (table !== undefined) {
+      for (const column of table.tags) this.#entryOf[column.index] = -1;
+      for (const column of table.fields) this.#entryOf[column.index] = -1;
+    }
+    for (let i = 0; i < count; i++) {
+      const e = gather.entries + i * ENTRY;
+      const key = tape[e]! >>> 4;
+      if (this.#dead[i] === 1 || e === gather.lineTags || e === gather.lineUint) {
+        this.#use[i] = Use.none;
+        continue;
+      }
+      if (this.#tags.has(bytes, order.keyFrom(e), order.keyEnd(e))) {
+        this.#use[i] = Use.tag;
+        continue;
+      }
+      const column = table === undefined ? -1 : table.ownColumn[key]!;
+      this.#use[i] = column >= 0 ? Use.column : this.#isOwnId(key) ? Use.none : Use.field;
+      if (column >= 0) this.#entryOf[column] = e;
+    }
+  }
+
+  /** The record's own id is written under this name, so an attribute of the name is not. */
+  #isOwnId(key: number): boolean {
+    const { traceKey, spanKey } = this.#rows.plan;
+    return (
+      (key === traceKey || key === spanKey) && this.#has(key === traceKey ? Item.trace : Item.span)
+    );
+  }
+
+  /** A declared column: the record's own id or body, else the attribute of the column's name. */
+  #addColumn(program: LineProgram, table: PlanTable, column: PlanColumn): void {
+    const gather = this.#gather;
+    const entry = this.#entryOf[column.index]!;
+    const id = column.id === undefined ? -1 : column.id === "trace" ? Item.trace : Item.span;
+    const bodyKind = gather.tape[gather.at + Item.flags]! & LogFlags.bodyKindMask;
+    if (id >= 0 && this.#has(id)) this.#addDeclared(program, column, id, SlotKind.hex);
+    else if (entry >= 0)
+      this.#addDeclared(program, column, entry - gather.at + 2, this.#kindOf(entry));
+    else if (column === table.bodyColumn) {
+      const isUnsigned = bodyKind === Kind.int && this.#isNamed(this.#uints, column);
+      this.#addDeclared(program, column, Log.bodyAt, isUnsigned ? SlotKind.uint : bodyKind);
+    } else this.#addDerived(program, column);
+  }
+
+  /** A column that the line lacks, from a text that it has in another. */
+  #addDerived(program: LineProgram, column: PlanColumn): void {
+    const rule = this.#rules.of(column);
+    if (rule === undefined || this.#isNamed(this.#tags, column)) return;
+    const gather = this.#gather;
+    const entry = this.#entryOf[rule.source.index]!;
+    if (entry < 0 || (gather.tape[entry]! & 15) !== Kind.text) return;
+    const headEnd = this.#head(program, column);
+    program.add(entry - gather.at + 2, Act.rule, headEnd, column.index, rule.index);
+  }
+
+  #addDeclared(program: LineProgram, column: PlanColumn, from: number, kind: number): void {
+    if (kind === Kind.none) return;
+    const headEnd = this.#head(program, column);
+    program.add(from, actOf(column, kind), headEnd, column.index, kind);
+    if (column.kind !== "tag" && this.#isNamed(this.#tags, column)) program.clash();
+  }
+
+  /** End of the column's head, where the program keeps heads. */
+  #head(program: LineProgram, { head }: PlanColumn): number {
+    program.roomForHead(head.length);
+    const { heads, headsEnd } = program;
+    return copy(heads, headsEnd, this.#rows.plan.constants.view, head.at, head.length);
+  }
+
+  /** Entries that no column takes, in their order. */
+  #addUndeclared(program: LineProgram, use: number): void {
+    const gather = this.#gather;
+    for (let e = gather.entries, i = 0; e < gather.entriesEnd; e += ENTRY, i++)
+      if (this.#use[i] === use) this.#addEntry(program, e, use);
+  }
+
+  #addEntry(program: LineProgram, entry: number, use: number): void {
+    const gather = this.#gather;
+    const { order, text, drops } = this.#rows;
+    const kind = this.#kindOf(entry);
+    if (kind === Kind.none) return;
+    const nameFrom = order.keyFrom(entry);
+    const nameEnd = order.keyEnd(entry);
+    program.roomForHead(2 * (nameEnd - nameFrom) + 16);
+    const { heads, headsEnd } = program;
+    heads.setUint8(headsEnd, COMMA);
+    const lost = text.dropped + text.newlines;
+    let o = text.writeName(heads, headsEnd + 1, gather.view, nameFrom, nameEnd);
+    if (text.dropped + text.newlines !== lost) program.isPlain = false;
+    if (o === headsEnd + 1) {
+      drops.other(-1, Reason.empty);
+      program.isWhole = false;
+      return;
+    }
+    if (isTime(heads, headsEnd + 1, o)) {
+      program.isPlain = false;
+      heads.setUint8(o++, UNDERSCORE);
+    }
+    heads.setUint8(o++, EQUALS);
+    const isTag = use === Use.tag;
+    const isText = kind === Kind.text;
+    let act: number = isTag ? Act.anyTag : Act.any;
+    if (isText) act = isTag ? Act.tag : Act.text;
+    else if (kind === Kind.int && !isTag) act = Act.integer;
+    program.add(entry - gather.at + 2, act, o, -1, kind);
+  }
+
+  /** An id of the record that no column of the table takes. */
+  #addId(program: LineProgram, head: Text, place: number): void {
+    program.roomForHead(head.length + 1);
+    const { heads, headsEnd } = program;
+    let o = copy(heads, headsEnd, this.#rows.plan.constants.view, head.at, head.length);
+    if (this.#tags.has(this.#constants, head.at + 1, head.at + head.length - 1)) {
+      program.isPlain = false;
+      heads.setUint8(o - 1, UNDERSCORE);
+      heads.setUint8(o++, EQUALS);
+    }
+    program.add(place, Act.hex, o, -1, SlotKind.hex);
+  }
+
+  #isNamed(names: NameList, column: PlanColumn): boolean {
+    const from = column.head.at + 1;
+    return names.has(this.#constants, from, from + column.head.length - 2);
+  }
+
+  /** Whether the record has the id at this place of its node. */
+  #has(place: number): boolean {
+    return this.#gather.tape[this.#gather.at + place]! >= 0;
+  }
+
+  #kindOf(entry: number): number {
+    const gather = this.#gather;
+    const kind = gather.tape[entry]! & 15;
+    if (kind !== Kind.int || this.#uints.count === 0) return kind;
+    const { order } = this.#rows;
+    const isUnsigned = this.#uints.has(gather.bytes, order.keyFrom(entry), order.keyEnd(entry));
+    return isUnsigned ? SlotKind.uint : kind;
+  }
+}
+
+function actOf(column: PlanColumn, kind: number): number {
+  const { code } = column;
+  if (column.hasWords) return code === Code.tag && kind === Kind.text ? Act.words : Act.column;
+  if (kind === Kind.text) {
+    if (code === Code.tag) return Act.tag;
+    if (code === Code.text || code === Code.any) return Act.text;
+  }
+  if (kind === Kind.int) {
+    if (code === Code.float) return Act.float;
+    if (code === Code.integer || code === Code.any) return Act.integer;
+  }
+  return kind === SlotKind.hex && code === Code.text ? Act.hex : Act.column;
+}
+
+/** Whether two pairs have one name. */
+function hasEqualHeads({ ops, end, heads }: LineProgram): boolean {
+  const bytes = new Uint8Array(heads.buffer);
+  const seen = new Set<string>();
+  for (let i = 0; i < end; i += PAIR_OP) {
+    const from = ops[i + PairOp.headAt]!;
+    const name = latin(bytes, from, from + ops[i + PairOp.headLength]!);
+    if (seen.has(name)) return true;
+    seen.add(name);
+  }
+  return false;
+}
+
+function isTime(out: DataView, from: number, end: number): boolean {
+  return end - from === 4 && out.getUint32(from) === 0x74696d65;
+}
