@@ -1,0 +1,208 @@
+import { NameMap } from "../line/name-map.ts";
+import type { Keys } from "../otlp/keys.ts";
+import { Constants } from "../wire/copy.ts";
+import { Code, type Text } from "./compile.ts";
+import type { DropNames } from "./drops.ts";
+import type { Column, Table } from "./tables.ts";
+
+/** Fields of data points, in the order of `FIELDS`: indices into `MetricPlan.fields`, and what drops are told by. */
+export const Field = {
+  gauge: 0,
+  counter: 1,
+  delta: 2,
+  count: 3,
+  sum: 4,
+  min: 5,
+  max: 6,
+  exemplar_value: 7,
+  exemplar_trace_id: 8,
+  exemplar_span_id: 9,
+  infinity: 10,
+  /** For drops only: names that are numbers. */
+  bounds: 11,
+  quantiles: 12,
+} as const;
+const FIELDS = [
+  "gauge",
+  "counter",
+  "delta",
+  "count",
+  "sum",
+  "min",
+  "max",
+  "exemplar_value",
+  "exemplar_trace_id",
+  "exemplar_span_id",
+  "+Inf",
+  "bounds",
+  "quantiles",
+] as const;
+const FIELD_INDICES = FIELDS.map((_, index) => ({ index }));
+/** Bits of a number in `MetricPlan.points` that are the column. */
+export const COLUMN_BITS = 12;
+/** Columns that InfluxDB takes in a row, without its time. */
+export const COLUMNS_MAX = 499;
+
+/** A place that a column's value may come from. */
+export interface PointSource {
+  readonly key: number;
+  readonly isResource: boolean;
+  readonly divideBy: number;
+}
+
+/** A column that a row of data points may have. */
+export interface PointColumn {
+  /** What drops are told by. */
+  readonly index: number;
+  readonly name: string;
+  readonly code: number;
+  /** `,name=` */
+  readonly head: Text;
+  /** Key id of the column's own name. */
+  readonly key: number;
+  /** In the order in which they are looked at. */
+  readonly sources: readonly PointSource[];
+  /** Where no source is present. */
+  readonly otherwise: Text | undefined;
+}
+
+/** A declared table, for points named `<table>.<column>`. */
+export interface PointTable {
+  readonly table: Table;
+  readonly index: number;
+  readonly isChosen: boolean;
+  readonly measurement: Text;
+  readonly tags: readonly PointColumn[];
+  readonly fields: readonly PointColumn[];
+  /** Key ids of all sources: an attribute called otherwise becomes a tag. */
+  readonly declared: ReadonlySet<number>;
+  /** Most columns that one attribute can end up in. */
+  readonly fanOut: number;
+  /** Bytes of the measurement and of all heads. */
+  readonly headsLength: number;
+}
+
+/** The tables compiled for data points. */
+export interface MetricPlan {
+  readonly constants: Constants;
+  /** Index in `tables` of the one whose measurements are the names of metrics; -1: their rows are not written. */
+  readonly ownTable: number;
+  readonly tags: readonly PointColumn[];
+  readonly suffix: Text;
+  /** By Field: `,gauge=`. */
+  readonly fields: readonly Text[];
+  /** Measurements of declared tables as they are written → 0. */
+  readonly measurements: NameMap;
+  /** `<table>.<column>` → table << COLUMN_BITS | place among its fields. */
+  readonly points: NameMap;
+  readonly tables: readonly PointTable[];
+  /** What drops are told by. */
+  readonly names: DropNames;
+}
+
+/** Compiles the tables for data points. `tables` are those whose rows are written, `declared` all there are. */
+export function compileMetrics(
+  tables: readonly Table[],
+  declared: readonly Table[],
+  keys: Keys,
+): MetricPlan {
+  return new Compiler(keys).compile(tables, declared);
+}
+
+class Compiler {
+  readonly #keys: Keys;
+  readonly #constants = new Constants(1 << 18);
+  readonly #columns: { readonly name: string }[] = FIELDS.map((name) => ({ name }));
+
+  constructor(keys: Keys) {
+    this.#keys = keys;
+  }
+
+  compile(tables: readonly Table[], declared: readonly Table[]): MetricPlan {
+    const plans = declared.map((table, index) => this.#table(table, index, tables.includes(table)));
+    const named = plans.filter(({ table }) => table.match.points === undefined);
+    const own = plans.find(({ table, isChosen }) => isChosen && table.match.points !== undefined);
+    const points = named.flatMap(({ table, index, fields }) =>
+      fields.map(
+        ({ name }, i) => [`${table.measurement}.${name}`, (index << COLUMN_BITS) | i] as const,
+      ),
+    );
+    return {
+      constants: this.#constants,
+      ownTable: own?.index ?? -1,
+      // `temporality` has no source: it is written by the kind of metric.
+      tags: own?.tags.filter(({ sources }) => sources.length > 0) ?? [],
+      suffix: this.#constants.add(escaped(own?.table.match.points?.clashSuffix ?? "")),
+      fields: FIELDS.map((name) => this.#constants.add(`,${name}=`)),
+      measurements: new NameMap(new Map(named.map(({ table }) => [escaped(table.measurement), 0]))),
+      points: new NameMap(new Map(points)),
+      tables: plans,
+      names: {
+        columns: this.#columns,
+        tables: plans.map((plan) => (plan === own ? { ...plan, fields: FIELD_INDICES } : plan)),
+      },
+    };
+  }
+
+  #table(table: Table, index: number, isChosen: boolean): PointTable {
+    const columns = table.columns.map((column) => this.#column(column));
+    const extra = (names: readonly string[], code: number) =>
+      names.map((name) => this.#add(name, code, [this.#source(name, false, 1)], undefined));
+    const tags = [
+      ...columns.filter(({ code }) => code === Code.tag),
+      ...extra(table.extraTags, Code.tag),
+    ];
+    const fields = [
+      ...columns.filter(({ code }) => code !== Code.tag),
+      ...extra(table.extraFields, Code.any),
+    ];
+    const all = [...tags, ...fields];
+    const keys = all.flatMap(({ sources }) => sources.map(({ key }) => key));
+    const measurement = this.#constants.add(escaped(table.measurement));
+    return {
+      table,
+      index,
+      isChosen,
+      measurement,
+      tags,
+      fields,
+      declared: new Set(keys),
+      fanOut: Math.max(1, ...keys.map((key) => keys.filter((other) => other === key).length)),
+      headsLength: all.reduce((sum, { head }) => sum + head.length, measurement.length),
+    };
+  }
+
+  #column(column: Column): PointColumn {
+    const sources = column.sources.flatMap((source) => {
+      if (source.of !== "attribute" || source.spansOnly || source.form !== undefined) return [];
+      const { name, place, divideBy = 1 } = source;
+      const record = this.#source(name, false, divideBy);
+      const resource = this.#source(name, true, divideBy);
+      if (place === "record") return [record];
+      if (place === "resource") return [resource];
+      return place === "both" ? [record, resource] : [resource, record];
+    });
+    const rule = column.otherwise.find(({ when }) => when.test === "always");
+    const text = rule?.gives.of === "value" ? this.#constants.add(rule.gives.text) : undefined;
+    return this.#add(column.name, Code[column.kind], sources, text);
+  }
+
+  #source(name: string, isResource: boolean, divideBy: number): PointSource {
+    return { key: this.#keys.id(name), isResource, divideBy };
+  }
+
+  #add(
+    name: string,
+    code: number,
+    sources: readonly PointSource[],
+    otherwise: Text | undefined,
+  ): PointColumn {
+    const index = this.#columns.push({ name }) - 1;
+    const head = this.#constants.add(`,${escaped(name).replace(/=/g, "\\=")}=`);
+    return { index, name, code, head, key: this.#keys.id(name), sources, otherwise };
+  }
+}
+
+function escaped(name: string): string {
+  return name.replace(/([, ])/g, "\\$1");
+}

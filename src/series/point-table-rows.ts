@@ -1,0 +1,336 @@
+import type { LineText } from "../line/writer.ts";
+import {
+  ENTRY,
+  Group,
+  ITEM_HEADER,
+  Item,
+  Kind,
+  NodeType,
+  Point,
+  PointFlags,
+} from "../otlp/tape.ts";
+import { JsonWriter } from "../otlp/value-json.ts";
+import { copy } from "../wire/copy.ts";
+import { type BatchMemory, NO_BATCH } from "./batch-memory.ts";
+import { Code } from "./compile.ts";
+import type { ItemTime } from "./item-time.ts";
+import {
+  COLUMN_BITS,
+  COLUMNS_MAX,
+  type MetricPlan,
+  type PointColumn,
+  type PointTable,
+} from "./metric-plan.ts";
+import type { KeyOrder } from "./order.ts";
+import { DROPPED } from "./point-drops.ts";
+import { isTagPresent, lastEntry, tableColumn } from "./point-head.ts";
+import { SharedRows } from "./point-shared-rows.ts";
+import { TAGS_MAX, type ThoroughTags } from "./point-tags-thorough.ts";
+import { hashBytes } from "./spread.ts";
+import { Reason, Scratch, Values } from "./values.ts";
+
+const EQUALS = 61;
+/** A field called like a tag gets an underscore for each tag that is called so. */
+const UNDERSCORES_MAX = 512;
+/** Most bytes of a row for each byte of an item or resource, and beside them for each column and row. */
+const FACTOR = 20;
+const COLUMN_ROOM = 64;
+const ROW_ROOM = 1_024;
+const VARINT_MAX = 10;
+
+/**
+ * Rows of declared tables from points named `<table>.<column>` (mapping §4): the point's value fills that column, its attributes are the
+ * other columns, and those that the table does not declare are tags. Points with equal tags and time that are written together share
+ * the row of the first of them. Not for the hot path.
+ */
+export class PointTableRows {
+  readonly #plan: MetricPlan;
+  readonly #tags: ThoroughTags;
+  readonly #values: Values;
+  /** For integers, which points have as fixed64: they are read from a varint of its own. */
+  readonly #integers: Values;
+  readonly #varint = new Uint8Array(VARINT_MAX + 8);
+  readonly #order: KeyOrder;
+  readonly #time: ItemTime;
+  readonly #left: (column: number, reason: number) => void;
+  readonly #shared = new SharedRows();
+  readonly #own = new Scratch();
+  readonly #other = new Scratch();
+  /** Hard to guess, so that nobody sends points of one hash. */
+  readonly #seed = Math.floor(Math.random() * 0x7fffffff);
+  #batch: BatchMemory = NO_BATCH;
+  #isPrepared = false;
+  /** Why `#value` wrote nothing. */
+  #reason = 0;
+
+  constructor(
+    plan: MetricPlan,
+    lines: LineText,
+    values: Values,
+    tags: ThoroughTags,
+    order: KeyOrder,
+    time: ItemTime,
+    left: (column: number, reason: number) => void,
+  ) {
+    this.#plan = plan;
+    this.#tags = tags;
+    this.#values = values;
+    this.#order = order;
+    this.#time = time;
+    this.#left = left;
+    const json = new JsonWriter();
+    json.reset(this.#varint, new DataView(this.#varint.buffer));
+    this.#integers = new Values(lines, json);
+  }
+
+  open(batch: BatchMemory): void {
+    this.#batch = batch;
+    this.#shared.clear();
+    this.#isPrepared = false;
+  }
+
+  /** Finds, once per frame, which of the `count` items from tape index `at` on share rows. What it leaves out is not counted. */
+  prepare(at: number, count: number): void {
+    if (this.#isPrepared) return;
+    this.#isPrepared = true;
+    const { tape } = this.#batch;
+    let left = count;
+    for (let p = at; p < tape.length && left > 0; p += tape[p]! >>> 2) {
+      if ((tape[p]! & 3) !== NodeType.item) continue;
+      left--;
+      if ((tape[p + Item.flags]! & PointFlags.noRecordedValue) !== 0) continue;
+      const column = tableColumn(this.#plan, this.#batch, tape[p + Point.metric]!);
+      if (column >= 0 && this.#tableOf(column).isChosen) this.#join(p, column);
+    }
+  }
+
+  #tableOf(column: number): PointTable {
+    return this.#plan.tables[column >>> COLUMN_BITS]!;
+  }
+
+  #columnOf(item: number): number {
+    return tableColumn(this.#plan, this.#batch, this.#batch.tape[item + Point.metric]!);
+  }
+
+  #fieldOf(column: number): PointColumn {
+    return this.#tableOf(column).fields[column & ((1 << COLUMN_BITS) - 1)]!;
+  }
+
+  /** Gives a point its row, if it has a value that fits. */
+  #join(item: number, column: number): void {
+    const length = this.#series(item, this.#own);
+    if (length < 0 || this.#value(this.#fieldOf(column), item, this.#other.view, 0) < 0) return;
+    this.#time.set(this.#batch.view, this.#batch.tape[item + Item.time]!, false);
+    const { low, high } = this.#time;
+    const hash =
+      Math.imul(hashBytes(this.#own.view, 0, length, this.#seed) ^ low, 0x9e3779b1) ^ high;
+    const shared = this.#shared;
+    for (let n = shared.leaderOf(hash); n >= 0; n = shared.leaderOf(hash, n)) {
+      const leader = shared.item[n]!;
+      this.#time.set(this.#batch.view, this.#batch.tape[leader + Item.time]!, false);
+      if (this.#time.low !== low || this.#time.high !== high) continue;
+      const size = this.#series(leader, this.#other);
+      if (size === length && this.#isSame(length)) {
+        shared.join(item, n);
+        return;
+      }
+    }
+    shared.add(item, hash);
+  }
+
+  #isSame(length: number): boolean {
+    const a = this.#own.bytes;
+    const b = this.#other.bytes;
+    for (let i = 0; i < length; i++) if (a[i] !== b[i]) return false;
+    return true;
+  }
+
+  /** Most bytes that the row of the item can take. */
+  room(item: number): number {
+    const n = this.#shared.find(item);
+    const room = this.#seriesRoom(item);
+    return n < 0 ? room : room + this.#seriesRoom(this.#shared.item[this.#shared.last[n]!]!);
+  }
+
+  #seriesRoom(item: number): number {
+    const { tape } = this.#batch;
+    const { tags, fields, headsLength, fanOut } = this.#tableOf(this.#columnOf(item));
+    const group = tape[item + Item.group]!;
+    const resource = tape[group + Group.resourceEnd]! - tape[group + Group.resourceAt]!;
+    const own = tape[item + Item.end]! - tape[item + Item.at]!;
+    const columns = headsLength + COLUMN_ROOM * (tags.length + fields.length);
+    return ROW_ROOM + columns + FACTOR * fanOut * (own + resource);
+  }
+
+  /** Why the item leads no row, as DROPPED; `shared`: its value is in the row of another. Counts what does not fit. */
+  reason(item: number): number {
+    const n = this.#shared.find(item);
+    if (n >= 0) return this.#shared.leader[n] === n ? DROPPED.none : DROPPED.shared;
+    const column = this.#columnOf(item);
+    if (this.#series(item, this.#own) < 0) return DROPPED.over_limit;
+    const field = this.#fieldOf(column);
+    if (this.#value(field, item, this.#other.view, 0) < 0) this.#left(field.index, this.#reason);
+    return DROPPED.no_value;
+  }
+
+  /** Whether other points have their values in the row of the item too. */
+  isShared(item: number): boolean {
+    const n = this.#shared.find(item);
+    return n >= 0 && this.#shared.next[n]! >= 0;
+  }
+
+  /** Measurement and tags, at the start of a scratch; their length, or -1: there are too many. */
+  #series(item: number, scratch: Scratch): number {
+    scratch.need(this.#seriesRoom(item));
+    return this.tags(item, scratch.view, 0);
+  }
+
+  /** Measurement and tags: those of the table in its order, then what it does not declare, by name. -1: there are too many. */
+  tags(item: number, out: DataView, at: number): number {
+    const { tape } = this.#batch;
+    const table = this.#tableOf(this.#columnOf(item));
+    const order = this.#order;
+    const first = item + ITEM_HEADER;
+    const count = tape[item + Item.attributes]!;
+    const tags = this.#tags;
+    tags.names.clear();
+    const live = tags.mark(first, first + ENTRY * count);
+    if (table.tags.length + live > TAGS_MAX) return -1;
+    const { constants } = this.#plan;
+    let o = copy(out, at, constants.view, table.measurement.at, table.measurement.length);
+    for (let i = 0; i < table.tags.length; i++) {
+      const column = table.tags[i]!;
+      const stop = this.#attribute(item, column, out, o);
+      if (stop > o) tags.take(out, o + 1, o + column.head.length - 1);
+      o = stop;
+    }
+    const list = order.begin(count);
+    let rest = 0;
+    for (let i = 0; i < count; i++) {
+      const entry = first + i * ENTRY;
+      list[rest] = entry;
+      if (tags.isTag(i) && !table.declared.has(tape[entry]! >>> 4)) rest++;
+    }
+    order.count = rest;
+    order.sort();
+    for (let i = 0; i < rest; i++) o = tags.attribute(out, o, order.list[i]!);
+    return o;
+  }
+
+  /** Fields of the row that the item leads: the values of its points, else what the attributes of the last of them give. */
+  fields(item: number, out: DataView, at: number): number {
+    const { fields } = this.#tableOf(this.#columnOf(item));
+    const n = this.#shared.find(item);
+    const last = this.#shared.item[this.#shared.last[n]!]!;
+    const room = COLUMNS_MAX - this.#tags.names.count;
+    let written = 0;
+    let o = at;
+    for (let i = 0; i < fields.length; i++) {
+      const column = fields[i]!;
+      const stop = this.#field(n, last, column, out, o);
+      if (stop > o && written++ === room) this.#left(column.index, Reason.over_limit);
+      else o = stop;
+    }
+    return o;
+  }
+
+  /** A column of the row of point number `n`. */
+  #field(n: number, last: number, column: PointColumn, out: DataView, at: number): number {
+    const { next, item } = this.#shared;
+    let found = -1;
+    for (let m = n; m >= 0; m = next[m]!) {
+      const other = this.#columnOf(item[m]!);
+      if (this.#fieldOf(other) === column) found = item[m]!;
+    }
+    if (found < 0) return this.#attribute(last, column, out, at);
+    const start = this.#head(column, out, at);
+    const stop = this.#value(column, found, out, start);
+    return stop < 0 ? at : stop;
+  }
+
+  /** `,name=`; a field that is called like a tag gets underscores. */
+  #head(column: PointColumn, out: DataView, at: number): number {
+    const { constants } = this.#plan;
+    const end = copy(out, at, constants.view, column.head.at, column.head.length);
+    if (column.code === Code.tag) return end;
+    const stop = this.#tags.names.free(out, at + 1, end - 1, UNDERSCORES_MAX);
+    out.setUint8(stop, EQUALS);
+    return stop + 1;
+  }
+
+  /** A column from the first attribute, of the point or its resource, that is present. */
+  #attribute(item: number, column: PointColumn, out: DataView, at: number): number {
+    const { tape } = this.#batch;
+    const group = tape[item + Item.group]!;
+    for (let i = 0; i < column.sources.length; i++) {
+      const { key, isResource, divideBy } = column.sources[i]!;
+      const first = isResource ? tape[group + Group.resourceEntries]! : item + ITEM_HEADER;
+      const count = tape[isResource ? group + Group.resourceCount : item + Item.attributes]!;
+      const entry = lastEntry(tape, first, first + ENTRY * count, key);
+      if (entry < 0) continue;
+      const kind = tape[entry]! & 15;
+      const from = tape[entry + 2]!;
+      const end = tape[entry + 3]!;
+      if (column.code === Code.tag ? !isTagPresent(kind, from, end) : kind === Kind.none) continue;
+      const start = this.#head(column, out, at);
+      const stop = write(this.#values, column.code, out, start, kind, from, end, divideBy);
+      if (stop >= 0) return stop;
+      this.#left(column.index, this.#values.reason);
+      return at;
+    }
+    return at;
+  }
+
+  /** The value of a point in a column; -1, and why in `#reason`, where it does not fit. */
+  #value(column: PointColumn, item: number, out: DataView, at: number): number {
+    const { tape, view } = this.#batch;
+    const from = tape[item + Point.value]!;
+    this.#reason = Reason.empty;
+    if (from < 0) return -1;
+    const isInt = (tape[item + Item.flags]! & PointFlags.valueIsInt) !== 0;
+    const values = isInt ? this.#integers : this.#values;
+    if (isInt) writeVarint(this.#varint, view.getInt32(from, true), view.getInt32(from + 4, true));
+    const stop = isInt
+      ? write(values, column.code, out, at, Kind.int, 0, VARINT_MAX, 1)
+      : write(values, column.code, out, at, Kind.double, from, from + 8, 1);
+    if (stop < 0) this.#reason = values.reason;
+    return stop;
+  }
+}
+
+function write(
+  values: Values,
+  code: number,
+  out: DataView,
+  at: number,
+  kind: number,
+  from: number,
+  end: number,
+  divideBy: number,
+): number {
+  switch (code) {
+    case Code.tag:
+      return values.tag(out, at, kind, from, end);
+    case Code.float:
+      return values.float(out, at, kind, from, end, divideBy);
+    case Code.integer:
+      return values.integer(out, at, kind, from, end);
+    case Code.boolean:
+      return values.boolean(out, at, kind, from, end);
+    case Code.text:
+      return values.textField(out, at, kind, from, end);
+    default:
+      return values.any(out, at, kind, from, end);
+  }
+}
+
+/** An int64 given as its halves. */
+function writeVarint(to: Uint8Array, low: number, high: number): void {
+  let rest = low;
+  let upper = high;
+  for (let i = 0; i < VARINT_MAX; i++) {
+    to[i] = (rest & 127) | (i < VARINT_MAX - 1 ? 128 : 0);
+    rest = (rest >>> 7) | (upper << 25);
+    upper >>>= 7;
+  }
+}
