@@ -1,9 +1,9 @@
 import { crc32 } from "node:zlib";
 import type { Batch } from "../otlp/batch.ts";
-import type { Indexer } from "../otlp/indexer.ts";
+import { type Indexer, SLICED_BYTES } from "../otlp/indexer.ts";
 import type { Stored } from "../otlp/range.ts";
 import type { Signal } from "../otlp/tape.ts";
-import { SLACK } from "../wire/slack.ts";
+import { SLACK, withSlack } from "../wire/slack.ts";
 import type { DiskFile, FileIo } from "./file-io.ts";
 import { decodeRecordHeader, segmentSeed } from "./layout.ts";
 import type { Segment } from "./segment.ts";
@@ -87,7 +87,7 @@ export class FrameReader {
     for (const { segment, index } of wanted) {
       const at = segment.offset(index) - start;
       if (Number.isNaN(length)) answers.push(await this.#readAlone(file, segment, index, wanted));
-      else answers.push(this.#decode(chunk.subarray(0, length), at, segment, index));
+      else answers.push(await this.#decode(chunk.subarray(0, length), at, segment, index));
     }
   }
 
@@ -105,12 +105,12 @@ export class FrameReader {
     return answers[0] ?? { unreadable: "unreadable" };
   }
 
-  #decode<S extends Signal>(
+  async #decode<S extends Signal>(
     chunk: Uint8Array,
     at: number,
     segment: Segment,
     index: number,
-  ): Stored<S> | Unreadable {
+  ): Promise<Stored<S> | Unreadable> {
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
     const seed = segmentSeed(this.#journalId, segment.id);
     const header = decodeRecordHeader(view, at, seed, segment.offset(index));
@@ -121,12 +121,21 @@ export class FrameReader {
     const body = chunk.subarray(noteAt, noteAt + header.note + header.payload);
     if (crc32(body) !== header.bodyCrc) return { unreadable: "checksum" };
     const note = body.slice(0, header.note);
-    const bytes = new Uint8Array(header.payload + SLACK);
-    bytes.set(body.subarray(header.note));
-    const indexed = this.#indexer.index(header.signal, bytes, header.payload);
+    const payload = body.subarray(header.note);
+    const isLarge = header.payload > SLICED_BYTES;
+    const indexed = isLarge
+      ? await this.#indexer.indexSlowly(header.signal, withSlack(payload), header.payload)
+      : this.#indexer.index(header.signal, ownCopy(payload), header.payload);
     if ("refused" in indexed || indexed.batch.items > header.items)
       return { unreadable: "unindexable" };
     // The caller asks for a signal that the route vouches for; frames of other signals never carry its bit.
     return { seq, batch: indexed.batch as Batch<S>, arrivalMs: header.arrivalMs, note };
   }
+}
+
+/** Small frames are read many at a time: a frame that somebody keeps must not keep its neighbours. */
+function ownCopy(payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(payload.length + SLACK);
+  bytes.set(payload);
+  return bytes;
 }

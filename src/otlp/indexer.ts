@@ -6,6 +6,9 @@ export type Indexed<S extends Signal> =
   | { readonly batch: Batch<S>; readonly rejected: number; readonly why: string }
   | { readonly refused: "malformed" | "too_large"; readonly why: string };
 
+/** Requests of more bytes are to be indexed in slices: this much of tiny items that are not canonical would take some 50 ms at once. */
+export const SLICED_BYTES = 1 << 20;
+
 /** Validates and indexes OTLP request bytes. One per process: it owns the key table. */
 export interface Indexer {
   readonly keys: Keys;

@@ -1,5 +1,6 @@
 import { MEMORY_USED_UP } from "../../kit/budget.ts";
 import type { Body } from "../../kit/compression.ts";
+import { SLICED_BYTES } from "../../otlp/indexer.ts";
 import { JsonReader } from "../../otlp/read-json.ts";
 import { PipelineError, type Refusal } from "../../otlp/status.ts";
 import type { Signal } from "../../otlp/tape.ts";
@@ -26,8 +27,6 @@ const OUTCOMES = [
 /** How a request ended; "gone" = the client left before it was complete. */
 export type Outcome = (typeof OUTCOMES)[number];
 
-/** Larger requests are read and indexed in slices: this much of tiny items that are not canonical would take some 90 ms at once. */
-const SLICED_BYTES = 1 << 20;
 const NOTHING_LOST: Taken = { rejected: 0, why: "" };
 
 /** What the sender is told of a request that was taken. */
@@ -99,7 +98,9 @@ export class Exporting {
     const rejected = before.rejected + indexed.rejected;
     const why = before.why || indexed.why;
     if (batch.items > 0) {
-      if (!lease.grow(batch.tape.byteLength)) throw new PipelineError(MEMORY_USED_UP);
+      // A request that had to be put right is in memory twice until its answer.
+      const copied = batch.bytes.buffer === bytes.buffer ? 0 : batch.length;
+      if (!lease.grow(batch.tape.byteLength + copied)) throw new PipelineError(MEMORY_USED_UP);
       await this.#intake.submit([batch], lease);
     }
     if (rejected > 0) this.#intake.rejected(signal, rejected, why, this.#transport);
