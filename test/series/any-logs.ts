@@ -14,7 +14,7 @@ const NAMES = [
     ),
   ),
 ];
-const odd = fc.string({ unit: "binary", maxLength: 12 }).filter((s) => s.isWellFormed());
+export const odd = fc.string({ unit: "binary", maxLength: 12 }).filter((s) => s.isWellFormed());
 const text = fc.oneof(
   odd,
   fc.constantFrom(
@@ -58,7 +58,7 @@ const scalar = fc.oneof(
   fc.uint8Array({ maxLength: 9 }).map((b) => ({ bytesValue: Buffer.from(b).toString("base64") })),
   fc.constant({}),
 );
-const { value } = fc.letrec<{ value: object }>((tie) => ({
+export const { value } = fc.letrec<{ value: object }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
     { arbitrary: scalar, weight: 6 },
@@ -94,7 +94,7 @@ const key = fc.oneof(
   ),
 );
 const attribute = fc.record({ key, value });
-const time = fc.oneof(
+export const time = fc.oneof(
   fc.constantFrom(
     "0",
     "1705314600000000000",

@@ -5,8 +5,8 @@ import { decodeRequest, type Json } from "../support/otlp.ts";
  * The obvious twin of the line writer, for log records: decodes with protobufjs into objects, and applies the tables with strings, BigInt
  * and maps. Shares only the tables with it (and, as the specification names no hash, FNV-1a over the row's text).
  */
-type Value = { [kind: string]: unknown };
-interface Attribute {
+export type Value = { [kind: string]: unknown };
+export interface Attribute {
   name: string;
   value: Value;
 }
@@ -32,7 +32,7 @@ export function slowLines(
   return { text: frame.text, rows: frame.rows, dropped };
 }
 
-const list = (json: unknown): Json[] => (json as Json[] | undefined) ?? [];
+export const list = (json: unknown): Json[] => (json as Json[] | undefined) ?? [];
 
 function itemsOf(bytes: Uint8Array): Item[] {
   const request = decodeRequest("logs", bytes);
@@ -50,14 +50,14 @@ function itemsOf(bytes: Uint8Array): Item[] {
   });
 }
 
-function attributesOf(json: Json): Attribute[] {
+export function attributesOf(json: Json): Attribute[] {
   return list(json["attributes"]).map((one) => ({
     name: String(one["key"] ?? ""),
     value: (one["value"] as Value | undefined) ?? {},
   }));
 }
 
-function kindOf(value: Value | undefined): string {
+export function kindOf(value: Value | undefined): string {
   return Object.keys(value ?? {})[0] ?? "none";
 }
 
@@ -297,7 +297,7 @@ function fnv(text: string): bigint {
   return BigInt(hash);
 }
 
-function isText(value: Value | undefined, isTag: boolean): boolean {
+export function isText(value: Value | undefined, isTag: boolean): boolean {
   const kind = kindOf(value);
   return kind !== "none" && !(isTag && kind === "stringValue" && value?.["stringValue"] === "");
 }
@@ -451,7 +451,7 @@ function holds(item: Item, table: Table, when: Condition): boolean {
   }
 }
 
-function valueText(
+export function valueText(
   value: Value,
   column: Column,
   divideBy: number,
@@ -528,7 +528,7 @@ function floatOf(value: Value, isUint: boolean): number | undefined {
   return Number.isFinite(number) ? number : undefined;
 }
 
-function decimal(number: number): string {
+export function decimal(number: number): string {
   return Object.is(number, -0) ? "-0" : String(number);
 }
 
@@ -570,7 +570,7 @@ function anyText(value: Value, isUint: boolean): string | undefined {
   return kind === "doubleValue" || kind === "boolValue" ? text : quoted(text);
 }
 
-function tagText(value: Value, dialect: Dialect, isUint: boolean): string | undefined {
+export function tagText(value: Value, dialect: Dialect, isUint: boolean): string | undefined {
   const text = plain(value, isUint);
   return text === undefined ? undefined : tagEscaped(text, dialect) || undefined;
 }
@@ -588,9 +588,9 @@ function cleaned(text: string, dialect: Dialect, structure: RegExp): string {
 }
 
 const tagEscaped = (text: string, dialect: Dialect) => cleaned(text, dialect, /[,= ]/g);
-const nameText = tagEscaped;
+export const nameText = tagEscaped;
 /** A measurement may not start with `#`: that would be a comment. */
-function measurementText(text: string, dialect: Dialect): string {
+export function measurementText(text: string, dialect: Dialect): string {
   const chars = [...text];
   const start = chars.findIndex((c) => c === "\n" || !(c === "#" || c < " " || c === "\u007f"));
   return start < 0 ? "" : cleaned(chars.slice(start).join(""), dialect, /[, ]/g);

@@ -2,6 +2,7 @@ import type { Batch } from "../../src/otlp/batch.ts";
 import type { Indexer } from "../../src/otlp/indexer.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import type { Range } from "../../src/otlp/range.ts";
+import type { Signal } from "../../src/otlp/tape.ts";
 import type { Slab, Writer } from "../../src/series/writer.ts";
 import { SLACK, withSlack } from "../../src/wire/slack.ts";
 
@@ -9,12 +10,19 @@ import { SLACK, withSlack } from "../../src/wire/slack.ts";
 export const indexer: Indexer = createIndexer();
 
 export function batchOf(bytes: Uint8Array): Batch<"logs"> {
-  const indexed = indexer.index("logs", withSlack(bytes), bytes.length);
+  return batchOfSignal("logs", bytes);
+}
+
+export function batchOfSignal<S extends Signal>(signal: S, bytes: Uint8Array): Batch<S> {
+  const indexed = indexer.index(signal, withSlack(bytes), bytes.length);
   if (!("batch" in indexed)) throw new Error(indexed.why);
   return indexed.batch;
 }
 
-export function rangeOf(batches: readonly Batch<"logs">[], arrivalMs: number): Range<"logs"> {
+export function rangeOf<S extends Signal>(
+  batches: readonly Batch<S>[],
+  arrivalMs: number,
+): Range<S> {
   return {
     first: 1,
     last: batches.length,
@@ -35,9 +43,9 @@ export function textOf(slab: Slab): string {
 }
 
 /** Everything in slabs of this size, one after the other; with the numbers of rows and of items without one. */
-export function writeAll(
-  writer: Writer<"logs">,
-  range: Range<"logs">,
+export function writeAll<S extends Signal>(
+  writer: Writer<S>,
+  range: Range<S>,
   slabLength = 1 << 22,
 ): { text: string; rows: number; dropped: number } {
   let text = "";
