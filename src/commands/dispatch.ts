@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   "print-initial-config": printConfig,
   "warm-up": warmUp,
   query: async (args) => (await import("./query.ts")).runQuery(args),
+  series: async (args, output) => (await import("./series.ts")).runSeries(args, output),
   store: async (args) => (await import("./store.ts")).runStore(args),
 };
 
@@ -49,8 +50,8 @@ async function dispatch(args: readonly string[], output: Output): Promise<number
     const hint = near === undefined ? "see weir --help" : `did you mean "${near}"?`;
     throw new UsageError(`unknown command "${first}" (${hint})`);
   }
-  // The store and the query say themselves how they are used.
-  const ownHelp = first === "store" || first === "query";
+  // These say themselves how they are used.
+  const ownHelp = ["store", "query", "series"].includes(first);
   if (!ownHelp && (rest.includes("--help") || rest.includes("-h"))) return printHelp(output.out);
   return command(rest, output);
 }

@@ -9,6 +9,7 @@ Commands
   components     what is built in, as YAML
   print-config   the merged configuration; --mode=unredacted shows secrets, --format=json
   query          ask the embedded store: weir query "SELECT * FROM logs LIMIT 10"
+  series         the tables that rows are made by: series list, series show <table>, series check <file>
   store          run the embedded store alone
   help, version  this text; the version
 

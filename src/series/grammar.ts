@@ -25,7 +25,7 @@ export interface Key {
   readonly shape: Shape;
   readonly isNeeded?: boolean;
 }
-type Keys = Readonly<Record<string, Key>>;
+export type Keys = Readonly<Record<string, Key>>;
 
 const text: Shape = { is: "text" };
 const number: Shape = { is: "number" };
@@ -213,7 +213,7 @@ export const CONDITION = {
 
 export const RESOURCE_ATTRIBUTES = {
   prefix: { doc: "What their names get in front.", shape: text, isNeeded: true },
-  except: { doc: "Names, or beginnings of names as service.*, that are left out.", shape: texts },
+  except: { doc: "Beginnings of names that are left out, such as service.", shape: texts },
 } as const satisfies Keys;
 
 export const SEVERITY = {
@@ -260,20 +260,21 @@ export const EXAMPLE_POINT = {
 } as const satisfies Keys;
 
 /** The maps that others refer to by name. */
-export const PARTS: Readonly<Record<string, { readonly keys: Keys; readonly listed?: boolean }>> = {
-  match: { keys: MATCH },
-  log_match: { keys: LOG_MATCH },
-  span_match: { keys: SPAN_MATCH },
-  point_match: { keys: POINT_MATCH },
-  column: { keys: COLUMN },
-  source: { keys: SOURCE },
-  rule: { keys: RULE },
-  /** One condition, or a list of which all must hold. */
-  conditions: { keys: CONDITION, listed: true },
-  resource_attributes: { keys: RESOURCE_ATTRIBUTES },
-  severity: { keys: SEVERITY },
-  example: { keys: EXAMPLE },
-  example_log: { keys: EXAMPLE_LOG },
-  example_span: { keys: EXAMPLE_SPAN },
-  example_point: { keys: EXAMPLE_POINT },
-};
+export const PARTS: Readonly<Record<string, { readonly keys: Keys; readonly isListed?: boolean }>> =
+  {
+    match: { keys: MATCH },
+    log_match: { keys: LOG_MATCH },
+    span_match: { keys: SPAN_MATCH },
+    point_match: { keys: POINT_MATCH },
+    column: { keys: COLUMN },
+    source: { keys: SOURCE },
+    rule: { keys: RULE },
+    /** One condition, or a list of which all must hold. */
+    conditions: { keys: CONDITION, isListed: true },
+    resource_attributes: { keys: RESOURCE_ATTRIBUTES },
+    severity: { keys: SEVERITY },
+    example: { keys: EXAMPLE },
+    example_log: { keys: EXAMPLE_LOG },
+    example_span: { keys: EXAMPLE_SPAN },
+    example_point: { keys: EXAMPLE_POINT },
+  };
