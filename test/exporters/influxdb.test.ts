@@ -183,6 +183,7 @@ const table = (measurement: string): Table => ({
   emptyField: undefined,
   service: undefined,
   severity: undefined,
+  example: undefined,
 });
 const TABLES = [table("function_logs"), table("requests")];
 
