@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { LineDoor } from "../../src/series/door.ts";
-import { lineShapes } from "../../src/series/line-shapes.ts";
 import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { lineDoor } from "../support/line-door.ts";
 import { batchOf, indexer, rangeOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { type Field, type Row, readRows } from "../support/rows.ts";
@@ -38,18 +37,10 @@ const casesOf = (file: string) =>
 function rowsOf(input: Input): Row[] {
   const writer = compileLineWriter({ signal: "logs", tables, keys: indexer.keys, dialect: "v3" });
   const bytes =
-    input.kind === "line" ? throughDoor(input) : encodeRequest("logs", input.body ?? {});
+    input.kind === "line"
+      ? lineDoor(tables, input.precision)(`${input.text}`, ARRIVAL_MS)
+      : encodeRequest("logs", input.body ?? {});
   return readRows(writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS)).text);
-}
-
-function throughDoor(input: Input): Uint8Array {
-  const door = new LineDoor(lineShapes(tables), { precision: input.precision ?? "auto" });
-  const bytes = new TextEncoder().encode(`${input.text}`);
-  const padded = new Uint8Array(bytes.length + 16);
-  padded.set(bytes);
-  door.append(padded, new DataView(padded.buffer), 0, bytes.length, ARRIVAL_MS);
-  const result = door.finish();
-  return result.bytes.subarray(0, result.length);
 }
 
 /** JSON with integers as texts, so that all digits are compared. */
@@ -131,9 +122,11 @@ function runCase({ input, expect: wishes, expect_absent_tables: absent, distinct
 let passed = 0;
 afterAll(() => console.log(`mapping cases that hold for log records and lines: ${passed}`));
 
-describe.each(["function-logs-from-logs", "logs", "lines"])("%s", (file) => {
-  // JSON points have no door yet.
-  const cases = casesOf(file).filter((one) => one.name !== "line-json-point");
+const isOfLogs = ({ input }: Case) =>
+  [input].flat().every(({ kind }) => kind === "line" || kind === "otlp_logs");
+
+describe.each(["function-logs-from-logs", "logs", "lines", "dff"])("%s", (file) => {
+  const cases = casesOf(file).filter(isOfLogs);
   test.each(cases.map((one) => [one.name, one] as const))("%s", (_name, one) => {
     runCase(one);
     passed++;

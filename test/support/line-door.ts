@@ -1,0 +1,26 @@
+import type { Precision } from "../../src/line/time.ts";
+import { JsonPoints } from "../../src/receivers/line_protocol/json-points.ts";
+import { looksLikeJson } from "../../src/receivers/line_protocol/json-values.ts";
+import { LineDoor } from "../../src/series/door.ts";
+import { lineShapes } from "../../src/series/line-shapes.ts";
+import type { Table } from "../../src/series/tables.ts";
+import { withSlack } from "../../src/wire/slack.ts";
+
+/** Turns one datagram, lines or JSON points, into the OTLP request that the line_protocol receiver makes of it. */
+export function lineDoor(tables: readonly Table[], precision: Precision = "auto") {
+  const door = new LineDoor(lineShapes(tables), { precision });
+  const json = new JsonPoints();
+  return (text: string | Uint8Array, arrivalMs: number): Uint8Array => {
+    const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+    if (looksLikeJson(bytes, 0, bytes.length)) {
+      json.read(bytes, 0, bytes.length);
+      door.append(json.bytes, json.view, 0, json.length, arrivalMs, true);
+    } else {
+      const roomy = withSlack(Uint8Array.from(bytes));
+      const view = new DataView(roomy.buffer, roomy.byteOffset, roomy.byteLength);
+      door.append(roomy, view, 0, bytes.length, arrivalMs);
+    }
+    const result = door.finish();
+    return result.bytes.subarray(0, result.length);
+  };
+}
