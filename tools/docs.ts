@@ -1,15 +1,18 @@
 /**
  * Writes what is generated from the option schemas: the options table of every component's README, the table of components in
- * README.md, and config/schema.json for editors. `--check` writes nothing and fails when something is stale.
+ * README.md, and config/schema.json for editors; from the series tables, docs/series and config/series.schema.json. `--check` writes nothing and fails when something is stale.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { z } from "zod";
 import { createComponents } from "../src/components.ts";
 import { service } from "../src/config/service-schema.ts";
 import { translated } from "../src/config/translated.ts";
 import type { Declaration } from "../src/pipeline/factory.ts";
+import { shippedTables } from "../src/series/load.ts";
+import { seriesPages } from "./series-pages.ts";
+import { seriesSchema } from "./series-schema.ts";
 
 interface Json {
   readonly [key: string]: unknown;
@@ -44,6 +47,8 @@ for (const section of SECTIONS)
 const readme = join(ROOT, "README.md");
 if (existsSync(readme)) update(readme, between(read(readme), "components", componentsTable()));
 update(join(ROOT, "config/schema.json"), `${JSON.stringify(wholeSchema(), null, 2)}\n`);
+update(join(ROOT, "config/series.schema.json"), `${JSON.stringify(seriesSchema(), null, 2)}\n`);
+series();
 tags();
 for (const what of stale) console.error(what);
 process.exitCode = stale.length > 0 ? 1 : 0;
@@ -205,6 +210,19 @@ function withReferences(schema: Json): Json {
     ...(anyOf && { anyOf: anyOf.map(withReferences) }),
     ...(typeof more === "object" && { additionalProperties: withReferences(more) }),
   };
+}
+
+/** A page for each table, and no others. */
+function series(): void {
+  const directory = join(ROOT, "docs/series");
+  const pages = seriesPages(shippedTables());
+  mkdirSync(directory, { recursive: true });
+  for (const [name, text] of pages) update(join(directory, name), text);
+  for (const name of readdirSync(directory)) {
+    if (pages.has(name)) continue;
+    if (isCheck) stale.push(`docs/series/${name} belongs to no table: run \`npm run docs\``);
+    else rmSync(join(directory, name));
+  }
 }
 
 function tags(): void {

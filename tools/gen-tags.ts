@@ -82,10 +82,11 @@ function rowOf(field: protobuf.Field): string {
   const resolved = field.resolvedType;
   const isMessage = resolved instanceof protobuf.Type;
   const type = isMessage ? "message" : resolved ? "enum" : field.type;
-  const oneof = field.partOf && !field.options?.["proto3_optional"] ? field.partOf.name : "";
+  const isOptional = field.options?.["proto3_optional"] === true;
+  const oneof = field.partOf && !isOptional ? field.partOf.name : "";
   const camel = field.name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
   const message = isMessage ? nameOf(resolved) : "";
-  return `{ number: ${field.id}, name: "${camel}", type: "${type}", message: "${message}", isRepeated: ${field.repeated}, oneof: "${oneof}" }`;
+  return `{ number: ${field.id}, name: "${camel}", type: "${type}", message: "${message}", isRepeated: ${field.repeated}, isOptional: ${isOptional}, oneof: "${oneof}" }`;
 }
 
 function nameOf(type: protobuf.Type): string {

@@ -21,13 +21,14 @@ export interface ColumnWords {
 }
 
 export function columnsInWords(table: Table): ColumnWords[] {
+  const without = table.match.points === undefined ? [] : ["the point"];
   return table.columns.map((column) => ({
     name: column.name,
     kind: column.kind,
     unit: column.unit ?? "",
     doc: column.doc,
     sources: [
-      ...column.sources.map(sourceInWords),
+      ...(column.sources.length > 0 ? column.sources.map(sourceInWords) : without),
       ...wordsOf(column),
       ...column.otherwise.map((rule) => `else ${ruleInWords(rule)}`),
     ],
@@ -43,13 +44,11 @@ export function rulesInWords(table: Table): string[] {
     table.identity === "exact"
       ? "Rows with equal tags and equal time are one row, and the later one's fields win."
       : "The time is moved by nanoseconds where items of one request would share tags and time, so that each keeps its row.",
-    ...(extraTags.length > 0
-      ? [`Of OTLP items, ${list(extraTags.map(code), "and")} become tags besides.`]
-      : []),
-    ...(fields.length > 0
-      ? [`Of OTLP items, ${list(fields.map(code), "and")} become fields besides.`]
-      : []),
-    `Other attributes of OTLP items go into ${rest}. Lines keep every tag and field under its own name.`,
+    ...(extraTags.length > 0 ? [besides(extraTags, "tag")] : []),
+    ...(fields.length > 0 ? [besides(fields, "field")] : []),
+    table.match.points === undefined
+      ? `Other attributes of OTLP items go into ${rest}. Lines keep every tag and field under its own name.`
+      : "Attributes of the point are tags under their own names.",
     ...(resourceAttributes === undefined
       ? []
       : [
@@ -60,6 +59,11 @@ export function rulesInWords(table: Table): string[] {
           }.`,
         ]),
   ];
+}
+
+function besides(names: readonly string[], kind: string): string {
+  const are = names.length === 1 ? `is a ${kind}` : `are ${kind}s`;
+  return `Of OTLP items, ${list(names.map(code), "and")} ${are} besides.`;
 }
 
 /** Which items make a row of the table, one sentence each. */
@@ -73,6 +77,7 @@ export function matchInWords({ measurement, match, required }: Table): string[] 
   return [
     `A line, or a JSON point, named ${code(measurement)}. It is kept as it was sent.`,
     `A log record whose \`event_name\` is ${code(measurement)}.${needs}`,
+    `A data point of a gauge or sum named ${code(`${measurement}.<column>`)}: its value is that column, its attributes are the others, and tags where the table does not declare them.`,
     ...(logs === undefined ? [] : [`A log record${hasInWords(logs)}.${needs}`]),
     ...(spans === undefined ? [] : [`A span${spanInWords(spans)}.${needs}`]),
   ];

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { exampleRows } from "../../src/series/example-rows.ts";
 import { shippedTables } from "../../src/series/load.ts";
 import type { Kind } from "../../src/store/catalog.ts";
 import { type DeclaredTable, declaredTables } from "../../src/store/declared.ts";
@@ -15,7 +16,8 @@ afterAll(async () => {
   directory.remove();
 });
 
-const DECLARED = declaredTables(shippedTables());
+const TABLES = shippedTables();
+const DECLARED = declaredTables(TABLES);
 const SQL_TYPE: Readonly<Record<Kind, string>> = {
   tag: "VARCHAR",
   string: "VARCHAR",
@@ -37,6 +39,18 @@ test.each(DECLARED.map((table) => [table.measurement, table] as const))(
       ["time", "TIMESTAMP_NS"],
       ...columns.map((column) => [column.name, SQL_TYPE[column.kind]]),
     ]);
+  },
+);
+
+test.each(TABLES.map((table) => [table.measurement, table] as const))(
+  "the documented example of %s is stored, and its query runs",
+  async (_name, table) => {
+    const { example } = table;
+    if (example === undefined) throw new Error("no example");
+    const { rows } = exampleRows(table, example, TABLES);
+    expect(await store.write(rows, { db: "examples" })).toEqual({ status: 204, body: "" });
+    const { status, body } = await store.query(example.query, { db: "examples" });
+    expect({ status, body }).toEqual({ status: 200, body: expect.stringMatching(/^\[/) });
   },
 );
 

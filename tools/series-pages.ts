@@ -1,0 +1,136 @@
+import { columnsInWords, matchInWords, rulesInWords } from "../src/series/describe.ts";
+import { exampleRows } from "../src/series/example-rows.ts";
+import { type Keys, PARTS, type Shape, TABLE } from "../src/series/grammar.ts";
+import type { Table } from "../src/series/tables.ts";
+
+/** The pages of docs/series, by their names: one for each table, and the index. */
+export function seriesPages(tables: readonly Table[]): ReadonlyMap<string, string> {
+  const pages = new Map(
+    tables.map((table) => [`${table.measurement}.md`, tablePage(table, tables)] as const),
+  );
+  return pages.set("README.md", indexPage(tables));
+}
+
+const NOTE = "<!-- Generated from config/series by `npm run docs`. -->";
+
+function tablePage(table: Table, tables: readonly Table[]): string {
+  const rows = columnsInWords(table).map(
+    ({ name, kind, unit, doc, sources }) =>
+      `| \`${name}\` | ${kind}${unit === "" ? "" : `, ${unit}`} | ${cell(doc)} | ${cell(sources.join(" · "))} |`,
+  );
+  return `${NOTE}
+# ${table.measurement}
+
+${table.doc}
+
+## What makes a row
+
+${bullets(matchInWords(table))}
+
+## Columns
+
+The first source that is present gives the value; of an attribute, the item's own goes before its resource's.
+
+| column | kind | | from |
+|---|---|---|---|
+| \`time\` | time, ns | When it was; of a span, its start. | the item |
+${rows.join("\n")}
+
+${bullets(rulesInWords(table))}
+${exampleOf(table, tables)}`;
+}
+
+function exampleOf(table: Table, tables: readonly Table[]): string {
+  const { example, measurement } = table;
+  if (example === undefined) throw new Error(`config/series/${measurement}.yaml has no example`);
+  const { input, isLine, rows } = exampleRows(table, example, tables);
+  return `
+## Example
+
+What is sent:
+
+${fence(isLine ? "text" : "json", input)}
+
+What is written:
+
+${fence("text", rows.trimEnd())}
+
+A query:
+
+${fence("sql", example.query)}
+`;
+}
+
+function indexPage(tables: readonly Table[]): string {
+  const rows = tables.map(
+    ({ measurement, identity, doc }) =>
+      `| [\`${measurement}\`](${measurement}.md) | ${cell(doc)} | ${identity} |`,
+  );
+  const parts = Object.entries(PARTS).map(
+    ([name, { keys }]) => `### \`${name}\`\n\n${keyTable(keys)}`,
+  );
+  return `${NOTE}
+# Series
+
+Each table says which log records, spans, data points and lines make its rows, and where each column comes from. The tables are files in
+[config/series](../../config/series); the writers, the embedded store's columns and these pages are made of them.
+\`npm run weir -- series show <table>\` prints one.
+
+| table | one row is | identity |
+|---|---|---|
+${rows.join("\n")}
+
+## A table of your own
+
+Write a YAML file like those in \`config/series\` and check it: \`npm run weir -- series check my-table.yaml\`. Editors complete and check
+it with [config/series.schema.json](../../config/series.schema.json): put
+\`# yaml-language-server: $schema=<path to it>\` into its first line. The keys:
+
+${keyTable(TABLE)}
+
+${parts.join("\n\n")}
+`;
+}
+
+function keyTable(keys: Keys): string {
+  const rows = Object.entries(keys).map(
+    ([name, { doc, shape, isNeeded }]) =>
+      `| \`${name}\`${isNeeded ? " (needed)" : ""} | ${cell(shapeInWords(shape))} | ${cell(doc)} |`,
+  );
+  return ["| key | | |", "|---|---|---|", ...rows].join("\n");
+}
+
+function shapeInWords(shape: Shape): string {
+  switch (shape.is) {
+    case "text":
+      return "text";
+    case "number":
+      return "number";
+    case "boolean":
+      return "true, false";
+    case "scalar":
+      return "text, number, true, false";
+    case "word":
+      return shape.words.map((word) => `\`${word}\``).join(", ");
+    case "list":
+      return `list of ${shapeInWords(shape.of)}`;
+    case "map":
+      return `map of names to ${shapeInWords(shape.of)}`;
+    case "part":
+      return `\`${shape.name}\`${PARTS[shape.name]?.isListed ? ", or a list of which all must hold" : ""}`;
+    case "either":
+      return shape.of.map(shapeInWords).join(" or ");
+  }
+}
+
+function bullets(texts: readonly string[]): string {
+  return texts.map((text) => `- ${text}`).join("\n");
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
+}
+
+function fence(language: string, text: string): string {
+  return `\`\`\`${language}\n${text}\n\`\`\``;
+}
