@@ -37,7 +37,9 @@ export class JsonWriter {
   /** Halves of the last varint that `varint` read. */
   low = 0;
   high = 0;
-  #at = 0;
+  /** Start of what `field` or `kindOf` found, and the end of the latter. */
+  at = 0;
+  end = 0;
 
   /** The memory that positions point into from now on. */
   reset(bytes: Uint8Array, view: DataView): void {
@@ -94,10 +96,10 @@ export class JsonWriter {
     let p = from;
     while (p < end) {
       const isValue = this.bytes[p] === 0x0a;
-      const stop = this.#field(p, end);
+      const stop = this.field(p, end);
       if (isValue) {
         if (at > first) out.setUint8(at++, COMMA);
-        at = this.#any(out, at, this.#at, stop, depth);
+        at = this.#any(out, at, this.at, stop, depth);
       }
       p = stop;
     }
@@ -112,10 +114,10 @@ export class JsonWriter {
     let p = from;
     while (p < end) {
       const isPair = this.bytes[p] === 0x0a;
-      const stop = this.#field(p, end);
+      const stop = this.field(p, end);
       if (isPair) {
         if (at > first) out.setUint8(at++, COMMA);
-        at = this.#pair(out, at, this.#at, stop, depth);
+        at = this.pair(out, at, this.at, stop, depth);
       }
       p = stop;
     }
@@ -123,33 +125,45 @@ export class JsonWriter {
     return at + 1;
   }
 
-  #pair(out: DataView, at: number, from: number, end: number, depth: number): number {
-    const keyEnd = this.#field(from, end);
-    at = writeJsonText(out, at, this.view, this.#at, keyEnd);
+  /** The content of a KeyValue, as a member of an object. */
+  pair(out: DataView, at: number, from: number, end: number, depth: number): number {
+    const keyEnd = this.field(from, end);
+    at = writeJsonText(out, at, this.view, this.at, keyEnd);
     out.setUint8(at++, 58);
     if (keyEnd >= end || this.bytes[keyEnd] !== 0x12) return writeWord(out, at, "null");
-    const valueEnd = this.#field(keyEnd, end);
-    return this.#any(out, at, this.#at, valueEnd, depth);
+    const valueEnd = this.field(keyEnd, end);
+    return this.#any(out, at, this.at, valueEnd, depth);
   }
 
   /** The content of an AnyValue. */
   #any(out: DataView, at: number, from: number, end: number, depth: number): number {
-    if (from >= end) return writeWord(out, at, "null");
-    const tag = this.bytes[from];
-    if (tag === 0x18) return this.#value(out, at, Kind.int, from + 1, end, depth + 1);
-    if (tag === 0x10) return this.#value(out, at, Kind.bool, from + 1, end, depth + 1);
-    if (tag === 0x21) return this.#value(out, at, Kind.double, from + 1, end, depth + 1);
-    const stop = this.#field(from, end);
-    let kind: number = Kind.none;
-    if (tag === 0x0a) kind = Kind.text;
-    else if (tag === 0x3a) kind = Kind.bytes;
-    else if (tag === 0x2a) kind = Kind.array;
-    else if (tag === 0x32) kind = Kind.map;
-    return this.#value(out, at, kind, this.#at, stop, depth + 1);
+    const kind = this.kindOf(from, end);
+    return this.#value(out, at, kind, this.at, this.end, depth + 1);
   }
 
-  /** Steps over the field at `p`: leaves the start of its content in `#at`, returns its end. Never goes behind `end`. */
-  #field(p: number, end: number): number {
+  /** The kind of the AnyValue whose content this is; leaves where its value is in `at` and `end`, as a tape entry has it. */
+  kindOf(from: number, end: number): Kind {
+    this.at = from;
+    this.end = from;
+    if (from >= end) return Kind.none;
+    const tag = this.bytes[from];
+    this.end = this.field(from, end);
+    if (tag === 0x0a) return Kind.text;
+    if (tag === 0x18) return Kind.int;
+    if (tag === 0x10) return Kind.bool;
+    if (tag === 0x21) return Kind.double;
+    if (tag === 0x3a) return Kind.bytes;
+    if (tag === 0x2a) return Kind.array;
+    return tag === 0x32 ? Kind.map : Kind.none;
+  }
+
+  /** A JSON string. */
+  text(out: DataView, at: number, from: number, end: number): number {
+    return writeJsonText(out, at, this.view, from, end);
+  }
+
+  /** Steps over the field at `p`: leaves the start of its content in `at`, returns its end. Never goes behind `end`. */
+  field(p: number, end: number): number {
     let at = this.varintEnd(p);
     const wire = this.bytes[p]! & 7;
     let stop = end;
@@ -160,7 +174,7 @@ export class JsonWriter {
     } else if (wire === 0) stop = this.varintEnd(at);
     else if (wire === 1) stop = at + 8;
     else if (wire === 5) stop = at + 4;
-    this.#at = Math.min(at, end);
+    this.at = Math.min(at, end);
     return Math.min(stop, end);
   }
 

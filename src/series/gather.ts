@@ -1,9 +1,13 @@
 import type { Batch } from "../otlp/batch.ts";
 import { ENTRY, Group, ITEM_HEADER, Item, Kind, Log, LogFlags } from "../otlp/tape.ts";
 import { JsonWriter } from "../otlp/value-json.ts";
-import { Part, type Plan, SlotKind, type Uses } from "./compile.ts";
+import type { Plan } from "./compile.ts";
+import type { Uses } from "./masks.ts";
 import { KeyOrder } from "./order.ts";
 import { KEY, type Program, SLOT } from "./program.ts";
+import { Part, SlotKind } from "./slots.ts";
+import { SpanJson } from "./span-json.ts";
+import { SpanParts } from "./span-parts.ts";
 
 const NOTHING = new Uint8Array(16);
 
@@ -20,12 +24,20 @@ export class Gather {
   view: DataView = new DataView(NOTHING.buffer);
   tape: Int32Array = new Int32Array(0);
   readonly json = new JsonWriter();
+  readonly spanJson = new SpanJson(this.json);
   readonly order = new KeyOrder();
   /** Tape index of the item, of its first entry, and behind its last. */
   at = 0;
   entries = 0;
   entriesEnd = 0;
   severity = 0;
+  /** Number of the span's kind and of its status code; 0 for log records. */
+  spanKind = 0;
+  spanStatus = 0;
+  /** Whether the span has a name, which is then in its slot. */
+  hasName = false;
+  /** Bytes that its events and links may take as JSON in a row; 0 where it has none. */
+  jsonRoom = 0;
   /** Bit t: some attribute is not declared by table t. */
   undeclared = 0;
   /** Entry of `weir.tags`, `weir.uint`; -1 is none. */
@@ -36,6 +48,7 @@ export class Gather {
   /** Whether some value may become JSON or base64, which takes more room. */
   isOdd = false;
   readonly #program: Program;
+  readonly #span: SpanParts | undefined;
   #resourceOdd = false;
   #resourceLength = 0;
   readonly #template: Int32Array;
@@ -43,13 +56,16 @@ export class Gather {
   readonly #maskWords: BigInt64Array;
   readonly #templateWords: BigInt64Array;
   #batch: Batch | undefined;
-  #group = -1;
+  /** Tape index of the group that the template is of, and how many were entered so far. */
+  group = -1;
+  entered = 0;
 
   constructor(plan: Plan, program: Program) {
     this.plan = plan;
     this.#program = program;
-    // One more than columns: what keys without a column set.
-    const even = (plan.columns.length + 2) & ~1;
+    this.#span = plan.signal === "traces" ? new SpanParts(this) : undefined;
+    // One more than masks: what keys without a column set.
+    const even = (plan.masks + 2) & ~1;
     this.masks = new Int32Array(even);
     this.#maskWords = new BigInt64Array(this.masks.buffer);
     this.#template = new Int32Array(even);
@@ -60,7 +76,7 @@ export class Gather {
   open(batch: Batch): void {
     if (this.#batch === batch) return;
     this.#batch = batch;
-    this.#group = -1;
+    this.group = -1;
     this.bytes = batch.bytes;
     this.view = batch.view;
     this.tape = batch.tape;
@@ -82,7 +98,7 @@ export class Gather {
   item(at: number): void {
     const tape = this.tape;
     const group = tape[at + Item.group]!;
-    if (group !== this.#group) this.#enter(group);
+    if (group !== this.group) this.#enter(group);
     const words = this.#maskWords;
     const template = this.#templateWords;
     for (let i = 0; i < words.length; i++) words[i] = template[i]!;
@@ -92,12 +108,13 @@ export class Gather {
     this.length = this.#resourceLength + tape[at + Item.end]! - tape[at + Item.at]!;
     this.entries = at + ITEM_HEADER;
     this.entriesEnd = this.entries + ENTRY * tape[at + Item.attributes]!;
-    this.#parts(at);
+    if (this.#span === undefined) this.#logParts(at);
+    else this.#span.read(at);
     this.#attributes();
   }
 
   /** What the log record itself has. */
-  #parts(at: number): void {
+  #logParts(at: number): void {
     const tape = this.tape;
     const flags = tape[at + Item.flags]!;
     const bodyKind = flags & LogFlags.bodyKindMask;
@@ -105,24 +122,24 @@ export class Gather {
       if (bodyKind > Kind.double) this.isOdd = true;
       const from = tape[at + Log.bodyAt]!;
       const end = tape[at + Log.bodyEnd]!;
-      this.#part(Part.body, bodyKind, from, end);
+      this.part(Part.body, bodyKind, from, end);
       if (bodyKind === Kind.text && from === end) this.#emptyBody();
     }
     this.severity = (flags >>> LogFlags.severityShift) & LogFlags.severityMask;
-    if (this.severity > 0) this.#part(Part.severity_number, SlotKind.small, this.severity, 0);
+    if (this.severity > 0) this.part(Part.severity_number, SlotKind.small, this.severity, 0);
     const text = tape[at + Log.severityTextAt]!;
     const textEnd = tape[at + Log.severityTextEnd]!;
-    if (text >= 0 && textEnd > text) this.#part(Part.severity_text, Kind.text, text, textEnd);
+    if (text >= 0 && textEnd > text) this.part(Part.severity_text, Kind.text, text, textEnd);
     const name = tape[at + Log.eventNameAt]!;
     const nameEnd = tape[at + Log.eventNameEnd]!;
-    if (name >= 0 && nameEnd > name) this.#part(Part.event_name, Kind.text, name, nameEnd);
+    if (name >= 0 && nameEnd > name) this.part(Part.event_name, Kind.text, name, nameEnd);
     const trace = tape[at + Item.trace]!;
-    if (trace >= 0) this.#part(Part.trace_id, SlotKind.hex, trace, trace + 16);
+    if (trace >= 0) this.part(Part.trace_id, SlotKind.hex, trace, trace + 16);
     const span = tape[at + Item.span]!;
-    if (span >= 0) this.#part(Part.span_id, SlotKind.hex, span, span + 8);
+    if (span >= 0) this.part(Part.span_id, SlotKind.hex, span, span + 8);
   }
 
-  #part(part: number, kind: number, from: number, end: number): void {
+  part(part: number, kind: number, from: number, end: number): void {
     const { masks, slots } = this;
     const { partUses, uses } = this.#program;
     const slot = part * SLOT;
@@ -164,7 +181,7 @@ export class Gather {
       slots[slot + 2] = valueEnd;
       slots[slot + 3] = e;
       if (kind <= Kind.text && (kind === Kind.none || valueAt === valueEnd)) {
-        this.#use(this.plan.recordUses, tape[e]! >>> 4, masks, kind, 0);
+        this.use(this.plan.recordUses, tape[e]! >>> 4, masks, kind, 0);
         continue;
       }
       let u = keys[key + 2]!;
@@ -179,7 +196,7 @@ export class Gather {
     this.lineUint = slots[uintSlot + 3]!;
   }
 
-  #set(slot: number, kind: number, from: number, end: number): void {
+  set(slot: number, kind: number, from: number, end: number): void {
     const slots = this.slots;
     const at = slot * SLOT;
     slots[at] = kind;
@@ -188,24 +205,25 @@ export class Gather {
   }
 
   /** Sets or, for a value that counts as absent, clears the bits of a key: of duplicates, the last holds. */
-  #use(uses: Uses, key: number, masks: Int32Array, kind: number, length: number): void {
-    const { start, column, bit } = uses;
+  use(uses: Uses, key: number, masks: Int32Array, kind: number, length: number): void {
+    const { start, mask, bit } = uses;
     const stop = start[key + 1]!;
     if (kind > Kind.text || (kind === Kind.text && length > 0)) {
-      for (let u = start[key]!; u < stop; u++) masks[column[u]!]! |= bit[u]!;
+      for (let u = start[key]!; u < stop; u++) masks[mask[u]!]! |= bit[u]!;
       return;
     }
     const wantsText = this.plan.wantsText;
     for (let u = start[key]!; u < stop; u++) {
-      const c = column[u]!;
-      if (kind === Kind.none || wantsText[c] === 1) masks[c]! &= ~bit[u]!;
-      else masks[c]! |= bit[u]!;
+      const m = mask[u]!;
+      if (kind === Kind.none || wantsText[m] === 1) masks[m]! &= ~bit[u]!;
+      else masks[m]! |= bit[u]!;
     }
   }
 
   /** The template of a group: its resource's attributes and its scope's name. */
   #enter(group: number): void {
-    this.#group = group;
+    this.group = group;
+    this.entered++;
     const tape = this.tape;
     const { resourceSlot, resourceUses } = this.plan;
     const template = this.#template;
@@ -219,8 +237,8 @@ export class Gather {
       if (slot < 0) continue;
       const kind = tape[e]! & 15;
       if (kind > Kind.double) this.#resourceOdd = true;
-      this.#set(slot, kind, tape[e + 2]!, tape[e + 3]!);
-      this.#use(resourceUses, key, template, kind, tape[e + 3]! - tape[e + 2]!);
+      this.set(slot, kind, tape[e + 2]!, tape[e + 3]!);
+      this.use(resourceUses, key, template, kind, tape[e + 3]! - tape[e + 2]!);
     }
     const name = tape[group + Group.scopeNameAt]!;
     const nameEnd = tape[group + Group.scopeNameEnd]!;
@@ -230,9 +248,9 @@ export class Gather {
     );
     if (name < 0 || nameEnd <= name) return;
     this.#resourceLength += nameEnd - name;
-    this.#set(Part.scope_name, Kind.text, name, nameEnd);
-    const { start, column, bit } = this.plan.partUses;
+    this.set(Part.scope_name, Kind.text, name, nameEnd);
+    const { start, mask, bit } = this.plan.partUses;
     for (let u = start[Part.scope_name]!; u < start[Part.scope_name + 1]!; u++)
-      template[column[u]!]! |= bit[u]!;
+      template[mask[u]!]! |= bit[u]!;
   }
 }

@@ -1,6 +1,7 @@
 import { ENTRY, Item, Kind, Log, LogFlags } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
-import { Code, type PlanColumn, type PlanTable, SlotKind, type Text } from "./compile.ts";
+import type { PlanColumn, PlanTable, Text } from "./compile.ts";
+import { Code, SlotKind } from "./slots.ts";
 import type { Gather } from "./gather.ts";
 import { Act, type LineProgram, PAIR_OP, PairOp } from "./line-program.ts";
 import type { LineRules } from "./line-rules.ts";

@@ -2,12 +2,14 @@ import type { Dialect } from "../line/writer.ts";
 import type { Batch } from "../otlp/batch.ts";
 import type { Keys } from "../otlp/keys.ts";
 import type { Range, Stored } from "../otlp/range.ts";
-import { Item, Log, NodeType } from "../otlp/tape.ts";
+import { Item, NodeType, type Signal } from "../otlp/tape.ts";
 import { NanosWriter } from "../wire/numbers.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { Plan, PlanTable } from "./compile.ts";
 import { Gather } from "./gather.ts";
+import { ItemTime } from "./item-time.ts";
 import { LineRows } from "./line-rows.ts";
+import { LogMatcher, type Matcher, SpanMatcher } from "./match.ts";
 import { compileProgram } from "./program.ts";
 import { RowWriter } from "./rows.ts";
 import { SpreadTable } from "./spread.ts";
@@ -21,8 +23,11 @@ const NOTHING_DROPPED: ReadonlyMap<string, number> = new Map();
 /** What a pass over an item is for. */
 const Pass = { write: 0, count: 1, replay: 2 } as const;
 
-/** Log records → lines, by a compiled plan. One caller at a time; a call leaves nothing behind but caches. */
-export class LogLineWriter implements Writer<"logs"> {
+/** Items that make no row get at least this much room. */
+const ROOM_MIN = 512;
+
+/** Log records or spans → lines, by a compiled plan. One caller at a time; a call leaves nothing behind but caches. */
+export class ItemLineWriter<S extends Signal> implements Writer<S> {
   readonly #plan: Plan;
   readonly #gather: Gather;
   readonly #rows: RowWriter;
@@ -30,18 +35,14 @@ export class LogLineWriter implements Writer<"logs"> {
   /** By table: rows of the frame, for tables with `identity: spread`. */
   readonly #spread: (SpreadTable | undefined)[];
   readonly #spreads: SpreadTable[];
-  readonly #needs: readonly (Int32Array | undefined)[];
+  readonly #match: Matcher;
+  readonly #time = new ItemTime();
   readonly #nanos = new NanosWriter();
   readonly #scratch = new Scratch();
   readonly #tell: ((table: string, column: string, reason: string, n: number) => void) | undefined;
   #pass: number = Pass.write;
   /** Rows of the item last passed. */
   #count = 0;
-  /** Time of arrival of the frame, in halves of nanoseconds. */
-  #arrivalLow = 0;
-  #arrivalHigh = 0;
-  #low = 0;
-  #high = 0;
   /** The frame whose spread state is held, and its next item. */
   #held: Batch | undefined;
   #heldArrivalMs = -1;
@@ -55,10 +56,14 @@ export class LogLineWriter implements Writer<"logs"> {
   ) {
     this.#plan = plan;
     const program = compileProgram(plan, (key) => keys.name(key));
-    this.#needs = program.needs;
     this.#gather = new Gather(plan, program);
     this.#rows = new RowWriter(plan, program, this.#gather, dialect);
     this.#lines = new LineRows(this.#rows);
+    const { rules } = this.#rows;
+    this.#match =
+      plan.signal === "logs"
+        ? new LogMatcher(plan, this.#gather, rules)
+        : new SpanMatcher(plan, this.#gather, rules);
     this.#spread = plan.tables.map(({ table, isChosen }) =>
       isChosen && table.identity === "spread" ? new SpreadTable() : undefined,
     );
@@ -66,7 +71,7 @@ export class LogLineWriter implements Writer<"logs"> {
     this.#tell = tell;
   }
 
-  write(range: Range<"logs">, from: number, to: number, out: Slab): Written {
+  write(range: Range<S>, from: number, to: number, out: Slab): Written {
     let base = 0;
     let done = from;
     let rows = 0;
@@ -97,7 +102,7 @@ export class LogLineWriter implements Writer<"logs"> {
     return this.#written(done, rows, rowless);
   }
 
-  itemOfRow(range: Range<"logs">, from: number, row: number): number {
+  itemOfRow(range: Range<S>, from: number, row: number): number {
     let base = 0;
     let seen = 0;
     for (const frame of range.frames) {
@@ -126,11 +131,9 @@ export class LogLineWriter implements Writer<"logs"> {
   }
 
   /** Makes ready for a frame's items from `start` on. */
-  #open(frame: Stored<"logs">, start: number): void {
+  #open(frame: Stored<S>, start: number): void {
     this.#gather.open(frame.batch);
-    const nanos = BigInt(Math.trunc(frame.arrivalMs)) * 1_000_000n;
-    this.#arrivalLow = Number(BigInt.asIntN(32, nanos));
-    this.#arrivalHigh = Number(BigInt.asIntN(32, nanos >> 32n));
+    this.#time.open(frame.arrivalMs);
     if (this.#spreads.length === 0) return;
     const isHeld =
       this.#held === frame.batch && this.#heldArrivalMs === frame.arrivalMs && this.#next === start;
@@ -168,7 +171,7 @@ export class LogLineWriter implements Writer<"logs"> {
 
   /** Passes an item without writing it anywhere. */
   #aside(at: number, pass: number): void {
-    this.#gather.item(at);
+    this.#look(at);
     this.#scratch.need(this.#room());
     this.#pass = pass;
     this.#item(this.#scratch.view, 0);
@@ -176,19 +179,36 @@ export class LogLineWriter implements Writer<"logs"> {
     this.#rows.drops.forget();
   }
 
+  /** Moves to an item and finds its tables. */
+  #look(at: number): void {
+    this.#gather.item(at);
+    this.#match.find();
+  }
+
   /** Most bytes the rows of the present item can take. */
   #room(): number {
-    const { length, isOdd, undeclared, lineTags } = this.#gather;
-    const { fanOut, tables, constantRoom } = this.#plan;
-    let factor = 4 * fanOut;
-    if (isOdd || undeclared !== 0 || lineTags >= 0) factor += 16 * (fanOut + tables.length);
-    return constantRoom + length * factor;
+    const { length, isOdd, undeclared, jsonRoom } = this.#gather;
+    const { found, count, isLine } = this.#match;
+    const tables = this.#plan.tables;
+    let room = ROOM_MIN;
+    if (isLine && count === 0) room += length * 48;
+    for (let i = 0; i < count; i++) {
+      const { constantRoom, fanOut, table } = tables[found[i]!]!;
+      const { resourceAttributes } = table;
+      let factor = 4 * fanOut;
+      if (isOdd || undeclared !== 0 || isLine || resourceAttributes !== undefined)
+        factor += 16 * (fanOut + 1);
+      room += constantRoom + length * factor + jsonRoom * fanOut;
+      // A name with its prefix comes from at least four bytes.
+      if (resourceAttributes !== undefined) room += length * resourceAttributes.prefix.length;
+    }
+    return room;
   }
 
   /** Writes all rows of an item, or none and answers false. */
   #fits(at: number, item: number, out: Slab): boolean {
     const limit = out.bytes.length - SLACK;
-    this.#gather.item(at);
+    this.#look(at);
     const room = this.#room();
     for (const table of this.#spreads) table.mark();
     const isDirect = out.length + room <= limit;
@@ -200,7 +220,7 @@ export class LogLineWriter implements Writer<"logs"> {
       this.#rows.drops.forget();
       this.#replay(this.#held!, item);
       for (const table of this.#spreads) table.mark();
-      this.#gather.item(at);
+      this.#look(at);
       if (!isDirect) this.#scratch.need(room);
       end = this.#again(isDirect ? out.view : this.#scratch.view, start, item);
     }
@@ -228,7 +248,7 @@ export class LogLineWriter implements Writer<"logs"> {
       this.#rows.drops.forget();
       this.#replay(this.#held!, item);
       for (const table of this.#spreads) table.mark();
-      this.#gather.item(at);
+      this.#look(at);
     }
   }
 
@@ -236,70 +256,33 @@ export class LogLineWriter implements Writer<"logs"> {
   #item(out: DataView, at: number): number {
     this.#count = 0;
     const gather = this.#gather;
-    const nameAt = gather.tape[gather.at + Log.eventNameAt]!;
-    const nameEnd = gather.tape[gather.at + Log.eventNameEnd]!;
-    const hasName = nameAt >= 0 && nameEnd > nameAt;
-    const named = hasName ? this.#named(nameAt, nameEnd) : undefined;
-    const isLine = gather.lineTags >= 0 && hasName;
-    this.#time(isLine);
-    if (isLine) {
-      if (named !== undefined && !named.isChosen) return at;
-      return this.#end(named, out, at, this.#lines.row(named, out, at));
-    }
-    let isGenericOnly = false;
-    if (named !== undefined) {
-      if (this.#has(named.required)) {
-        if (!named.isChosen) return at;
-        return this.#end(named, out, at, this.#rows.row(named, out, at));
-      }
-      isGenericOnly = true;
-    }
-    let o = at;
+    const { found, count, isLine, isLeftOut } = this.#match;
+    if (isLeftOut) return at;
+    if (!this.#time.set(gather.view, gather.tape[gather.at + Item.time]!, isLine))
+      this.#rows.drops.other(-1, Reason.range);
     const tables = this.#plan.tables;
-    for (let t = 0; t < tables.length; t++) {
-      const table = tables[t]!;
-      const needs = this.#needs[t];
-      if (needs === undefined || !this.#hasAll(needs)) continue;
-      if (isGenericOnly && table.groups!.length > 0) continue;
-      if (this.#pass === Pass.replay && this.#spread[t] === undefined) continue;
-      o = this.#end(table, out, o, this.#rows.row(table, out, o));
+    if (isLine) {
+      const table = count === 0 ? undefined : tables[found[0]!]!;
+      return this.#end(table, out, at, this.#lines.row(table, out, at));
+    }
+    this.#rows.begin();
+    let o = at;
+    for (let i = 0; i < count; i++) {
+      const index = found[i]!;
+      if (this.#pass === Pass.replay && this.#spread[index] === undefined) continue;
+      const table = tables[index]!;
+      const end = this.#end(table, out, o, this.#rows.row(table, out, o));
+      // What is written over cannot be shared.
+      if (end === o) this.#rows.begin();
+      o = end;
     }
     return o;
-  }
-
-  #hasAll(columns: Int32Array): boolean {
-    const masks = this.#gather.masks;
-    for (let i = 0; i < columns.length; i++) if (masks[columns[i]!] === 0) return false;
-    return true;
-  }
-
-  /** Whether every one of these columns has a source. */
-  #has(columns: PlanTable["required"]): boolean {
-    const masks = this.#gather.masks;
-    for (let i = 0; i < columns.length; i++) if (masks[columns[i]!.index] === 0) return false;
-    return true;
-  }
-
-  /** The declared table of this name. */
-  #named(from: number, end: number): PlanTable | undefined {
-    const tables = this.#plan.tables;
-    const constants = this.#plan.constants.view;
-    const view = this.#gather.view;
-    for (let t = 0; t < tables.length; t++) {
-      const { at, length } = tables[t]!.measurement;
-      if (length !== end - from) continue;
-      let i = 0;
-      while (i < length && constants.getUint8(at + i) === view.getUint8(from + i)) i++;
-      if (i === length) return tables[t];
-    }
-    return undefined;
   }
 
   /** Ends a row that goes from `at` to `end` with its time; -1: there is no row. */
   #end(table: PlanTable | undefined, out: DataView, at: number, end: number): number {
     if (end < 0) return at;
-    let low = this.#low;
-    let high = this.#high;
+    let { low, high } = this.#time;
     const spread = table === undefined ? undefined : this.#spread[table.index];
     if (spread !== undefined && this.#pass !== Pass.count) {
       spread.low = low;
@@ -313,27 +296,5 @@ export class LogLineWriter implements Writer<"logs"> {
     const stop = this.#nanos.write(out, end + 1, low, high);
     out.setUint8(stop, NEWLINE);
     return stop + 1;
-  }
-
-  /** Time of the item: its own where an int64 of nanoseconds holds it, else the frame's arrival. Lines may be older than 1970. */
-  #time(isLine: boolean): void {
-    const gather = this.#gather;
-    const at = gather.tape[gather.at + Item.time]!;
-    this.#low = this.#arrivalLow;
-    this.#high = this.#arrivalHigh;
-    if (at < 0) return;
-    const low = gather.view.getInt32(at, true);
-    const high = gather.view.getInt32(at + 4, true);
-    // InfluxDB's range leaves out the highest int64 and the two lowest.
-    const isIn =
-      high >= 0
-        ? high < 0x7fffffff || low !== -1
-        : isLine && (high > -0x80000000 || low >>> 0 >= 2);
-    if (!isIn) {
-      this.#rows.drops.other(-1, Reason.range);
-      return;
-    }
-    this.#low = low;
-    this.#high = high;
   }
 }

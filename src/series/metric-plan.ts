@@ -1,7 +1,8 @@
 import { NameMap } from "../line/name-map.ts";
 import type { Keys } from "../otlp/keys.ts";
 import { Constants } from "../wire/copy.ts";
-import { Code, type Text } from "./compile.ts";
+import type { Text } from "./compile.ts";
+import { Code } from "./slots.ts";
 import type { DropNames } from "./drops.ts";
 import type { Column, Table } from "./tables.ts";
 

@@ -1,8 +1,10 @@
 import type { Dialect } from "../line/writer.ts";
 import type { Keys } from "../otlp/keys.ts";
 import type { Signal } from "../otlp/tape.ts";
-import { compileLogs } from "./compile.ts";
-import { LogLineWriter } from "./line-writer.ts";
+import { compilePlan } from "./compile.ts";
+import { ItemLineWriter } from "./line-writer.ts";
+import { compileMetrics } from "./metric-plan.ts";
+import { PointLineWriter } from "./point-writer.ts";
 import type { Table } from "./tables.ts";
 import type { Writer } from "./writer.ts";
 
@@ -22,11 +24,16 @@ export interface LineWriterOptions<S extends Signal> {
 
 /** Items → line protocol, by the tables. Compiled once; a writer keeps scratch memory, so it is for one caller at a time. */
 export function compileLineWriter<S extends Signal>(options: LineWriterOptions<S>): Writer<S>;
-export function compileLineWriter(options: LineWriterOptions<Signal>): Writer<"logs"> {
+export function compileLineWriter(
+  options: LineWriterOptions<Signal>,
+): Writer<"logs"> | Writer<"traces"> | Writer<"metrics"> {
   const { signal, tables, declared = tables, keys, dialect, onFieldDropped } = options;
-  if (signal !== "logs") throw new Error(`lines cannot be written for the signal ${signal} yet`);
+  if (signal === "metrics") {
+    const all = [...declared, ...tables.filter((table) => !declared.includes(table))];
+    return new PointLineWriter(compileMetrics(tables, all, keys), dialect, onFieldDropped);
+  }
   const all = [...declared, ...tables.filter((table) => !declared.includes(table))].filter(
     ({ match }) => match.points === undefined,
   );
-  return new LogLineWriter(compileLogs(tables, all, keys), keys, dialect, onFieldDropped);
+  return new ItemLineWriter(compilePlan(signal, tables, all, keys), keys, dialect, onFieldDropped);
 }

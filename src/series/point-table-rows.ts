@@ -12,7 +12,7 @@ import {
 import { JsonWriter } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { type BatchMemory, NO_BATCH } from "./batch-memory.ts";
-import { Code } from "./compile.ts";
+import { Code } from "./slots.ts";
 import type { ItemTime } from "./item-time.ts";
 import {
   COLUMN_BITS,

@@ -1,24 +1,26 @@
 import { type Dialect, LineText, writeString, writeStringContent } from "../line/writer.ts";
-import { ENTRY, Kind } from "../otlp/tape.ts";
-import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
+import { Kind } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import { writeHex } from "../wire/hex.ts";
-import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
-import { Code, type Plan, type PlanColumn, type PlanTable, type Text } from "./compile.ts";
+import { writeUnder20000 } from "../wire/numbers.ts";
+import { AttributesField } from "./attributes-field.ts";
+import { CarefulSources } from "./careful.ts";
+import type { Plan, PlanColumn, PlanTable, Text } from "./compile.ts";
 import { Drops } from "./drops.ts";
+import { writeDuration } from "./durations.ts";
 import type { Gather } from "./gather.ts";
-import { ID_TEXT_MAX, readSpanId, readTraceId } from "./ids.ts";
 import type { KeyOrder } from "./order.ts";
-import { KEY, OP, type Program, SLOT } from "./program.ts";
+import { Action, OP, type Program } from "./program.ts";
 import { Rules } from "./rules.ts";
+import { Code } from "./slots.ts";
 import { Reason, Scratch, Values } from "./values.ts";
 import { Words } from "./words.ts";
 
 const SPACE = 32;
 const QUOTE = 34;
-const COMMA = 44;
-const COLON = 58;
 const LETTER_I = 105;
+/** A column whose value its rules give. */
+const NO_SOURCE = -1;
 
 /** Writes tags and fields of one row; the caller adds the time. Positions are in the memory that it was given. */
 export class RowWriter {
@@ -30,25 +32,42 @@ export class RowWriter {
   readonly drops: Drops;
   /** Position behind the tags of the row just written. */
   tagsEnd = 0;
-  readonly #rules: Rules;
+  readonly rules: Rules;
   readonly #program: Program;
   readonly #constants: DataView;
-  readonly #json = new Scratch();
+  readonly #attributes: AttributesField;
+  readonly #careful: CarefulSources;
   readonly #word = new Scratch();
   readonly #words: Words;
-  readonly #utf8 = new TextDecoder();
+  /** By class of columns: the item it was last written for, from which source, and where. */
+  readonly #writtenFor: Int32Array;
+  readonly #writtenFrom: Int32Array;
+  readonly #writtenAt: Int32Array;
+  readonly #writtenEnd: Int32Array;
+  #item = 0;
 
   constructor(plan: Plan, program: Program, gather: Gather, dialect: Dialect) {
     this.plan = plan;
     this.gather = gather;
     this.order = gather.order;
     this.text = new LineText(dialect);
-    this.values = new Values(this.text, gather.json);
-    this.#rules = new Rules(gather, this.values, this.order);
+    this.values = new Values(this.text, gather.json, plan.constants.view);
     this.drops = new Drops(plan);
     this.#program = program;
     this.#words = new Words(plan.columns, plan.constants.view);
     this.#constants = plan.constants.view;
+    this.#careful = new CarefulSources(gather);
+    this.rules = new Rules(gather, this.values, this.#words, this.#careful);
+    this.#attributes = new AttributesField(plan, program, gather, this.text, this.values);
+    this.#writtenFor = new Int32Array(plan.classes + 1);
+    this.#writtenFrom = new Int32Array(plan.classes + 1);
+    this.#writtenAt = new Int32Array(plan.classes + 1);
+    this.#writtenEnd = new Int32Array(plan.classes + 1);
+  }
+
+  /** Before the rows of an item: they share what they have in common, so they go to one memory. */
+  begin(): void {
+    this.#item = (this.#item + 1) | 0;
   }
 
   /** The row of an OTLP item in a table, without its time; -1 when it has no field. */
@@ -59,8 +78,7 @@ export class RowWriter {
     o = this.#columns(table, start[first]!, start[first + 1]!, out, o);
     this.tagsEnd = o;
     o = this.#columns(table, start[first + 1]!, start[first + 2]!, out, o);
-    if (table.table.attributes && ((this.gather.undeclared >>> table.index) & 1) === 1)
-      o = this.#attributes(table, out, o);
+    o = this.#attributes.write(table, out, o);
     return this.endFields(table, out, o);
   }
 
@@ -84,54 +102,63 @@ export class RowWriter {
     const { masks, slots, bytes, view } = this.gather;
     const { ops, sources } = this.#program;
     const constants = this.#constants;
+    const writtenEnd = this.#writtenEnd;
+    let last = this.plan.classes;
     let o = at;
     for (let i = first; i < stop; i += OP) {
+      writtenEnd[last] = o;
+      last = this.plan.classes;
       const c = ops[i]!;
-      const mask = masks[c]!;
-      if (mask === 0) {
-        if (ops[i + 3] !== 0) o = this.#otherwise(this.plan.columns[c]!, out, o);
+      const mask = masks[ops[i + 3]!]!;
+      const group = ops[i + 5]!;
+      let source = NO_SOURCE;
+      if (mask !== 0) source = sources[(c << 5) | (31 - Math.clz32(mask & -mask))]!;
+      else if (ops[i + 4] === 0) continue;
+      if (group >= 0) {
+        const written = this.#written(group, source, o);
+        if (written >= 0) {
+          o = copy(out, o, out, written, writtenEnd[group]! - written);
+          continue;
+        }
+        last = group;
+      }
+      if (source === NO_SOURCE) {
+        o = this.#otherwise(table, this.plan.columns[c]!, out, o);
         continue;
       }
-      const bit = 31 - Math.clz32(mask & -mask);
-      const source = sources[(c << 5) | bit]!;
       const slot = source >>> 4;
       const kind = slots[slot]!;
       const from = slots[slot + 1]!;
       const end = slots[slot + 2]!;
-      const headAt = ops[i + 1]!;
-      out.setBigUint64(o, constants.getBigUint64(headAt, true), true);
-      out.setBigUint64(o + 8, constants.getBigUint64(headAt + 8, true), true);
-      let start = o + ops[i + 2]!;
-      if (start > o + 16) start = copy(out, o, constants, headAt, ops[i + 2]!);
-      switch (((source & 15) << 4) | kind) {
-        case 0x01: {
-          // A tag from text.
-          const close = this.text.writeTagValue(out, start, view, from, end);
-          if (close === start) this.drops.column(c, Reason.empty);
-          else o = close;
+      const start = this.#head(out, o, ops[i + 1]!, ops[i + 2]!);
+      switch (((source & 15) << 5) | kind) {
+        case 0x001: // a tag from text
+          o = this.#tag(c, out, o, start, view, from, end);
           continue;
-        }
-        case 0x41: // a text field from text
-          out.setUint8(start, QUOTE);
-          o = writeStringContent(out, start + 1, view, from, end);
-          out.setUint8(o++, QUOTE);
+        case 0x00f: // a tag from a constant
+          o = this.#tag(c, out, o, start, constants, from, end);
           continue;
-        case 0x71: {
+        case 0x0e1: {
           // A tag with words from text.
           const words = this.#words;
           words.find(this.plan.columns[c]!, bytes, view, from, end);
-          const close = this.text.writeTagValue(out, start, words.view, words.from, words.end);
-          if (close === start) this.drops.column(c, Reason.empty);
-          else o = close;
+          o = this.#tag(c, out, o, start, words.view, words.from, words.end);
           continue;
         }
-        case 0x48: // a text field from an id
+        case 0x081: // a text field from text, from an id
+        case 0x088:
           out.setUint8(start, QUOTE);
-          o = writeHex(out, start + 1, view, from, end - from);
+          if (kind === Kind.text) o = writeStringContent(out, start + 1, view, from, end);
+          else o = writeHex(out, start + 1, view, from, end - from);
           out.setUint8(o++, QUOTE);
           continue;
-        case 0x13: // a float or an integer from an integer
-        case 0x23: {
+        case 0x02c: // a float from a duration
+        case 0x02d:
+          o = writeDuration(out, start, kind, from, end);
+          continue;
+        case 0x003: // a tag, a float or an integer from an integer
+        case 0x023:
+        case 0x043: {
           const low = bytes[from]!;
           const high = low < 128 ? 0 : bytes[from + 1]!;
           if (high > 127) break;
@@ -141,25 +168,58 @@ export class RowWriter {
         }
         default:
       }
-      o = this.#rare(table, c, bit, kind, from, end, out, o);
+      o = this.#rare(table, c, source, out, o);
     }
+    writtenEnd[last] = o;
     return o;
   }
 
-  #rare(
-    table: PlanTable,
+  #head(out: DataView, at: number, from: number, length: number): number {
+    const constants = this.#constants;
+    out.setBigUint64(at, constants.getBigUint64(from, true), true);
+    out.setBigUint64(at + 8, constants.getBigUint64(from + 8, true), true);
+    return length > 16 ? copy(out, at, constants, from, length) : at + length;
+  }
+
+  /** A tag's value behind its head, which starts at `at`; nothing is written where nothing is left of it. */
+  #tag(
     c: number,
-    bit: number,
-    kind: number,
-    from: number,
-    end: number,
     out: DataView,
     at: number,
+    start: number,
+    view: DataView,
+    from: number,
+    end: number,
   ): number {
+    const close = this.text.writeTagValue(out, start, view, from, end);
+    if (close !== start) return close;
+    this.drops.column(c, Reason.empty);
+    return at;
+  }
+
+  /** Where a column of this class was written for this item from the same source; -1: nowhere, and it will be at `at`. */
+  #written(group: number, source: number, at: number): number {
+    const from = this.#writtenAt[group]!;
+    if (
+      this.#writtenFor[group] === this.#item &&
+      this.#writtenFrom[group] === source &&
+      this.#writtenEnd[group]! > from
+    )
+      return from;
+    this.#writtenFor[group] = this.#item;
+    this.#writtenFrom[group] = source;
+    this.#writtenAt[group] = at;
+    return -1;
+  }
+
+  #rare(table: PlanTable, c: number, source: number, out: DataView, at: number): number {
     const column = this.plan.columns[c]!;
-    if ((column.formMask >>> bit) & 1)
-      return this.#id(table, column, this.gather.masks[c]!, out, at);
-    return this.column(column, column.divideBy[bit]!, kind, from, end, out, at);
+    if ((source & 15) === Action.careful) return this.#checked(table, column, out, at);
+    const { slots, masks } = this.gather;
+    const slot = source >>> 4;
+    const mask = masks[column.mask.index]!;
+    const divideBy = column.mask.divideBy[31 - Math.clz32(mask & -mask)]!;
+    return this.column(column, divideBy, slots[slot]!, slots[slot + 1]!, slots[slot + 2]!, out, at);
   }
 
   /** `,name=value`, or nothing (and one drop counted) when the value does not fit. */
@@ -206,110 +266,30 @@ export class RowWriter {
     return at;
   }
 
-  #otherwise(column: PlanColumn, out: DataView, at: number): number {
-    const text = this.#rules.first(column.otherwise);
-    if (text === undefined) return at;
+  #otherwise(table: PlanTable, column: PlanColumn, out: DataView, at: number): number {
+    const rules = this.rules;
+    if (!rules.find(table, column)) return at;
     const o = this.constant(out, at, column.head);
-    const view = this.plan.constants.view;
-    if (column.kind === "tag")
-      return this.values.tagText(out, o, view, text.at, text.at + text.length);
-    return writeString(out, o, view, text.at, text.at + text.length);
+    const { view, from, end } = rules;
+    if (rules.isRaw) return copy(out, o, view, from, end - from);
+    if (column.code !== Code.tag) return writeString(out, o, view, from, end);
+    const stop = this.values.tagText(out, o, view, from, end);
+    if (stop >= 0) return stop;
+    this.drops.column(column.index, this.values.reason);
+    return at;
   }
 
-  /** An id that the record itself lacks: the first source that has a well-formed one. */
-  #id(table: PlanTable, column: PlanColumn, mask: number, out: DataView, at: number): number {
-    const isTrace = column.id === "trace";
-    for (let rest = mask; rest !== 0; rest &= rest - 1) {
-      const bit = 31 - Math.clz32(rest & -rest);
-      const form = column.forms[bit];
-      const slot = column.slots[bit]!;
-      if (form === undefined) continue;
-      if (!isTrace && form === "traceparent" && this.#traceSlot(table) !== slot) continue;
-      const text = this.#slotText(slot);
-      const id = isTrace ? readTraceId(form, text) : readSpanId(form, text);
-      if (id === undefined) continue;
-      const o = this.constant(out, at, column.head);
-      const length = this.#word.set(id);
-      return writeString(out, o, this.#word.view, 0, length);
-    }
-    return at; // malformed ids count as absent
-  }
-
-  /** The slot that gives this row's trace id, -1 when there is none. */
-  #traceSlot(table: PlanTable): number {
-    const column = table.traceColumn;
-    if (column === undefined) return -1;
-    for (let rest = this.gather.masks[column.index]!; rest !== 0; rest &= rest - 1) {
-      const bit = 31 - Math.clz32(rest & -rest);
-      const form = column.forms[bit];
-      const slot = column.slots[bit]!;
-      if (form === undefined || readTraceId(form, this.#slotText(slot)) !== undefined) return slot;
-    }
-    return -1;
-  }
-
-  /** Text of a slot that may hold an id; integers in decimal, as Datadog sends them. */
-  #slotText(slot: number): string {
-    const gather = this.gather;
-    const kind = gather.slots[slot * SLOT]!;
-    const from = gather.slots[slot * SLOT + 1]!;
-    const end = gather.slots[slot * SLOT + 2]!;
-    if (kind === Kind.text && end - from <= ID_TEXT_MAX)
-      return this.#utf8.decode(gather.bytes.subarray(from, end));
-    if (kind !== Kind.int) return "";
-    const json = gather.json;
-    json.varint(from);
-    return String((BigInt(json.high) << 32n) | BigInt(json.low >>> 0));
-  }
-
-  /** The undeclared attributes as one JSON object with sorted keys, in quotes: written with both escapes at once. */
-  #attributes(table: PlanTable, out: DataView, at: number): number {
-    const { tape, view, entries, entriesEnd, json } = this.gather;
-    const { keys } = this.#program;
-    const order = this.order;
-    const list = order.begin((entriesEnd - entries) / ENTRY);
-    let count = 0;
-    for (let e = entries; e < entriesEnd; e += ENTRY) {
-      // Kept or overwritten by the next, without a branch.
-      list[count] = e;
-      count += (~keys[(tape[e]! >>> 4) * KEY]! >>> table.index) & 1;
-    }
-    order.count = count;
-    order.sort();
-    const start = this.constant(out, at, table.attributes);
-    out.setUint16(start, 0x227b);
-    const first = start + 2;
-    let o = first;
-    for (let i = 0; i < order.count; i++) {
-      const e = order.list[i]!;
-      const kind = tape[e]! & 15;
-      if (kind === Kind.none) continue;
-      if (o > first) out.setUint8(o++, COMMA);
-      const key = (tape[e]! >>> 4) * KEY;
-      const name = keys[key + 5]!;
-      if (name > 0) o = copy(out, o, this.#constants, keys[key + 4]!, name);
-      else {
-        o = writeQuotedJsonText(out, o, view, order.keyFrom(e), order.keyEnd(e));
-        out.setUint8(o++, COLON);
-      }
-      const from = tape[e + 2]!;
-      const end = tape[e + 3]!;
-      if (kind === Kind.text) o = writeQuotedJsonText(out, o, view, from, end);
-      else if (kind === Kind.int) {
-        json.varint(from);
-        o =
-          json.high === 0 && json.low >>> 0 < 20_000
-            ? writeUnder20000(out, o, json.low)
-            : writeInt(out, o, json.low, json.high);
-      } else {
-        const scratch = this.#json;
-        scratch.need(jsonRoom(end - from));
-        const length = json.value(scratch.view, 0, kind as Kind, from, end);
-        o = writeStringContent(out, o, scratch.view, 0, length);
-      }
-    }
-    if (o === first) return at;
-    out.setUint16(o, 0x7d22);
-    return o + 2;
+  /** From the first source that counts: malformed ids, texts without their form and empty lists do not. */
+  #checked(table: PlanTable, column: PlanColumn, out: DataView, at: number): number {
+    const found = this.#careful;
+    if (!found.find(column, table)) return this.#otherwise(table, column, out, at);
+    const divideBy = column.mask.divideBy[found.bit]!;
+    if (found.id === "")
+      return this.column(column, divideBy, found.kind, found.from, found.end, out, at);
+    const o = this.constant(out, at, column.head);
+    const length = this.#word.set(found.id);
+    const { view } = this.#word;
+    if (column.code === Code.tag) return this.values.tagText(out, o, view, 0, length);
+    return writeString(out, o, view, 0, length);
   }
 }

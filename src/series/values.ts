@@ -4,7 +4,9 @@ import { type JsonWriter, jsonRoom, writeBase64 } from "../otlp/value-json.ts";
 import { writeHex } from "../wire/hex.ts";
 import { writeDouble, writeInt, writeUint, writeUint64 } from "../wire/numbers.ts";
 import { SLACK } from "../wire/slack.ts";
-import { SlotKind } from "./compile.ts";
+import { durationOf, isWholeDuration, writeDuration } from "./durations.ts";
+import { SlotKind } from "./slots.ts";
+import { SpanJson } from "./span-json.ts";
 
 const TWO_32 = 4_294_967_296;
 const TWO_53 = 2 ** 53;
@@ -14,6 +16,7 @@ const LETTER_U = 117;
 const QUOTE = 34;
 /** Longer text is no number that a column holds. */
 const NUMBER_TEXT_MAX = 400;
+const NO_CONSTANTS = new DataView(new ArrayBuffer(0));
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** Why a value is left out. */
@@ -63,15 +66,20 @@ export class Values {
   readonly scratch = new Scratch();
   readonly text: LineText;
   readonly json: JsonWriter;
-  constructor(text: LineText, json: JsonWriter) {
+  readonly #constants: DataView;
+  readonly #spanJson: SpanJson;
+  constructor(text: LineText, json: JsonWriter, constants: DataView = NO_CONSTANTS) {
     this.text = text;
     this.json = json;
+    this.#constants = constants;
+    this.#spanJson = new SpanJson(json);
   }
 
   tag(out: DataView, at: number, kind: number, from: number, end: number): number {
     const view = this.json.view;
     if (kind === Kind.text) return this.tagText(out, at, view, from, end);
-    if (kind < Kind.bytes || kind >= SlotKind.hex) return this.#plain(out, at, kind, from, end);
+    if (kind === SlotKind.constant) return this.tagText(out, at, this.#constants, from, end);
+    if (this.isPlain(kind)) return this.plain(out, at, kind, from, end);
     const length = this.built(kind, from, end);
     return this.tagText(out, at, this.scratch.view, 0, length);
   }
@@ -83,9 +91,10 @@ export class Values {
 
   textField(out: DataView, at: number, kind: number, from: number, end: number): number {
     if (kind === Kind.text) return writeString(out, at, this.json.view, from, end);
-    if (kind < Kind.bytes || kind >= SlotKind.hex) {
+    if (kind === SlotKind.constant) return writeString(out, at, this.#constants, from, end);
+    if (this.isPlain(kind)) {
       out.setUint8(at, QUOTE);
-      const stop = this.#plain(out, at + 1, kind, from, end);
+      const stop = this.plain(out, at + 1, kind, from, end);
       if (stop < 0) return -1;
       out.setUint8(stop, QUOTE);
       return stop + 1;
@@ -94,16 +103,26 @@ export class Values {
     return writeString(out, at, this.scratch.view, 0, length);
   }
 
-  /** Bytes as base64, arrays and maps as JSON, at the start of the scratch; returns the length. */
+  /** Bytes as base64, arrays, maps, events and links as JSON, at the start of the scratch; returns the length. */
   built(kind: number, from: number, end: number): number {
+    if (kind >= SlotKind.events) {
+      const json = this.#spanJson;
+      this.scratch.need(json.room(from, end));
+      return json.write(this.scratch.view, 0, kind === SlotKind.events, from, end);
+    }
     this.scratch.need(jsonRoom(end - from));
     const view = this.scratch.view;
     if (kind === Kind.bytes) return writeBase64(view, 0, this.json.bytes, from, end);
     return this.json.value(view, 0, kind as Kind, from, end);
   }
 
+  /** Whether `plain` can write it. */
+  isPlain(kind: number): boolean {
+    return kind < Kind.bytes || (kind >= SlotKind.hex && kind < SlotKind.constant);
+  }
+
   /** A value that needs no escaping: number, boolean, hex. */
-  #plain(out: DataView, at: number, kind: number, from: number, end: number): number {
+  plain(out: DataView, at: number, kind: number, from: number, end: number): number {
     const json = this.json;
     switch (kind) {
       case Kind.int:
@@ -123,6 +142,12 @@ export class Values {
       case SlotKind.uint:
         json.varint(from);
         return writeUint64(out, at, json.low, json.high);
+      case SlotKind.nanos:
+        return writeUint64(out, at, from, end);
+      case SlotKind.millis:
+      case SlotKind.seconds:
+      case SlotKind.wholeMillis:
+        return writeDuration(out, at, kind, from, end);
       default:
         return this.#no(Reason.type);
     }
@@ -141,6 +166,7 @@ export class Values {
       this.json.varint(from);
       if (this.json.high === 0 && this.json.low >= 0) return writeUint(out, at, this.json.low);
     }
+    if (isDuration(kind) && divideBy === 1) return writeDuration(out, at, kind, from, end);
     const value =
       kind === Kind.double ? this.json.view.getFloat64(from, true) : this.#number(kind, from, end);
     if (Number.isFinite(value))
@@ -153,6 +179,7 @@ export class Values {
     const json = this.json;
     this.reason = Reason.type;
     if (kind === SlotKind.small) return from;
+    if (isDuration(kind)) return durationOf(kind, from, end);
     if (kind === Kind.int || kind === SlotKind.uint) {
       json.varint(from);
       const high = kind === Kind.int ? json.high : json.high >>> 0;
@@ -210,6 +237,18 @@ export class Values {
       json.high = 0;
       return true;
     }
+    if (kind === SlotKind.nanos) {
+      json.low = from;
+      json.high = end;
+      if (end >= 0) return true;
+      this.reason = Reason.range;
+      return false;
+    }
+    if (isDuration(kind)) {
+      if (isWholeDuration(kind, from, end)) return this.#whole(durationOf(kind, from, end));
+      this.reason = Reason.inexact;
+      return false;
+    }
     if (kind === Kind.double) return this.#whole(json.view.getFloat64(from, true));
     if (kind !== Kind.text) return false;
     const text = this.#numberText(from, end);
@@ -245,7 +284,7 @@ export class Values {
   }
 
   boolean(out: DataView, at: number, kind: number, from: number, end: number): number {
-    if (kind === Kind.bool) return this.#plain(out, at, kind, from, end);
+    if (kind === Kind.bool) return this.plain(out, at, kind, from, end);
     if (kind !== Kind.text || end - from > 5) return this.#no(Reason.type);
     const text = asciiOf(this.json.bytes, from, end);
     if (text !== "true" && text !== "false") return this.#no(Reason.type);
@@ -255,11 +294,11 @@ export class Values {
   /** A field of the value's own type. */
   any(out: DataView, at: number, kind: number, from: number, end: number): number {
     if (kind === Kind.int || kind === SlotKind.uint) {
-      const stop = this.#plain(out, at, kind, from, end);
+      const stop = this.plain(out, at, kind, from, end);
       out.setUint8(stop, kind === Kind.int ? LETTER_I : LETTER_U);
       return stop + 1;
     }
-    if (kind === Kind.double || kind === Kind.bool) return this.#plain(out, at, kind, from, end);
+    if (kind === Kind.double || kind === Kind.bool) return this.plain(out, at, kind, from, end);
     return this.textField(out, at, kind, from, end);
   }
 
@@ -267,6 +306,10 @@ export class Values {
     this.reason = reason;
     return -1;
   }
+}
+
+function isDuration(kind: number): boolean {
+  return kind >= SlotKind.nanos && kind <= SlotKind.wholeMillis;
 }
 
 /** Whether the double is the integer of these halves (`high` signed or unsigned, as it was used). */

@@ -37,17 +37,18 @@ function copyNative(
 /** Constant byte strings (`,status=`) in one padded memory, to be copied with `copy`. */
 export class Constants {
   readonly view: DataView;
-  readonly #bytes: Uint8Array;
+  /** The same memory as `view`. */
+  readonly bytes: Uint8Array;
   #end = 0;
   constructor(capacity = 1 << 16) {
-    this.#bytes = new Uint8Array(capacity);
-    this.view = new DataView(this.#bytes.buffer);
+    this.bytes = new Uint8Array(capacity);
+    this.view = new DataView(this.bytes.buffer);
   }
   /** Adds a constant; returns its position. Throws a RangeError when the memory is full. */
   add(text: string | Uint8Array): { readonly at: number; readonly length: number } {
     const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
     const at = this.#end;
-    this.#bytes.set(bytes, at);
+    this.bytes.set(bytes, at);
     this.#end = (at + bytes.length + 15) & ~7;
     return { at, length: bytes.length };
   }

@@ -311,9 +311,4 @@ describe("limits of the line writer", () => {
     writer.itemOfRow(range, 0, 1);
     expect(told).toEqual([]);
   });
-
-  test("other signals are refused for now", () => {
-    const options = { tables, keys: indexer.keys, dialect: "v3" } as const;
-    expect(() => compileLineWriter({ signal: "traces", ...options })).toThrow(/traces yet/);
-  });
 });

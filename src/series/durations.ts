@@ -1,0 +1,57 @@
+import { writeDouble, writeUint } from "../wire/numbers.ts";
+import { SlotKind } from "./slots.ts";
+
+const TWO_32 = 4_294_967_296;
+const DOT = 46;
+const ZERO = 48;
+/** Up to 15 digits name one double, so they are its shortest text. */
+const DIGITS_MAX = 1e15;
+
+/** Decimal places of a duration of this kind, in nanoseconds. */
+function placesOf(kind: number): number {
+  return kind === SlotKind.millis ? 6 : kind === SlotKind.seconds ? 9 : 0;
+}
+
+/** The nanoseconds as a double; of whole milliseconds, these. */
+function countOf(kind: number, low: number, high: number): number {
+  const nanos = (high >>> 0) * TWO_32 + (low >>> 0);
+  if (kind !== SlotKind.wholeMillis) return nanos;
+  if (nanos <= Number.MAX_SAFE_INTEGER) return Math.floor(nanos / 1e6);
+  const exact = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0); // months long
+  return Number(exact / 1_000_000n);
+}
+
+/** A duration as a number: milliseconds, seconds or nanoseconds. */
+export function durationOf(kind: number, low: number, high: number): number {
+  return countOf(kind, low, high) / 10 ** placesOf(kind);
+}
+
+/** Whether it is an integer, which is then in `durationOf` below 2^53. */
+export function isWholeDuration(kind: number, low: number, high: number): boolean {
+  return countOf(kind, low, high) % 10 ** placesOf(kind) === 0;
+}
+
+/** The shortest text of `durationOf`. */
+export function writeDuration(
+  out: DataView,
+  at: number,
+  kind: number,
+  low: number,
+  high: number,
+): number {
+  const count = countOf(kind, low, high);
+  const places = placesOf(kind);
+  if (places === 0) return writeDouble(out, at, count);
+  const scale = 10 ** places;
+  // Below a millionth, numbers are written with an exponent.
+  if (count >= DIGITS_MAX || count * 1e6 < scale) return writeDouble(out, at, count / scale);
+  const whole = Math.floor(count / scale);
+  const rest = count - whole * scale;
+  const point = writeUint(out, at, whole);
+  if (rest === 0) return point;
+  // The digit in front of the padded rest gives way to the point.
+  let end = writeUint(out, point, scale + rest);
+  out.setUint8(point, DOT);
+  while (out.getUint8(end - 1) === ZERO) end--;
+  return end;
+}

@@ -1,0 +1,139 @@
+import { Log, Span } from "../otlp/tape.ts";
+import type { Plan, PlanTable } from "./compile.ts";
+import type { Gather } from "./gather.ts";
+import type { Rules } from "./rules.ts";
+
+/** Which tables the present item of a Gather has rows in. */
+export abstract class Matcher {
+  /** The first `count` are their indices, in order. */
+  readonly found: Int32Array;
+  count = 0;
+  protected readonly gather: Gather;
+  protected readonly rules: Rules;
+  protected readonly tables: readonly PlanTable[];
+  /** By place of a chosen table that has a match: its index, and the first mask that it needs; -1 is none. */
+  readonly #candidates: Int32Array;
+  readonly #first: Int32Array;
+  /** By table: masks that must not be 0. */
+  readonly #needs: readonly Int32Array[];
+
+  constructor(plan: Plan, gather: Gather, rules: Rules) {
+    this.gather = gather;
+    this.rules = rules;
+    this.tables = plan.tables;
+    this.found = new Int32Array(plan.tables.length);
+    this.#needs = plan.tables.map(({ match, required }) =>
+      Int32Array.from([...(match?.groups ?? []), ...required], ({ mask }) => mask.index),
+    );
+    const chosen = plan.tables.filter(({ isChosen, match }) => isChosen && match !== undefined);
+    this.#candidates = Int32Array.from(chosen, ({ index }) => index);
+    this.#first = Int32Array.from(chosen, ({ index }) => this.#needs[index]![0] ?? -1);
+  }
+
+  /** The tables whose match the item meets. */
+  protected matching(): void {
+    const { found, gather } = this;
+    const masks = gather.masks;
+    const first = this.#first;
+    for (let i = 0; i < first.length; i++) {
+      const mask = first[i]!;
+      if (mask >= 0 && masks[mask] === 0) continue;
+      const index = this.#candidates[i]!;
+      if (this.#matches(index)) found[this.count++] = index;
+    }
+  }
+
+  #matches(index: number): boolean {
+    const { masks } = this.gather;
+    const needs = this.#needs[index]!;
+    for (let i = 0; i < needs.length; i++) if (masks[needs[i]!] === 0) return false;
+    const { kinds, orNoParent, also, oneOf } = this.tables[index]!.match!;
+    if (kinds !== -1 && ((kinds >>> this.gather.spanKind) & 1) === 0) {
+      if (!orNoParent || this.gather.tape[this.gather.at + Span.parent]! >= 0) return false;
+    }
+    if (also >= 0 && !this.#matches(also)) return false;
+    if (oneOf.length === 0) return true;
+    for (let i = 0; i < oneOf.length; i++) if (this.rules.holds(oneOf[i]!)) return true;
+    return false;
+  }
+
+  /** Looks at the present item. */
+  abstract find(): void;
+  /** The record came in as a line: `found` holds its table, where one is declared and chosen. */
+  isLine = false;
+  /** It makes no row: the table that it names is declared, but not chosen. */
+  isLeftOut = false;
+}
+
+/** Spans: every table that matches. */
+export class SpanMatcher extends Matcher {
+  find(): void {
+    this.count = 0;
+    this.matching();
+  }
+}
+
+/** Log records: those that name a table go there only, the others to every table that matches. */
+export class LogMatcher extends Matcher {
+  readonly #constants: Uint8Array;
+  /** Tables that take records by what they have. */
+  readonly #generic: readonly boolean[];
+
+  constructor(plan: Plan, gather: Gather, rules: Rules) {
+    super(plan, gather, rules);
+    this.#constants = plan.constants.bytes;
+    this.#generic = plan.tables.map(
+      ({ match }) => match !== undefined && match.groups.length === 0,
+    );
+  }
+
+  find(): void {
+    const { gather } = this;
+    this.count = 0;
+    this.isLeftOut = false;
+    const from = gather.tape[gather.at + Log.eventNameAt]!;
+    const end = gather.tape[gather.at + Log.eventNameEnd]!;
+    const hasName = from >= 0 && end > from;
+    const named = hasName ? this.#named(from, end) : undefined;
+    this.isLine = gather.lineTags >= 0 && hasName;
+    if (named !== undefined && (this.isLine || this.#hasRequired(named))) {
+      if (named.isChosen) this.found[this.count++] = named.index;
+      else this.isLeftOut = true;
+      return;
+    }
+    if (this.isLine) return;
+    this.matching();
+    // A record that names a table but lacks what it needs goes to the tables for every record only.
+    if (named !== undefined) this.#keepGeneric();
+  }
+
+  #keepGeneric(): void {
+    let kept = 0;
+    for (let i = 0; i < this.count; i++)
+      if (this.#generic[this.found[i]!]) this.found[kept++] = this.found[i]!;
+    this.count = kept;
+  }
+
+  /** Whether every required column has a source. */
+  #hasRequired({ required }: PlanTable): boolean {
+    const { masks } = this.gather;
+    for (let i = 0; i < required.length; i++)
+      if (masks[required[i]!.mask.index] === 0) return false;
+    return true;
+  }
+
+  /** The declared table of this name. */
+  #named(from: number, end: number): PlanTable | undefined {
+    const { tables } = this;
+    const { bytes } = this.gather;
+    const constants = this.#constants;
+    for (let t = 0; t < tables.length; t++) {
+      const { at, length } = tables[t]!.name;
+      if (length !== end - from) continue;
+      let i = 0;
+      while (i < length && constants[at + i] === bytes[from + i]) i++;
+      if (i === length) return tables[t];
+    }
+    return undefined;
+  }
+}
