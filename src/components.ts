@@ -3,6 +3,8 @@ import { createDebug } from "./exporters/debug/index.ts";
 import { createFile } from "./exporters/file/index.ts";
 import { createInfluxdb } from "./exporters/influxdb/index.ts";
 import { createOtlpHttp } from "./exporters/otlp_http/index.ts";
+import { basicAuth } from "./extensions/basic_auth/index.ts";
+import { bearerTokenAuth } from "./extensions/bearer_token_auth/index.ts";
 import { embeddedStore } from "./extensions/embedded_store/index.ts";
 import { fileStorage } from "./extensions/file_storage/index.ts";
 import { healthCheck } from "./extensions/health_check/index.ts";
@@ -39,7 +41,13 @@ export function createComponents(): Components {
       createInfluxdb(tables, compileLineWriter),
       createOtlpHttp(pickItems),
     ]),
-    extensions: byType<ExtensionFactory<unknown>>([embeddedStore, fileStorage, healthCheck]),
+    extensions: byType<ExtensionFactory<unknown>>([
+      basicAuth,
+      bearerTokenAuth,
+      embeddedStore,
+      fileStorage,
+      healthCheck,
+    ]),
     connectors: byType<ProcessorFactory<unknown>>([]),
   };
 }

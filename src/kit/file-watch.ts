@@ -1,5 +1,6 @@
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
+import type { Context } from "../pipeline/factory.ts";
 
 /**
  * Looks every `everyMs` whether one of some files was changed or replaced (time, size or inode), and says so. Polls, because that sees
@@ -38,6 +39,65 @@ export class FileWatch {
     if (now === this.#seen || this.#timer === undefined) return;
     this.#seen = now;
     this.#onChange();
+  }
+}
+
+/** Something that is read from files. */
+export interface FromFiles {
+  readonly files: readonly string[];
+  readonly everyMs: number;
+  /** Throws when the files cannot be used, and then changes nothing. */
+  read(): void;
+}
+
+/** Reads something at the start, and again when one of its files changes; then what cannot be used is a warning and the old stays. */
+export class KeptUpToDate {
+  readonly #from: FromFiles;
+  readonly #context: Pick<Context, "id" | "log">;
+  readonly #watch: FileWatch;
+
+  constructor(from: FromFiles, context: Pick<Context, "id" | "log">) {
+    this.#from = from;
+    this.#context = context;
+    this.#watch = new FileWatch(from.files, from.everyMs, () => this.#again());
+  }
+
+  start(): void {
+    this.#from.read();
+    this.#watch.start();
+  }
+
+  stop(): void {
+    this.#watch.stop();
+  }
+
+  #again(): void {
+    const about = { component: this.#context.id, files: this.#from.files.join(" ") };
+    try {
+      this.#from.read();
+      this.#context.log.info(about, "changed files hold from now on");
+    } catch (reason) {
+      const error = reason instanceof Error ? reason.message : String(reason);
+      this.#context.log.warn(
+        { ...about, error },
+        "changed files cannot be used; what was in them before holds",
+      );
+    }
+  }
+}
+
+/** A small text file; throws with a sentence that names it and nothing of what is in it. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (reason) {
+    const code = reason instanceof Error && "code" in reason ? String(reason.code) : "";
+    const known: Readonly<Record<string, string>> = {
+      ENOENT: "there is no such file",
+      EACCES: "this process may not read it",
+      EISDIR: "it is a directory",
+    };
+    throw new Error(`cannot read ${JSON.stringify(path)}: ${known[code] ?? String(reason)}`);
   }
 }
 

@@ -1,6 +1,9 @@
 import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import type * as undici from "undici";
+import type { ClientAuth } from "../pipeline/auth.ts";
+import type { ClientTls } from "./tls-client.ts";
+import type { ClientTlsOptions } from "./tls-options.ts";
 
 /** Only the two parts that are used: the whole package (fetch, caches, mocks) would hold 14 MB more. Its version is pinned. */
 const part = createRequire(import.meta.url);
@@ -24,6 +27,10 @@ export interface HttpClientOptions {
   /** Connections at most: the route's lanes. */
   readonly connections: number;
   readonly connectTimeoutMs?: number;
+  /** For an https origin. The client stops it when it is closed. */
+  readonly tls?: ClientTls | undefined;
+  /** Adds its headers to each request. */
+  readonly auth?: ClientAuth | undefined;
 }
 
 /** Of a response: kept, read and thrown away, and then the connection is cut. */
@@ -67,9 +74,11 @@ export function headerProblem(name: string, value: string): string | undefined {
 export class HttpClient {
   readonly #lines: Line[];
   readonly #free: Line[];
+  readonly #options: HttpClientOptions;
   #turn = 0;
 
   constructor(options: HttpClientOptions) {
+    this.#options = options;
     this.#lines = Array.from({ length: Math.max(1, options.connections) }, () => new Line(options));
     this.#free = [...this.#lines];
   }
@@ -84,8 +93,10 @@ export class HttpClient {
     const free = this.#free.pop();
     const line = free ?? this.#lines[this.#turn++ % this.#lines.length];
     if (line === undefined) return { error: "the client has no connections" };
+    const { auth } = this.#options;
+    const all = auth === undefined ? headers : [...headers, ...auth.headers()];
     try {
-      return await line.post(path, headers, body, stop);
+      return await line.post(path, all, body, stop);
     } finally {
       if (free !== undefined) this.#free.push(free);
     }
@@ -93,6 +104,7 @@ export class HttpClient {
 
   /** Cuts all connections; requests in flight answer with an error. */
   async close(): Promise<void> {
+    this.#options.tls?.stop();
     await Promise.all(this.#lines.map((line) => line.close()));
   }
 }
@@ -102,8 +114,18 @@ class Line {
   readonly #client: undici.Client;
   #socket: Socket | undefined;
 
-  constructor({ origin, connectTimeoutMs = CONNECT_TIMEOUT_MS }: HttpClientOptions) {
-    const connect = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
+  constructor({ origin, connectTimeoutMs = CONNECT_TIMEOUT_MS, tls }: HttpClientOptions) {
+    const connectorOf = (tlsOptions: ClientTlsOptions | undefined) =>
+      buildConnector({ ...tlsOptions, timeout: connectTimeoutMs, allowH2: false });
+    let used = tls?.options;
+    let connector = connectorOf(used);
+    const connect: undici.buildConnector.connector = (options, callback) => {
+      if (used !== tls?.options) {
+        used = tls?.options;
+        connector = connectorOf(used);
+      }
+      connector(options, callback);
+    };
     this.#client = new Client(new URL(origin).origin, {
       pipelining: 1,
       allowH2: false,

@@ -228,13 +228,14 @@ class NodeHttpServer implements HttpServer {
   #limitWriting(response: ServerResponse): void {
     const { writeTimeoutMs = 0 } = this.#options;
     if (writeTimeoutMs <= 0) return;
-    const timer = setTimeout(() => response.socket?.destroy(), writeTimeoutMs);
+    const timer = setTimeout(() => response.req.socket.destroy(), writeTimeoutMs);
     response.on("close", () => clearTimeout(timer));
   }
 
   #send(request: HttpRequest, response: ServerResponse, answer: HttpAnswer): void {
-    const { socket } = response;
-    if (response.headersSent || response.destroyed || socket === null) return;
+    // Not the response's own socket: behind another answer of a pipeline it has none yet.
+    const { socket } = response.req;
+    if (response.headersSent || response.destroyed || socket.destroyed) return;
     const { body = "" } = answer;
     const isWhole = typeof body === "string" || body instanceof Uint8Array;
     const { responseHeaders, isKeptAlive = true } = this.#options;

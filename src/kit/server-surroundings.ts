@@ -12,18 +12,9 @@ export function serverSurroundings(
   context: Pick<Context, "id" | "log" | "authenticator">,
   option: string,
 ) {
-  const about = { receiver: context.id, option: `${option}.tls` };
   try {
-    const news = {
-      reloaded: () => context.log.info(about, "changed TLS files hold for new connections"),
-      failed: (error: Error) =>
-        context.log.warn(
-          { ...about, error: error.message },
-          "changed TLS files cannot be used; the old ones stay",
-        ),
-    };
     return {
-      ...(block.tls !== undefined && { tls: new ServerTls(block.tls, news) }),
+      ...(block.tls !== undefined && { tls: new ServerTls(block.tls, context) }),
       auth: serverAuthOf(block.auth, context),
     };
   } catch (reason) {

@@ -1,5 +1,4 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import {
   createSecureContext,
   getCACertificates,
@@ -7,6 +6,7 @@ import {
   type SecureVersion,
 } from "node:tls";
 import type { Secret } from "../config/blocks.ts";
+import { readText } from "./file-watch.ts";
 import { CIPHERS, CURVES, TLS13_CIPHERS } from "./tls-names.ts";
 
 /** What servers and clients share of a `tls:` block, as its schema (tls-block.ts) reads it. */
@@ -145,8 +145,12 @@ function sharedOptions(tls: Shared): SecureContextOptions {
       why: `${tls.max_version} is older than min_version ${tls.min_version}: nothing would be left`,
     });
   const cert = tls.cert_file === undefined ? tls.cert_pem : read("cert_file", tls.cert_file);
-  const key =
-    tls.key_file === undefined ? tls.key_pem.reveal() : read("key_file", tls.key_file).toString();
+  const key = tls.key_file === undefined ? tls.key_pem.reveal() : read("key_file", tls.key_file);
+  if ((tls.key_file !== undefined || key !== "") && !key.includes("PRIVATE KEY-----"))
+    throw new TlsError({
+      option: nameOf(tls.key_file, "key"),
+      why: "holds no private key: expected PEM that starts with -----BEGIN PRIVATE KEY-----",
+    });
   if (cert !== undefined) checkCertificate(nameOf(tls.cert_file, "cert"), cert);
   if ((cert === undefined) !== (key === ""))
     throw new TlsError({
@@ -178,28 +182,21 @@ function onlyOne(file: string | undefined, text: string | undefined, what: strin
     });
 }
 
-function read(option: string, path: string): Buffer {
+function read(option: string, path: string): string {
   try {
-    return readFileSync(path);
+    return readText(path);
   } catch (reason) {
-    const code = reason instanceof Error && "code" in reason ? String(reason.code) : "";
-    const known: Readonly<Record<string, string>> = {
-      ENOENT: "there is no such file",
-      EACCES: "this process may not read it",
-      EISDIR: "it is a directory",
-    };
-    const why = known[code] ?? String(reason);
-    throw new TlsError({ option, why: `cannot read ${JSON.stringify(path)}: ${why}` });
+    throw new TlsError({ option, why: reason instanceof Error ? reason.message : String(reason) });
   }
 }
 
 function certificates(option: string, path: string): string {
-  const pem = read(option, path).toString();
+  const pem = read(option, path);
   checkCertificate(option, pem);
   return pem;
 }
 
-function checkCertificate(option: string, pem: string | Buffer): void {
+function checkCertificate(option: string, pem: string): void {
   try {
     new X509Certificate(pem);
   } catch {

@@ -1,63 +1,42 @@
 import type { Server, TlsOptions } from "node:tls";
-import { FileWatch } from "./file-watch.ts";
-import {
-  type ServerTlsOptions,
-  serverTlsFiles,
-  serverTlsOptions,
-  type TlsServer,
-} from "./tls-options.ts";
+import type { Context } from "../pipeline/factory.ts";
+import { type FromFiles, KeptUpToDate } from "./file-watch.ts";
+import { serverTlsFiles, serverTlsOptions, type TlsServer } from "./tls-options.ts";
 
 /** How long a client may take to agree on a connection. */
 const HANDSHAKE_MS = 10_000;
 
-/** Whom to tell what became of changed files. */
-export interface TlsNews {
-  reloaded(): void;
-  /** The files cannot be used: the old ones stay. */
-  failed(error: Error): void;
-}
-
 /** The certificates of one listener, kept up to date. New ones hold for new connections; none is dropped for them. */
-export class ServerTls {
+export class ServerTls implements FromFiles {
+  readonly files: readonly string[];
+  readonly everyMs: number;
   readonly #settings: TlsServer;
-  readonly #news: TlsNews;
-  readonly #watch: FileWatch;
+  readonly #kept: KeptUpToDate;
   #server: Server | undefined;
 
-  /** Reads no file yet. */
-  constructor(settings: TlsServer, news: TlsNews) {
+  constructor(settings: TlsServer, context: Pick<Context, "id" | "log">) {
     this.#settings = settings;
-    this.#news = news;
-    this.#watch = new FileWatch(serverTlsFiles(settings), settings.reload_interval, () =>
-      this.#reload(),
-    );
+    this.files = serverTlsFiles(settings);
+    this.everyMs = settings.reload_interval;
+    this.#kept = new KeptUpToDate(this, context);
   }
 
   /** What a server is created with. Throws when the files cannot be used. */
   options(): TlsOptions {
-    return { ...this.#read(), handshakeTimeout: HANDSHAKE_MS };
+    return { ...serverTlsOptions(this.#settings), handshakeTimeout: HANDSHAKE_MS };
   }
 
   /** From now on `server` gets new certificates when the files change. */
   follow(server: Server): void {
     this.#server = server;
-    this.#watch.start();
+    this.#kept.start();
+  }
+
+  read(): void {
+    this.#server?.setSecureContext(serverTlsOptions(this.#settings));
   }
 
   stop(): void {
-    this.#watch.stop();
-  }
-
-  #read(): ServerTlsOptions {
-    return serverTlsOptions(this.#settings);
-  }
-
-  #reload(): void {
-    try {
-      this.#server?.setSecureContext(this.#read());
-      this.#news.reloaded();
-    } catch (reason) {
-      this.#news.failed(reason instanceof Error ? reason : new Error(String(reason)));
-    }
+    this.#kept.stop();
   }
 }

@@ -345,6 +345,42 @@ test("idle and old connections are closed with GOAWAY, calls in flight finish", 
   expect(server.address()).not.toBe(address);
 });
 
+test("keepalive: a client that does not answer pings is cut off, one that answers is not", async () => {
+  const address = await serve({ pings: { everyMs: 50, timeoutMs: 100 } });
+  const mute = await dial(address);
+  mute.resume();
+  mute.write(
+    Buffer.concat([
+      Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+      Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+    ]),
+  );
+  await once(mute, "close");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect((await raw.send(PATH, framed(new Uint8Array(1)))).status).toBe("0");
+  expect(raw.session.destroyed).toBe(false);
+});
+
+test("keepalive: who pings too often is sent away; answered calls and the allowed rate forgive", async () => {
+  const address = await serve({ enforcedPings: { minMs: 10_000, withoutCalls: true } });
+  const ping = (from: RawGrpc) =>
+    new Promise<void>((resolve) => {
+      from.session.ping(() => resolve());
+    });
+  for (let round = 0; round < 6; round++) {
+    await ping(raw);
+    await ping(raw);
+    expect((await raw.send(PATH, framed(new Uint8Array(1)))).status).toBe("0");
+  }
+  const chatty = new RawGrpc(address);
+  await once(chatty.session, "connect");
+  const gone = once(chatty.session, "goaway");
+  for (let i = 0; i < 4; i++) chatty.session.ping(() => {});
+  const [code, , data] = (await gone) as [number, number, Buffer];
+  expect([code, data.toString()]).toEqual([constants.NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings"]);
+  chatty.close();
+});
+
 test("stop: GOAWAY, calls in flight finish, new connections are refused", async () => {
   let finish = () => {};
   const gate = new Promise<void>((resolve) => {

@@ -397,6 +397,14 @@ test("stop without start and twice; a taken address is named", async () => {
   expect(servers[0]?.address()).toBeUndefined();
 });
 
+test("pipelined requests that are answered at once are each answered", async () => {
+  const socket = await dial(await serve(({ path }) => ({ status: 200, body: path })));
+  const gets = ["/a", "/b", "/c"].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join("");
+  socket.write(`${gets}GET /d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+  const bodies = [...(await readAll(socket)).matchAll(/\r\n\r\n(\/\w)/g)].map(([, body]) => body);
+  expect(bodies).toEqual(["/a", "/b", "/c", "/d"]);
+});
+
 test("pipelined and kept-alive requests are each answered", async () => {
   const address = await serve(count);
   const socket = await dial(address);

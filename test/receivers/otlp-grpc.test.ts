@@ -155,6 +155,44 @@ test("slow calls that declare 64 MiB hold what they have sent; one that outgrows
   await until(() => door.budget.used === 0);
 });
 
+test("without credentials: UNAUTHENTICATED, before any byte is taken; also when the check takes its time", async () => {
+  for (const wait of [undefined, Promise.resolve()]) {
+    const verdict = (isFine: boolean) =>
+      isFine ? undefined : { why: "the token is not known here", challenge: "Bearer" };
+    await open({
+      protocols: {
+        grpc: { endpoint: "127.0.0.1:0", auth: { authenticator: "bearer_token_auth" } },
+      },
+      auth: {
+        check: (header) => {
+          const isFine = header("authorization") === "Bearer key";
+          return wait === undefined ? verdict(isFine) : wait.then(() => verdict(isFine));
+        },
+      },
+    });
+    const request = encodeRequest("logs", requestOf("logs", 1));
+    const denied = await client.call(EXPORT_PATHS.logs, new Uint8Array(1_000_000));
+    expect([denied.code, denied.message]).toEqual([
+      GrpcStatus.UNAUTHENTICATED,
+      "the token is not known here",
+    ]);
+    expect([door.admitted, door.outcome("grpc", "unauthorized")]).toEqual([[], 1]);
+    const metadata = new Metadata();
+    metadata.set("authorization", "Bearer key");
+    expect((await client.call(EXPORT_PATHS.logs, request, { metadata })).code).toBe(0);
+    expect(door.submitted).toHaveLength(1);
+    client.close();
+    await door.stop();
+  }
+});
+
+test("profiles are UNIMPLEMENTED", async () => {
+  await open();
+  const path = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
+  const { code, message } = await client.call(path, new Uint8Array(1));
+  expect([code, message]).toEqual([GrpcStatus.UNIMPLEMENTED, expect.stringContaining("Profiles")]);
+});
+
 test("signals without a pipeline, and other services, are UNIMPLEMENTED", async () => {
   await open({ signals: ["logs"] });
   for (const path of [EXPORT_PATHS.traces, EXPORT_PATHS.metrics, "/grpc.health.v1.Health/Check"])

@@ -205,6 +205,48 @@ test("O7, O12: JSON on the same port, answered in JSON: full, partial, empty, to
   expect(door.submitted.at(-1)?.items).toBe(2);
 });
 
+const KEYED: Partial<DoorOptions> = {
+  protocols: {
+    http: { endpoint: "127.0.0.1:0", auth: { authenticator: "bearer_token_auth" } },
+  },
+  auth: {
+    check: (header) =>
+      header("authorization") === "Bearer key"
+        ? undefined
+        : { why: "the token is not known here", challenge: "Bearer" },
+  },
+};
+
+test("without credentials: 401 with a Status body, before the path is looked at and before any byte is taken", async () => {
+  await open(KEYED);
+  for (const path of ["/v1/logs", "/v1/nothing"])
+    for (const type of [PROTOBUF, "application/json"]) {
+      const answer = await post(path, new Uint8Array(1_000_000), { "content-type": type });
+      expect([answer.status, answer.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
+      expect(answer.headers.get("content-type")).toBe(type);
+      expect(statusOf(answer)).toEqual({ code: 16, message: "the token is not known here" });
+    }
+  expect(door.admitted).toEqual([]);
+  expect(door.outcome("http", "unauthorized")).toBe(4);
+  const bytes = encodeRequest("logs", requestOf("logs", 1));
+  expect((await post("/v1/logs", bytes, { authorization: "Bearer key" })).status).toBe(200);
+  expect(door.logged.join()).not.toContain("key");
+});
+
+test("O6, O12: profiles are a 404 that says why, in both encodings", async () => {
+  await open();
+  for (const type of [PROTOBUF, "application/json"]) {
+    const answer = await post("/v1development/profiles", new Uint8Array(1), {
+      "content-type": type,
+    });
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([404, type]);
+    expect(statusOf(answer)).toMatchObject({
+      code: 12,
+      message: expect.stringMatching(/^profiles are not taken.*\/v1\/logs/),
+    });
+  }
+});
+
 test("O6: other methods are 405 with Allow", async () => {
   await open();
   for (const method of ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"]) {

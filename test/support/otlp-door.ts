@@ -6,6 +6,7 @@ import type { Indexed, Indexer } from "../../src/otlp/indexer.ts";
 import type { Keys } from "../../src/otlp/keys.ts";
 import { PipelineError, type Refusal } from "../../src/otlp/status.ts";
 import { SIGNALS, type Signal } from "../../src/otlp/tape.ts";
+import type { ServerAuth } from "../../src/pipeline/auth.ts";
 import type { Intake } from "../../src/pipeline/contracts.ts";
 import type { Context } from "../../src/pipeline/factory.ts";
 import type { Labels, Meter } from "../../src/pipeline/telemetry.ts";
@@ -30,6 +31,7 @@ export interface DoorOptions {
   readonly admit?: (signal: Signal, bytes: number) => Refusal | undefined;
   readonly index?: (signal: Signal, bytes: Uint8Array, length: number) => Indexed<Signal>;
   readonly indexer?: Indexer | undefined;
+  readonly auth?: ServerAuth;
 }
 
 /** An `otlp` receiver on real sockets, with a budget and everything that it told the rest of the house. */
@@ -120,6 +122,13 @@ export class Door {
         index: index as Indexer["index"],
         indexSlowly: (async (...given) => index(...given)) as Indexer["indexSlowly"],
       },
+      ...(options.auth !== undefined && {
+        authenticator: () => ({
+          server: options.auth as ServerAuth,
+          start: async () => {},
+          stop: async () => {},
+        }),
+      }),
       nowMs: Date.now,
       fail: (error) => this.logged.push(`fail ${error.message}`),
     };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { delivery, secret, url } from "../../config/blocks.ts";
+import { tlsClient } from "../../kit/tls-block.ts";
 import { suggestion } from "../../lib/nearest.ts";
 
 const MAX_BODY = 8 << 20;
@@ -36,6 +37,7 @@ export function influxdbConfig(names: readonly string[]) {
         .describe(
           "Series tables to write. Default: all. An item without a row here is counted as dropped.",
         ),
+      tls: tlsClient,
       max_body_size: z
         .int()
         .min(1 << 10)

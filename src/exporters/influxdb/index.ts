@@ -6,6 +6,7 @@ import type {
   Verdict,
 } from "../../kit/backend.ts";
 import { HttpClient } from "../../kit/http-client.ts";
+import { ClientTls } from "../../kit/tls-client.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
@@ -64,7 +65,11 @@ class Influxdb<S extends Signal> implements Backend<S> {
     this.writer = writer;
     this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes };
     this.#api = config.api;
-    this.#client = new HttpClient({ origin: config.endpoint, connections: lanes });
+    this.#client = new HttpClient({
+      origin: config.endpoint,
+      connections: lanes,
+      tls: config.tls && new ClientTls(config.tls, context),
+    });
     this.#path = new URL(config.endpoint).pathname.replace(/\/+$/, "") + writePath(config);
     this.#headers = [...authorization(config), "content-type", "text/plain; charset=utf-8"];
     this.#nowMs = context.nowMs;

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { delivery, duration, Secret, url } from "../../config/blocks.ts";
+import { auth } from "../../kit/auth-block.ts";
 import { headerProblem } from "../../kit/http-client.ts";
+import { tlsClient } from "../../kit/tls-block.ts";
 
 const headerValue = z.string().transform((text) => new Secret(text));
 
@@ -35,15 +37,8 @@ export const config = z
       .max(1 << 30)
       .default(4 << 20)
       .describe("Largest request body in bytes, before compression."),
-    tls: z
-      .strictObject({
-        insecure: z
-          .boolean()
-          .default(false)
-          .describe("Accepted for compatibility: the scheme of the endpoint decides."),
-      })
-      .optional()
-      .describe("TLS options of the Collector."),
+    tls: tlsClient,
+    auth,
     ...delivery,
     timeout: duration("How long one attempt may take; 0s = no limit.", "30s"),
   })

@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
+import { clientAuthOf } from "../../kit/auth-block.ts";
 import type {
   Backend,
   ExporterContext,
@@ -9,6 +10,7 @@ import type {
 } from "../../kit/backend.ts";
 import { HttpClient } from "../../kit/http-client.ts";
 import { type Pick, putBytes, RequestWriter } from "../../kit/request-writer.ts";
+import { ClientTls } from "../../kit/tls-client.ts";
 import { Seldom } from "../../lib/seldom.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Writer } from "../../series/writer.ts";
@@ -54,7 +56,12 @@ class OtlpHttp<S extends Signal> implements Backend<S> {
       return putBytes(bytes, length, out);
     });
     this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes };
-    this.#client = new HttpClient({ origin: address.origin, connections: lanes });
+    this.#client = new HttpClient({
+      origin: address.origin,
+      connections: lanes,
+      tls: config.tls && new ClientTls(config.tls, context),
+      auth: clientAuthOf(config.auth, context),
+    });
     this.#path = `${address.pathname}${address.search}`;
     this.#gzip = config.compression === "gzip";
     this.#headers = headersOf(config, this.#gzip);
