@@ -1,12 +1,11 @@
 import { KNOWN_PAIRS, KNOWN_SETS } from "../line/known-keys.ts";
 import { Literal } from "../line/literals.ts";
-import type { NameMap } from "../line/name-map.ts";
 import { LITERAL_MASK, PAIR, Pair, VALUE_ESCAPED } from "../line/pair.ts";
 import type { LineReader } from "../line/reader.ts";
 import { AnyValue, KeyValue, LogRecord } from "../otlp/tags.gen.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { DoorOutput } from "./door-output.ts";
-import { Column, type RecordFields } from "./door-record.ts";
+import { Column, type Levels, type RecordFields } from "./door-record.ts";
 
 /** Bytes for the texts of one set of keys. */
 const ROOM = 8_192;
@@ -19,7 +18,8 @@ const SMALL = 1 << 28;
 /** What `Column` says, and: a tag has the same key, or the key is long. */
 const ODD_KEY = 256;
 const ID = Column.trace | Column.span;
-const MARKED = Column.severity | Column.body | ID | ODD_KEY;
+const SEVERITY = Column.severity | Column.derived;
+const MARKED = SEVERITY | Column.body | ID | ODD_KEY;
 
 /**
  * What the door keeps for a set of keys that its reader knows: the beginning of each attribute as bytes that need only their lengths, and
@@ -114,7 +114,7 @@ export class KnownRecords {
   }
 
   /** Everything of the record but its times. `lines` is the memory of the reader's line. */
-  write(set: number, lines: DataView, levels: NameMap | undefined): void {
+  write(set: number, lines: DataView, levels: Levels | undefined): void {
     const { pairs, tagCount, fieldCount, kinds } = this.#reader;
     const fieldsAt = tagCount * PAIR;
     const end = fieldsAt + fieldCount * PAIR;
@@ -128,9 +128,9 @@ export class KnownRecords {
         const from = pairs[i + Pair.valueAt]!;
         const size = pairs[i + Pair.valueEnd]! - from;
         const mark = code & MARKED;
-        if (mark === 0 || mark === Column.severity) {
+        if (mark === 0 || mark === Column.severity || mark === Column.derived) {
           isDone = this.#text(this.#starts[index]!, lines, from, size);
-          if (isDone && mark !== 0) this.#fields.severity(i, levels);
+          if (isDone && mark !== 0) this.#fields.severity(i, code, levels);
         }
         if (mark === Column.body) isDone = this.#body(lines, from, size);
       } else if (kind === Literal.integer && (code & ODD_KEY) === 0)

@@ -19,8 +19,19 @@ export const Column = {
   site: 16,
   trace: 32,
   span: 64,
+  /** Gives the severity where the column of `severity` is not there. */
+  derived: 128,
 } as const;
 
+/** Severity numbers by text: of the table's column for it, and of the one that this is derived from. */
+export interface Levels {
+  readonly own: NameMap;
+  readonly derived: NameMap | undefined;
+  /** For other texts of the second; 0 is none. */
+  readonly rest: number;
+}
+
+const BOTH = Column.severity | Column.derived;
 /** Up to here a field's key is compared with every tag's. */
 const FEW = 24;
 const UNDERSCORE = 95;
@@ -68,6 +79,7 @@ export class RecordFields {
     if (count > this.#codes.length) this.#codes = new Int32Array(2 * count);
     let service = -1;
     let rank = 0;
+    let all = 0;
     this.#manyTags = tagCount > FEW ? new Set() : undefined;
     for (let n = 0; n < count; n++) {
       const i = n * PAIR;
@@ -76,6 +88,7 @@ export class RecordFields {
       const end = pairs[i + Pair.keyEnd]!;
       const code = (flags & KEY_ESCAPED) !== 0 ? 0 : Math.max(0, columns.get(this.#bytes, at, end));
       this.#codes[n] = code;
+      all |= code;
       if (n >= tagCount) continue;
       this.#manyTags?.add(this.#rawKey(i));
       const found = code & (Column.service | Column.site);
@@ -83,6 +96,7 @@ export class RecordFields {
       rank = (found & Column.service) !== 0 ? Column.service : Column.site;
       service = i;
     }
+    if ((all & BOTH) === BOTH) for (let n = 0; n < count; n++) this.#codes[n]! &= ~Column.derived;
     return service;
   }
 
@@ -105,7 +119,7 @@ export class RecordFields {
   }
 
   /** The tags and fields, after `look`. */
-  writePairs(levels: NameMap | undefined): void {
+  writePairs(levels: Levels | undefined): void {
     const { tagCount, fieldCount } = this.#reader;
     for (let n = 0; n < tagCount + fieldCount; n++) {
       const i = n * PAIR;
@@ -114,10 +128,10 @@ export class RecordFields {
   }
 
   /** The pair at `i` as an attribute, or as what the table makes of it. */
-  pair(i: number, code: number, isClash: boolean, levels: NameMap | undefined): void {
+  pair(i: number, code: number, isClash: boolean, levels: Levels | undefined): void {
     const { pairs, tagCount } = this.#reader;
     if (code !== 0 && (pairs[i + Pair.flags]! & LITERAL_MASK) === Literal.text) {
-      if ((code & Column.severity) !== 0) this.severity(i, levels);
+      if ((code & BOTH) !== 0) this.severity(i, code, levels);
       if (i >= tagCount * PAIR) {
         if ((code & Column.body) !== 0 && this.#body(i)) return;
         if ((code & (Column.trace | Column.span)) !== 0 && this.#id(i, code)) return;
@@ -138,10 +152,14 @@ export class RecordFields {
   }
 
   /** The severity that the table gives to the text at `i`, if any. */
-  severity(i: number, levels: NameMap | undefined): void {
+  severity(i: number, code: number, levels: Levels | undefined): void {
     if (levels === undefined) return;
     const { pairs } = this.#reader;
-    const level = levels.get(this.#bytes, pairs[i + Pair.valueAt]!, pairs[i + Pair.valueEnd]!);
+    const isDerived = (code & Column.derived) !== 0;
+    const words = isDerived ? levels.derived : levels.own;
+    if (words === undefined) return;
+    let level = words.get(this.#bytes, pairs[i + Pair.valueAt]!, pairs[i + Pair.valueEnd]!);
+    if (level < 0 && isDerived) level = levels.rest;
     if (level <= 0) return;
     this.#out.byte(LogRecord.severity_number);
     this.#out.varint(level);

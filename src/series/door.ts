@@ -9,7 +9,7 @@ import { LogRecord, ResourceLogs, ScopeLogs } from "../otlp/tags.gen.ts";
 import { SLACK } from "../wire/slack.ts";
 import { KnownRecords } from "./door-known.ts";
 import { DoorOutput } from "./door-output.ts";
-import { Column, RecordFields } from "./door-record.ts";
+import { Column, type Levels, RecordFields } from "./door-record.ts";
 
 /** What the door needs to know of a table: the way back from a row to a log record (mapping §6). */
 export interface LineShape {
@@ -20,7 +20,16 @@ export interface LineShape {
   readonly fields: ReadonlySet<string>;
   /** Rows are told apart within one request, so requests must not be merged. */
   readonly spread: boolean;
-  readonly severity?: { readonly column: string; readonly levels: ReadonlyMap<string, number> };
+  readonly severity?: {
+    readonly column: string;
+    readonly levels: ReadonlyMap<string, number>;
+    /** The column that gives it where the other is not there, and the level of texts that are not in its map; 0 is none. */
+    readonly from?: {
+      readonly column: string;
+      readonly levels: ReadonlyMap<string, number>;
+      readonly rest: number;
+    };
+  };
   /** The tag that becomes the resource's `service.name`. */
   readonly service?: string;
 }
@@ -42,7 +51,7 @@ export interface DoorResult {
 
 interface Plan {
   readonly columns: NameMap;
-  readonly levels: NameMap | undefined;
+  readonly levels: Levels | undefined;
   readonly spread: boolean;
 }
 
@@ -55,14 +64,20 @@ function planOf(shape: LineShape | undefined): Plan {
   const mark = (name: string, code: number) => codes.set(name, (codes.get(name) ?? 0) | code);
   for (const tag of shape?.tags ?? []) mark(tag, Column.tag);
   if (shape?.body !== undefined) mark(shape.body, Column.body);
-  if (shape?.severity !== undefined) mark(shape.severity.column, Column.severity);
+  const severity = shape?.severity;
+  if (severity !== undefined) mark(severity.column, Column.severity);
+  if (severity?.from !== undefined) mark(severity.from.column, Column.derived);
   mark(shape?.service ?? "service", Column.service);
   mark("site_name", Column.site);
   mark("trace_id", Column.trace);
   mark("span_id", Column.span);
   return {
     columns: new NameMap(codes),
-    levels: shape?.severity && new NameMap(shape.severity.levels),
+    levels: severity && {
+      own: new NameMap(severity.levels),
+      derived: severity.from && new NameMap(severity.from.levels),
+      rest: severity.from?.rest ?? 0,
+    },
     spread: shape?.spread ?? false,
   };
 }

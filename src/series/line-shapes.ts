@@ -13,8 +13,24 @@ export function lineShapes(tables: readonly Table[]): LineShape[] {
       fields: new Set([...names(false), ...table.extraFields]),
       spread: table.identity === "spread",
       ...(table.body === undefined ? {} : { body: table.body }),
-      ...(table.severity === undefined ? {} : { severity: table.severity }),
+      ...(table.severity === undefined ? {} : { severity: severityOf(table, table.severity) }),
       ...(table.service === undefined ? {} : { service: table.service }),
     };
   });
+}
+
+/** The severity of a line, also where its column is one that the table derives for lines from another (`lines: true`). */
+function severityOf(
+  { columns }: Table,
+  { column, levels }: NonNullable<Table["severity"]>,
+): NonNullable<LineShape["severity"]> {
+  const rules = columns.find(({ name }) => name === column)?.otherwise ?? [];
+  const gives = rules.find(({ lines }) => lines)?.gives;
+  if (gives?.of !== "column") return { column, levels };
+  const byWord = [...gives.words].flatMap(([word, text]) => {
+    const level = levels.get(text);
+    return level === undefined ? [] : ([[word, level]] as const);
+  });
+  const rest = gives.rest === undefined ? 0 : (levels.get(gives.rest) ?? 0);
+  return { column, levels, from: { column: gives.column, levels: new Map(byWord), rest } };
 }

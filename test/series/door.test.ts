@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import type { Precision } from "../../src/line/time.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { type DoorResult, LineDoor, type LineShape } from "../../src/series/door.ts";
+import { lineShapes } from "../../src/series/line-shapes.ts";
+import { shippedTables } from "../../src/series/load.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { type Point, readPoints, type Value } from "../line/points.ts";
 import { decodeRequest } from "../support/otlp.ts";
@@ -137,6 +139,26 @@ test("a declared table: body, severity, ids, undeclared tags, unsigned fields", 
       ],
     },
   ]);
+});
+
+test("the severity of a column that is derived from another, where the other alone is there", () => {
+  const severities = (text: string) => {
+    const door = new LineDoor(lineShapes(shippedTables()), { precision: "auto" });
+    append(door, text);
+    return finish(door).records.map(({ severityNumber }) => severityNumber);
+  };
+  const call = "DFF_func_call,func_id=f";
+  const words = ["success", "failure", "timeout", "skip", "expire", "pending", "new", "success"];
+  const lines = words.map((word) => `${call},task_status=${word} run_cost=1i`);
+  expect(severities(lines.join("\n"))).toEqual([9, 21, 17, 13, 13, 9, 9, 9]);
+  const both = (status: string) => `${call},status=${status},task_status=failure run_cost=1i`;
+  expect(severities([both("ok"), both("warning"), both("odd")].join("\n"))).toEqual([
+    ...[9, 13, undefined],
+  ]);
+  expect(severities(`${call} run_cost=1i`)).toEqual([undefined]);
+  const statuses = ["success", "error", "failed", "timeout", "other"];
+  const runs = statuses.map((status) => `function_logs,status=${status} exit_code=0i`);
+  expect(severities(runs.join("\n"))).toEqual([9, 17, 17, 18, undefined]);
 });
 
 test("weir.tags is there also when it is empty", () => {
