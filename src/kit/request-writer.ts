@@ -1,7 +1,7 @@
 import type { Batch } from "../otlp/batch.ts";
 import type { Indexer } from "../otlp/indexer.ts";
 import type { Range } from "../otlp/range.ts";
-import type { Signal } from "../otlp/tape.ts";
+import { Group, Item, NodeType, type Signal } from "../otlp/tape.ts";
 import type { Slab, Writer, Written } from "../series/writer.ts";
 import { SLACK } from "../wire/slack.ts";
 
@@ -23,10 +23,13 @@ export class RequestWriter<S extends Signal> implements Writer<S> {
   readonly #indexer: Indexer;
   readonly #pick: Pick;
   readonly #put: Put<S>;
-  constructor(indexer: Indexer, pick: Pick, put: Put<S>) {
+  readonly #isShort: boolean;
+  /** `isShort`: what `put` writes of an item does not grow with the item. */
+  constructor(indexer: Indexer, pick: Pick, put: Put<S>, isShort = false) {
     this.#indexer = indexer;
     this.#pick = pick;
     this.#put = put;
+    this.#isShort = isShort;
   }
 
   write(range: Range<S>, from: number, to: number, out: Slab): Written {
@@ -48,9 +51,15 @@ export class RequestWriter<S extends Signal> implements Writer<S> {
     return from + row;
   }
 
-  /** Items [from, …) of one frame; returns where it stopped. A frame is cut to make it fit only when the slab is empty. */
+  /**
+   * Items [from, …) of one frame; returns where it stopped. A frame is cut to make it fit only when the slab is empty; and what is
+   * larger on the wire than the slab is taken not to fit, so that nothing huge is copied or written in vain.
+   */
   #frame(batch: Batch<S>, from: number, to: number, behind: boolean, out: Slab): number {
-    for (let end = to; end > from; end = from + ((end - from) >>> 1)) {
+    const room = out.bytes.length - SLACK - out.length;
+    const first = this.#isShort ? to : firstBeyond(batch, from, to, room);
+    if (behind && first < to) return from;
+    for (let end = first; end > from; end = from + ((end - from) >>> 1)) {
       const whole = from === 0 && end === batch.items;
       const part = whole ? batch : this.#pick(this.#indexer, batch, from, end);
       if (this.#put(part, out)) return end;
@@ -58,6 +67,30 @@ export class RequestWriter<S extends Signal> implements Writer<S> {
     }
     return from;
   }
+}
+
+/** Lengths and tags around the first item of a request that was cut out. */
+const FRAMING = 64;
+
+/** The first of the items [from, to) that does not fit into `room` bytes together with those before it; `to` when all do. */
+function firstBeyond(batch: Batch, from: number, to: number, room: number): number {
+  if (batch.length <= room) return to;
+  const { tape } = batch;
+  const int = (at: number) => tape[at] ?? 0;
+  let item = 0;
+  let limit = -1;
+  for (let at = 0; at < tape.length && item < to; at += int(at) >>> 2) {
+    if ((int(at) & 3) !== NodeType.item) continue;
+    if (item === from) {
+      if (int(at + Item.end) - int(at + Item.at) > room) return from;
+      const group = int(at + Item.group);
+      const resource = int(group + Group.resourceEnd) - int(group + Group.resourceAt);
+      const scope = int(group + Group.scopeEnd) - int(group + Group.scopeAt);
+      limit = int(at + Item.at) + room - resource - scope - FRAMING;
+    } else if (item > from && int(at + Item.end) > limit) return item;
+    item++;
+  }
+  return to;
 }
 
 /** Appends bytes to a slab when they fit. */
@@ -71,15 +104,17 @@ export function putBytes(bytes: Uint8Array, length: number, out: Slab): boolean 
 /** What a batch reads as, for people or for a file. */
 export type BatchText = <S extends Signal>(batch: Batch<S>) => string;
 
-/** A writer of whole requests as UTF-8 text. */
+/** A writer of whole requests as UTF-8 text. `isShort`: see RequestWriter. */
 export function textWriter<S extends Signal>(
   indexer: Indexer,
   pick: Pick,
   text: BatchText,
+  isShort = false,
 ): RequestWriter<S> {
   const encoder = new TextEncoder();
-  return new RequestWriter<S>(indexer, pick, (batch, slab) => {
+  const put: Put<S> = (batch, slab) => {
     const bytes = encoder.encode(text(batch));
     return putBytes(bytes, bytes.length, slab);
-  });
+  };
+  return new RequestWriter<S>(indexer, pick, put, isShort);
 }

@@ -46,7 +46,7 @@ class Debug<S extends Signal> implements Backend<S> {
   readonly #out: Out | undefined;
 
   constructor(context: ExporterContext<S>, text: BatchText, pick: Pick, out: Out | undefined) {
-    this.writer = textWriter<S>(context.indexer, pick, text);
+    this.writer = textWriter<S>(context.indexer, pick, text, out === undefined);
     this.#context = context;
     this.#out = out;
   }
