@@ -55,6 +55,8 @@ export class FieldTable {
   readonly isRepeated: Uint8Array;
   /** A bad element of these lists costs itself, and nothing else. */
   readonly isItems: Uint8Array;
+  /** Zero and empty are the same as absent, and not written. The key of a KeyValue always is. */
+  readonly isImplicit: Uint8Array;
   /** Bytes that an id has; 0: no id. */
   readonly idSizes: Uint8Array;
   /** Of messages: `Pauses`. */
@@ -84,6 +86,7 @@ export class FieldTable {
     this.messages = new Uint8Array(count);
     this.isRepeated = new Uint8Array(count);
     this.isItems = new Uint8Array(count);
+    this.isImplicit = new Uint8Array(count);
     this.idSizes = new Uint8Array(count);
     this.pauses = Uint8Array.from(MESSAGES, pauseOf);
     this.siblings = new Int32Array(MESSAGES.length * NUMBERS);
@@ -114,6 +117,8 @@ export class FieldTable {
       : FieldKind[field.type === "string" ? "text" : field.type];
     if (field.type === "message") this.messages[id] = messageNumber(field.message);
     this.isRepeated[id] = field.isRepeated ? 1 : 0;
+    const isExplicit = field.isRepeated || field.isOptional || field.oneof !== "";
+    this.isImplicit[id] = isExplicit || field.type === "message" || field.name === "key" ? 0 : 1;
     this.isItems[id] = ITEM_LISTS.has(field.name) ? 1 : 0;
     if (field.oneof !== "")
       for (const other of fieldsOf(MESSAGES[message] as string))

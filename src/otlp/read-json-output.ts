@@ -196,6 +196,14 @@ export class JsonOutput {
     }
   }
 
+  /** Takes the field back that begins at `at`, if all behind its tag is zero: a number, or the length of an empty text. */
+  dropZero(at: number): void {
+    const { bytes, length } = this;
+    let p = at + (bytes[at]! > 127 ? 2 : 1);
+    while (p < length && bytes[p] === 0) p++;
+    if (p === length) this.length = at;
+  }
+
   /** A KeyValue that begins at `start` and has no key gets an empty one, which stands before its value. */
   addKey(start: number): void {
     if (this.length > start && this.bytes[start] === KEY) return;

@@ -251,8 +251,12 @@ export class JsonPass {
     if (table.isRepeated[field] === 1) return this.#list(field, p, level, depth);
     const kind = table.kinds[field]!;
     if (kind === MESSAGE) return this.#child(field, p, level, depth);
-    if (kind === DOUBLE) this.out.keep(this.scan.end - p);
+    const { out } = this;
+    if (kind === DOUBLE) out.keep(this.scan.end - p);
+    const at = out.length;
     const end = this.#scalars.field(kind, table.tags[field]!, table.idSizes[field]!, p);
+    if (end > 0 && out.bytes[out.length - 1] === 0 && table.isImplicit[field] === 1)
+      out.dropZero(at);
     return end === MISFIT ? this.#misfit(level + 1, p, this.#scalars.misfit) : end;
   }
 

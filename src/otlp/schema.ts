@@ -23,6 +23,8 @@ export interface FieldSchema {
   /** Message name in SCHEMA when `type` is "message". */
   readonly message: string;
   readonly isRepeated: boolean;
+  /** `optional`: zero is something else than absent. */
+  readonly isOptional: boolean;
   /** Name of the oneof it belongs to. */
   readonly oneof: string;
 }
