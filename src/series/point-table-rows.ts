@@ -12,7 +12,6 @@ import {
 import { JsonWriter } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { type BatchMemory, NO_BATCH } from "./batch-memory.ts";
-import { Code } from "./slots.ts";
 import type { ItemTime } from "./item-time.ts";
 import {
   COLUMN_BITS,
@@ -26,6 +25,7 @@ import { DROPPED } from "./point-drops.ts";
 import { isTagPresent, lastEntry, tableColumn } from "./point-head.ts";
 import { SharedRows } from "./point-shared-rows.ts";
 import { TAGS_MAX, type ThoroughTags } from "./point-tags-thorough.ts";
+import { Code } from "./slots.ts";
 import { hashBytes } from "./spread.ts";
 import { Reason, Scratch, Values } from "./values.ts";
 

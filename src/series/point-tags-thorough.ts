@@ -89,16 +89,17 @@ export class ThoroughTags {
       const kind = entry < 0 ? Kind.none : tape[entry]! & 15;
       if (entry >= 0 && isTagPresent(kind, tape[entry + 2]!, tape[entry + 3]!)) continue;
       const from = i === 0 ? head.ownEnd : head.tagEnd[i - 1]!;
-      const start = o;
-      o = copy(out, o, view, from, head.tagEnd[i]! - from);
-      this.take(out, start + 1, start + column.head.length - 1);
+      const stop = copy(out, o, view, from, head.tagEnd[i]! - from);
+      if (this.take(out, o + 1, o + column.head.length - 1)) o = stop;
     }
     return o;
   }
 
-  /** Notes a name that the row has. */
-  take(out: DataView, from: number, end: number): void {
-    if (!this.names.has(out, from, end)) this.names.add(from, end);
+  /** Notes a name that the row has from now on; false: it has it already. */
+  take(out: DataView, from: number, end: number): boolean {
+    if (this.names.has(out, from, end)) return false;
+    this.names.add(from, end);
+    return true;
   }
 
   /** One attribute as a tag under its own name. */

@@ -17,15 +17,23 @@ const SHAPE_MAX = 32;
 const NAME_MAX = 256;
 /** Length of a name that needs the thorough way. */
 const ODD = -1;
+/** Names that may be those of bounds and quantiles. */
+const NUMBER = /^[-+0-9]/;
+const TEMPORALITY = "temporality";
+const TIME = "time";
 
 /** The attributes of a point as tags: the usual ones, fast. For the others see ThoroughTags. */
 export class PointTags {
+  /** Tags of the row that `plain` wrote. */
+  count = 0;
   readonly #lines: LineText;
   readonly #values: Values;
   readonly #order: KeyOrder;
   readonly #left: (reason: number) => void;
   /** Names that a row has itself, so that an attribute called so needs the thorough way. */
   readonly #own: ReadonlySet<string>;
+  /** No tag of the resource is called like a field. */
+  readonly #isPossible: boolean;
   readonly #latin = new TextDecoder("latin1");
   /** By key id: `,name=` in `#heads`. */
   readonly #headAt = new Int32Array(KEY_CAPACITY + 1);
@@ -52,7 +60,9 @@ export class PointTags {
     this.#values = values;
     this.#left = left;
     const fields = plan.names.columns.slice(0, plan.fields.length).map(({ name }) => name);
-    this.#own = new Set([...fields, ...plan.tags.map(({ name }) => name), "temporality", "time"]);
+    const rowOwn = [...fields, TEMPORALITY, TIME];
+    this.#isPossible = plan.tags.every(({ name }) => !rowOwn.includes(name) && !NUMBER.test(name));
+    this.#own = new Set([...rowOwn, ...plan.tags.map(({ name }) => name)]);
   }
 
   open(batch: BatchMemory): void {
@@ -79,7 +89,7 @@ export class PointTags {
 
   #learn(first: number, end: number): void {
     const count = (end - first) / ENTRY;
-    this.#isPlain = count <= SHAPE_MAX;
+    this.#isPlain = this.#isPossible && count <= SHAPE_MAX;
     this.#shapeCount = this.#isPlain ? count : -1;
     if (!this.#isPlain) return;
     const { tape } = this.#batch;
@@ -100,8 +110,7 @@ export class PointTags {
     this.#headLength[key] = ODD;
     if (from === end || end - from > NAME_MAX) return;
     const name = this.#latin.decode(this.#batch.bytes.subarray(from, end));
-    // Bounds and quantiles are fields whose names are numbers.
-    if (this.#own.has(name) || /^[-+0-9]/.test(name)) return;
+    if (this.#own.has(name) || NUMBER.test(name)) return;
     this.#name.need(2 * NAME_MAX + 16);
     const { view } = this.#name;
     const { dropped, newlines } = this.#lines;
@@ -130,6 +139,7 @@ export class PointTags {
     const { tape, bytes, view } = this.#batch;
     const heads = this.#heads;
     let o = copy(out, at, head.text.view, 0, head.length);
+    let count = head.tags + (head.isDelta ? 1 : 0);
     for (let e = first; e < end; e += ENTRY) {
       const key = tape[e]! >>> 4;
       const kind = tape[e]! & 15;
@@ -144,7 +154,10 @@ export class PointTags {
         if (from === stop) continue;
         const close = this.#lines.writeTagValue(out, start, view, from, stop);
         if (close === start) this.#left(Reason.empty);
-        else o = close;
+        else {
+          o = close;
+          count++;
+        }
         continue;
       }
       if (kind === Kind.none) continue;
@@ -152,12 +165,17 @@ export class PointTags {
       const high = low < 128 ? 0 : bytes[from + 1]!;
       if (kind === Kind.int && high < 128) {
         o = writeUnder20000(out, start, (low & 127) | (high << 7));
+        count++;
         continue;
       }
       const close = this.#values.tag(out, start, kind, from, stop);
       if (close < 0) this.#left(this.#values.reason);
-      else o = close;
+      else {
+        o = close;
+        count++;
+      }
     }
+    this.count = count;
     return o;
   }
 }

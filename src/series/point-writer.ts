@@ -248,8 +248,9 @@ export class PointLineWriter implements Writer<"metrics"> {
       return o;
     }
     names.clear();
-    this.#fields.room = COLUMNS_MAX - OTHER_FIELDS - this.#head.tags - 1 - (end - first) / ENTRY;
-    return this.#tags.plain(this.#head, out, start, first, end);
+    const o = this.#tags.plain(this.#head, out, start, first, end);
+    this.#fields.room = COLUMNS_MAX - OTHER_FIELDS - this.#tags.count;
+    return o;
   }
 
   /** The first field's comma becomes the space behind the tags; then the time. */
