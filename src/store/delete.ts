@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { type Catalog, nameInSql } from "./catalog.ts";
 import { untilDeadline } from "./deadline.ts";
+import { IGNORED } from "./dialect.ts";
 import { type Duck, quoteName } from "./duck.ts";
 import { checkQuery, QueryError } from "./guard.ts";
 import type { Params } from "./query.ts";
@@ -8,10 +9,9 @@ import { bind, databaseNotFound, queryError } from "./query-errors.ts";
 import { isRecord, type TreeNode } from "./syntax-tree.ts";
 import type { StoreWriter } from "./writer.ts";
 
-const IGNORED = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*[\s\S]*?\*/)`;
 const IS_DELETE = new RegExp(`^${IGNORED}*delete\\b`, "i");
 const DELETE = new RegExp(
-  `^${IGNORED}*delete${IGNORED}+from${IGNORED}+("(?:[^"]|"")+"|\\w+)${IGNORED}*where\\b([\\s\\S]*?);?${IGNORED}*$`,
+  `^${IGNORED}*delete${IGNORED}+from${IGNORED}+("(?:[^"]|"")+"|\\w+)${IGNORED}*where\\b`,
   "i",
 );
 
@@ -96,8 +96,9 @@ export class Deletions {
 }
 
 function readDelete(sql: string): { readonly table: string; readonly condition: string } {
-  const [, table, condition] = DELETE.exec(sql) ?? [];
-  if (table !== undefined && condition !== undefined) return { table, condition };
+  const [head, table] = DELETE.exec(sql) ?? [];
+  if (head !== undefined && table !== undefined)
+    return { table, condition: sql.slice(head.length).trimEnd().replace(/;$/, "") };
   throw new QueryError(
     "expected DELETE FROM <table> WHERE <condition>, one statement; WHERE true removes all rows",
   );

@@ -1,5 +1,11 @@
-/** Strings, quoted names and comments on one side, the rest on the other. */
-const TOKENS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|[^'"\-/]+|[\s\S]/g;
+/**
+ * One character or comment that means nothing, as the text of a pattern. Each text can be read in one way only: a pattern that
+ * repeats this takes no longer than the text is.
+ */
+export const IGNORED = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)`;
+/** Strings, quoted names and comments on one side, the rest on the other. A comment without an end takes all that follows. */
+const TOKENS =
+  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/|$)|[^'"\-/]+|[\s\S]/g;
 /** No SQL has this: a number with letters behind it does not parse. */
 const TIME_BUCKET = /\btime\s*\(\s*(\d{1,9})\s*(us|ms|s|m|h|d|w)\s*\)/gi;
 const UNIT: Readonly<Record<string, string>> = {

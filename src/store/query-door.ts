@@ -48,7 +48,7 @@ async function remove(
       403,
       JSON.stringify({
         error:
-          "DELETE needs the store's token, or, where the store has no token, a POST from this machine that is not a web page's",
+          "DELETE needs a POST with the store's token; where the store has none, a POST of a program on this machine, and the store must listen on this machine only",
       }),
     );
   const count = await deletions.run(db, q, params);

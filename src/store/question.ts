@@ -13,6 +13,8 @@ export interface Question {
 }
 
 const MAX_BODY = 2 << 20;
+/** Longest query text, in characters. */
+const MAX_SQL = 1 << 20;
 const FORMATS = ["json", "jsonl", "csv", "pretty"] as const;
 /** What a reader's Accept header asks for. */
 const FORMAT_OF_TYPE: ReadonlyMap<string, Format> = new Map([
@@ -39,6 +41,8 @@ export async function readQuestion(
   const { db, q, format, params } = given;
   if (typeof db !== "string") throw new HttpError(400, "missing query parameter 'db'");
   if (typeof q !== "string") throw new HttpError(400, "missing query parameter 'q'");
+  if (q.length > MAX_SQL)
+    throw new HttpError(400, `the query is longer than ${MAX_SQL} characters`);
   return { db, q, format: formatOf(format, request.headers.accept), params: readParams(params) };
 }
 

@@ -74,7 +74,9 @@ test("without a token, a web page and a GET are refused", async () => {
   await fill();
   const page = await ask(AS_PRINTED, { headers: { origin: "http://127.0.0.1:8181" } });
   expect(page.status).toBe(403);
-  expect(await page.json()).toEqual({ error: expect.stringContaining("needs the store's token") });
+  expect(await page.json()).toEqual({
+    error: expect.stringContaining("needs a POST with the store's token"),
+  });
   const get = new URLSearchParams({ db: "weir", q: AS_PRINTED });
   expect((await fetch(`${store.url}/api/v3/query_sql?${get}`)).status).toBe(403);
   expect(await count()).toBe(5);

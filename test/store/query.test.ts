@@ -186,6 +186,25 @@ test.each(REFUSED)("refused: %s", async (sql) => {
   expect(await store.rows("SELECT count(*) AS n FROM function_logs")).toEqual([{ n: 5 }]);
 });
 
+test("long texts that end badly are answered at once, and too long ones refused", async () => {
+  const startedMs = performance.now();
+  for (const sql of [
+    `${"/**/".repeat(5_000)}x`,
+    `DELETE ${"/**/".repeat(5_000)}x`,
+    `DELETE FROM m WHERE ${" ".repeat(500_000)}x`,
+    "/*".repeat(90),
+    "/*".repeat(200_000),
+    `SELECT ${"'".repeat(100_001)}`,
+    `SELECT ${", ".repeat(100_000)} time(1h)`,
+  ])
+    expect((await store.query(sql)).status).toBe(400);
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  expect(await store.query(`SELECT 1 ${" ".repeat(1 << 20)}`)).toEqual({
+    status: 400,
+    body: "the query is longer than 1048576 characters",
+  });
+});
+
 test.each([
   "SHOW TABLES",
   "DESCRIBE function_logs",
