@@ -1,6 +1,7 @@
 /** Load over raw sockets. Child process of the service bench: a job in, `{ ok, other }` out. */
 
 import { createSocket } from "node:dgram";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 
 export interface HttpLoad {
@@ -9,6 +10,17 @@ export interface HttpLoad {
   /** Base64 of whole HTTP requests, sent in turn. */
   readonly requests: readonly string[];
   readonly connections: number;
+  readonly ms: number;
+}
+export interface GrpcLoad {
+  readonly kind: "grpc";
+  readonly port: number;
+  readonly path: string;
+  /** Base64 of messages with their prefixes, sent in turn. */
+  readonly messages: readonly string[];
+  readonly connections: number;
+  /** Calls in flight per connection. */
+  readonly streams: number;
   readonly ms: number;
 }
 export interface UdpLoad {
@@ -23,8 +35,10 @@ export interface LoadResult {
   readonly other: number;
 }
 
-process.on("message", (load: HttpLoad | UdpLoad) => {
-  const done = load.kind === "http" ? http(load) : udp(load);
+export type Load = HttpLoad | GrpcLoad | UdpLoad;
+
+process.on("message", (load: Load) => {
+  const done = load.kind === "http" ? http(load) : load.kind === "grpc" ? grpc(load) : udp(load);
   done.then((result) => process.send?.(result)).catch((error) => console.error(error));
 });
 process.on("disconnect", () => process.exit());
@@ -50,6 +64,43 @@ async function http(load: HttpLoad): Promise<LoadResult> {
       });
     });
   await Promise.all(Array.from({ length: load.connections }, one));
+  return { ok, other };
+}
+
+async function grpc(load: GrpcLoad): Promise<LoadResult> {
+  const messages = load.messages.map((message) => Buffer.from(message, "base64"));
+  const headers = {
+    ":method": "POST",
+    ":path": load.path,
+    "content-type": "application/grpc",
+    te: "trailers",
+  };
+  let turn = 0;
+  let ok = 0;
+  let other = 0;
+  const end = performance.now() + load.ms;
+  const call = (session: ClientHttp2Session) =>
+    new Promise<void>((resolve) => {
+      const stream = session.request(headers);
+      stream.on("error", () => {});
+      stream.on("trailers", (trailers) => {
+        if (trailers["grpc-status"] === "0") ok++;
+        else other++;
+      });
+      stream.on("close", () => resolve());
+      stream.resume();
+      stream.end(messages[turn++ % messages.length]);
+    });
+  const lane = async (session: ClientHttp2Session) => {
+    while (performance.now() < end && !session.destroyed) await call(session);
+  };
+  const sessions = Array.from({ length: load.connections }, () =>
+    connectHttp2(`http://127.0.0.1:${load.port}`, { maxSessionMemory: 1_000 }),
+  );
+  await Promise.all(
+    sessions.flatMap((session) => Array.from({ length: load.streams }, () => lane(session))),
+  );
+  for (const session of sessions) session.close();
   return { ok, other };
 }
 

@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: CPU time per record of every stage, beside a calibration loop and the obvious twin in the same run.
- * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets.
+ * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
+ * of it `--only` idle, http, grpc or udp.
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -42,7 +43,12 @@ const GATE_RUNS = 3;
 const RATIOS = "ratios ";
 
 const { values } = parseArgs({
-  options: { gate: { type: "boolean" }, service: { type: "boolean" }, ratios: { type: "boolean" } },
+  options: {
+    gate: { type: "boolean" },
+    service: { type: "boolean" },
+    ratios: { type: "boolean" },
+    only: { type: "string" },
+  },
 });
 const rounds = values.ratios ? QUICK : FULL;
 const plain = payloads.plain(1000);
@@ -54,7 +60,7 @@ else if (values.gate) gate();
 else {
   if (!values.service) await micro();
   const { serviceBench } = await import("./service.ts");
-  await serviceBench();
+  await serviceBench(values.only);
 }
 
 function gate(): void {

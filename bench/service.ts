@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts, Service } from "../test/support/service.ts";
 import { payloads } from "./cases.ts";
-import type { HttpLoad, LoadResult, UdpLoad } from "./load.ts";
+import type { GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
 
 interface Row {
   readonly job: string;
@@ -33,37 +33,61 @@ const WARM_MS = 8_000;
 /** The service has one core for itself; the load and the sink share the other. */
 const PINNED = process.platform === "linux" ? ["taskset", "-c", "1"] : [];
 
-export async function serviceBench(): Promise<void> {
+/** Runs the rows whose `what` holds `only`. */
+export async function serviceBench(only = ""): Promise<void> {
   const sink = fork(new URL("./sink.ts", import.meta.url), { stdio: "inherit" });
   const [{ port: sinkPort }] = (await once(sink, "message")) as [{ port: number }];
   const load = fork(new URL("./load.ts", import.meta.url), { stdio: "inherit" });
   for (const { pid } of [sink, load])
     if (process.platform === "linux") execFileSync("taskset", ["-cp", "0", String(pid)]);
   const rows: Row[] = [];
-  rows.push(await withService(sinkPort, false, idleRow));
-  for (const isDurable of [false, true])
-    for (const kind of ["plain", "mixed"] as const)
-      for (const n of [10, 100, 1000])
-        rows.push(
-          await withService(sinkPort, isDurable, (service, ports) =>
-            httpRow(service, load, { port: ports.http, kind, n, isDurable }),
-          ),
-        );
-  for (const [isDurable, lines, perSecond] of UDP_JOBS)
-    rows.push(
-      await withService(sinkPort, isDurable, (service, ports) =>
-        udpRow(service, load, ports.udp, { isDurable, lines, perSecond }),
-      ),
-    );
+  for (const { what, isDurable, run } of jobs(load))
+    if (what.includes(only)) rows.push(await withService(sinkPort, isDurable, run));
   console.table(rows);
   sink.disconnect();
   load.disconnect();
 }
 
+interface ServiceJob {
+  readonly what: string;
+  readonly isDurable: boolean;
+  readonly run: (service: Service, ports: Ports) => Promise<Row>;
+}
+
+function* jobs(load: ChildProcess): Generator<ServiceJob> {
+  yield { what: "idle", isDurable: false, run: idleRow };
+  for (const isDurable of [false, true])
+    for (const kind of ["plain", "mixed"] as const)
+      for (const n of [10, 100, 1000])
+        yield {
+          what: "http",
+          isDurable,
+          run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
+        };
+  for (const n of [100, 1000])
+    yield {
+      what: "grpc",
+      isDurable: false,
+      run: (service, { grpc }) => grpcRow(service, load, grpc, n),
+    };
+  for (const [isDurable, lines, perSecond] of UDP_JOBS)
+    yield {
+      what: "udp",
+      isDurable,
+      run: (service, { udp }) => udpRow(service, load, udp, { isDurable, lines, perSecond }),
+    };
+}
+
+interface Ports {
+  readonly http: number;
+  readonly grpc: number;
+  readonly udp: number;
+}
+
 async function withService(
   sinkPort: number,
   isDurable: boolean,
-  run: (service: Service, ports: { http: number; udp: number }) => Promise<Row>,
+  run: (service: Service, ports: Ports) => Promise<Row>,
 ): Promise<Row> {
   const [http = 0, grpc = 0, health = 0, metrics = 0, udp = 0] = await freePorts(5);
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
@@ -94,7 +118,7 @@ service:
   const service = new Service(config, health, metrics, PINNED);
   try {
     await service.start();
-    return await run(service, { http, udp });
+    return await run(service, { http, grpc, udp });
   } finally {
     await service.kill("SIGTERM");
     await rm(directory, { recursive: true, force: true });
@@ -122,6 +146,30 @@ async function httpRow(
     const { ok, other } = await give(load, job);
     return { sent: ok * n, note: other > 0 ? ` (${other} requests refused)` : "" };
   });
+}
+
+async function grpcRow(
+  service: Service,
+  load: ChildProcess,
+  port: number,
+  n: number,
+): Promise<Row> {
+  const messages = payloads.plain(n).slice(0, MOST_PAYLOADS).map(messageOf);
+  const path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+  const job: GrpcLoad = { kind: "grpc", port, path, messages, connections: 4, streams: 4, ms: MS };
+  await give(load, { ...job, ms: WARM_MS });
+  await settled(service);
+  return measured(service, `gRPC logs → function_logs lines, ${n} a request`, async () => {
+    const { ok, other } = await give(load, job);
+    return { sent: ok * n, note: other > 0 ? ` (${other} calls refused)` : "" };
+  });
+}
+
+/** Behind its prefix. */
+function messageOf(body: Uint8Array): string {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(body.length, 1);
+  return Buffer.concat([prefix, body]).toString("base64");
 }
 
 /** The whole HTTP request, as the load wants it. */
@@ -211,7 +259,7 @@ async function rssMb(service: Service): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
 }
 
-async function give(load: ChildProcess, job: HttpLoad | UdpLoad): Promise<LoadResult> {
+async function give(load: ChildProcess, job: Load): Promise<LoadResult> {
   load.send(job);
   const [result] = (await once(load, "message")) as [LoadResult];
   return result;
