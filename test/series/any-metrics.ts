@@ -186,6 +186,44 @@ const metric = fc
     ),
   )
   .map(([own, data]) => ({ name: own, unit: "1", ...data }));
+/** Metrics that are columns of tables, with so few attributes and times that points share rows. */
+const text = (stringValue: string) => ({ stringValue });
+const queue = [
+  { key: "queue", value: text("1") },
+  { key: "site_name", value: text("s") },
+];
+const sharedPoint = fc
+  .tuple(
+    fc.record({
+      attributes: fc.constantFrom(
+        queue,
+        queue.toReversed(),
+        [...queue, { key: "zone", value: text("a") }, { key: "area", value: text("b") }],
+        [{ key: "area", value: text("b") }, ...queue, { key: "zone", value: text("a") }],
+        [...queue, { key: "message", value: text("one") }],
+        [...queue, { key: "message", value: text("two") }],
+        [],
+      ),
+      timeUnixNano: fc.constantFrom("1705314600000000000", "1705314600000000001", "0"),
+      flags: fc.constantFrom(0, 0, 0, 1),
+    }),
+    numberValue,
+  )
+  .map(([point, own]) => ({ ...point, ...own }));
+const sharedMetric = fc
+  .tuple(
+    fc.constantFrom(
+      "DFF_worker_queue.length",
+      "DFF_db_table.rows",
+      "DFF_db_table.data_length",
+      "DFF_cron_job.trigger_count_per_day",
+      "DFF_cron_job.trigger_count_per_hour",
+      "function_logs.exit_code",
+      "function_logs.message",
+    ),
+    few(sharedPoint),
+  )
+  .map(([own, dataPoints]) => ({ name: own, gauge: { dataPoints } }));
 const resourceAttribute = fc.record({
   key: fc.constantFrom(
     "service.name",
@@ -207,7 +245,10 @@ export const anyMetrics = fc.record({
       scopeMetrics: fc.array(
         fc.record({
           scope: fc.record({ name: fc.constantFrom("", "meter") }),
-          metrics: fc.array(metric, { minLength: 1, maxLength: 4 }),
+          metrics: fc.array(fc.oneof({ arbitrary: metric, weight: 3 }, sharedMetric), {
+            minLength: 1,
+            maxLength: 5,
+          }),
         }),
         { maxLength: 2 },
       ),

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { lineDoor } from "../support/line-door.ts";
-import { batchOf, indexer, rangeOf, writeAll } from "../support/line-writing.ts";
+import { batchOf, batchOfSignal, indexer, rangeOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { type Field, type Row, readRows } from "../support/rows.ts";
 
@@ -35,12 +35,19 @@ const casesOf = (file: string) =>
   ) as Case[];
 
 function rowsOf(input: Input): Row[] {
+  if (input.kind === "otlp_metrics") return rowsOfPoints(input.body ?? {});
   const writer = compileLineWriter({ signal: "logs", tables, keys: indexer.keys, dialect: "v3" });
   const bytes =
     input.kind === "line"
       ? lineDoor(tables, input.precision)(`${input.text}`, ARRIVAL_MS)
       : encodeRequest("logs", input.body ?? {});
   return readRows(writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS)).text);
+}
+
+function rowsOfPoints(body: object): Row[] {
+  const options = { signal: "metrics", tables, keys: indexer.keys, dialect: "v3" } as const;
+  const batch = batchOfSignal("metrics", encodeRequest("metrics", body));
+  return readRows(writeAll(compileLineWriter(options), rangeOf([batch], ARRIVAL_MS)).text);
 }
 
 /** JSON with integers as texts, so that all digits are compared. */
@@ -120,13 +127,15 @@ function runCase({ input, expect: wishes, expect_absent_tables: absent, distinct
 }
 
 let passed = 0;
-afterAll(() => console.log(`mapping cases that hold for log records and lines: ${passed}`));
+afterAll(() =>
+  console.log(`mapping cases that hold for log records, lines and data points: ${passed}`),
+);
 
-const isOfLogs = ({ input }: Case) =>
-  [input].flat().every(({ kind }) => kind === "line" || kind === "otlp_logs");
+const isNotOfSpans = ({ input }: Case) =>
+  [input].flat().every(({ kind }) => kind !== "otlp_traces");
 
-describe.each(["function-logs-from-logs", "logs", "lines", "dff"])("%s", (file) => {
-  const cases = casesOf(file).filter(isOfLogs);
+describe.each(["function-logs-from-logs", "logs", "lines", "dff", "metrics"])("%s", (file) => {
+  const cases = casesOf(file).filter(isNotOfSpans);
   test.each(cases.map((one) => [one.name, one] as const))("%s", (_name, one) => {
     runCase(one);
     passed++;
