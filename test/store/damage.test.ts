@@ -1,6 +1,13 @@
-import { copyFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { StoreSupervisor } from "../../src/extensions/embedded_store/supervisor.ts";
 import { SELF, startStore, type TestStore, temporaryDirectory } from "./harness.ts";
 
@@ -22,15 +29,22 @@ async function start(path: string): Promise<TestStore> {
   return store;
 }
 
-/** A store with a row in its file and, when it is then killed, one more in its log. */
-async function fill(path: string, end: "stop" | "kill"): Promise<void> {
-  const first = await start(path);
+/** Directories of a store with a row in its file and, where it was then killed, one more in its log: made once, copied for each test. */
+const filled = { stop: temporaryDirectory(), kill: temporaryDirectory() };
+beforeAll(async () => {
+  const first = await startStore(filled.stop.path);
   await first.write("m a=1i 1");
   await first.stop();
-  if (end === "stop") return;
-  const second = await start(path);
+  cpSync(filled.stop.path, filled.kill.path, { recursive: true });
+  const second = await startStore(filled.kill.path);
   await second.write("m a=2i 2");
   await second.kill();
+});
+afterAll(() => {
+  for (const { remove } of Object.values(filled)) remove();
+});
+function fill(path: string, end: "stop" | "kill"): void {
+  cpSync(filled[end].path, path, { recursive: true });
 }
 
 const ALL = "SELECT a FROM m ORDER BY a";
@@ -68,7 +82,7 @@ test.each([
 
 test.each([3])("a file cut after %i eighths is moved aside with what it still holds", async (n) => {
   const { path, file } = fresh();
-  await fill(path, "stop");
+  fill(path, "stop");
   const { length } = readFileSync(file);
   truncateSync(file, Math.floor((length * n) / 8));
   await startsEmpty(path);
@@ -81,7 +95,7 @@ test.each([3])("a file cut after %i eighths is moved aside with what it still ho
 
 test("the log of a damaged file goes with it: it must not be replayed into the new one", async () => {
   const { path, file } = fresh();
-  await fill(path, "kill");
+  fill(path, "kill");
   writeFileSync(file, "garbage".repeat(10_000));
   await startsEmpty(path);
   expect(quarantined(path)).toEqual(["store.duckdb.quarantine", "store.duckdb.wal.quarantine"]);
@@ -89,7 +103,7 @@ test("the log of a damaged file goes with it: it must not be replayed into the n
 
 test("a damaged log of the last writes costs those writes only", async () => {
   const { path, log } = fresh();
-  await fill(path, "kill");
+  fill(path, "kill");
   const bytes = readFileSync(log);
   const middle = bytes.length >> 1;
   bytes.writeUInt8(bytes.readUInt8(middle) ^ 0xff, middle);
@@ -116,7 +130,7 @@ test("a directory that another process has is left alone, whatever is in it", as
 
 test("what is wrong outside of the file moves nothing", async () => {
   const { path, file } = fresh();
-  await fill(path, "stop");
+  fill(path, "stop");
   const kept = `${file}.kept`;
   copyFileSync(file, kept);
   await expect(startStore(path, ["--memory-limit", "1KB"])).rejects.toThrow(/exit 1: weir store: /);

@@ -8,6 +8,11 @@ import { fileURLToPath } from "node:url";
 
 export const SELF = [process.execPath, fileURLToPath(new URL("./entry.ts", import.meta.url))];
 
+/** Starting is most of what these tests do: with stripped and compiled code at hand it takes a third less. */
+const NODE_COMPILE_CACHE = fileURLToPath(
+  new URL("../../node_modules/.cache/weir-tests", import.meta.url),
+);
+
 export interface TestStore {
   readonly child: ChildProcess;
   readonly url: string;
@@ -46,7 +51,7 @@ export async function startStore(
   const child = spawn(
     program,
     [...rest, "store", "--endpoint", "127.0.0.1:0", "--directory", directory, ...args],
-    { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } },
+    { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, NODE_COMPILE_CACHE, ...env } },
   );
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
