@@ -1,9 +1,10 @@
 import { type LineText, writeStringContent } from "../line/writer.ts";
-import { ENTRY, Kind } from "../otlp/tape.ts";
+import { Kind } from "../otlp/tape.ts";
 import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
 import { type Plan, type PlanTable, WORD } from "./compile.ts";
+import { EntryOrder } from "./entry-order.ts";
 import type { Gather } from "./gather.ts";
 import type { KeyOrder } from "./order.ts";
 import { KEY, type Program } from "./program.ts";
@@ -29,6 +30,16 @@ export class AttributesField {
   readonly #declaredBy: Int32Array;
   readonly #declaredWords: number;
   readonly #json = new Scratch();
+  readonly #sorted: EntryOrder;
+  /** The item that `#sorted` is of, as `RowWriter.begin` counts them. */
+  #item = 0;
+  /** By place in order: the item for which its member stands in the output, from where to where. */
+  #writtenFor = new Int32Array(64);
+  #writtenFrom = new Int32Array(64);
+  #writtenEnd = new Int32Array(64);
+  /** By place in order: the row that has it as a field of its own. */
+  #fieldOf = new Int32Array(64);
+  #row = 0;
   /** By table. */
   readonly #resources: readonly (ResourceJson | undefined)[];
   readonly #ends: readonly (readonly Uint8Array[])[];
@@ -38,6 +49,7 @@ export class AttributesField {
     this.#order = gather.order;
     this.#text = text;
     this.#values = values;
+    this.#sorted = new EntryOrder(gather);
     this.#constants = plan.constants.view;
     this.#keys = program.keys;
     this.#declaredBy = plan.declaredBy;
@@ -51,7 +63,8 @@ export class AttributesField {
     );
   }
 
-  write(table: PlanTable, out: DataView, at: number): number {
+  /** `item` counts the items: rows of one share their bytes. */
+  write(table: PlanTable, item: number, out: DataView, at: number): number {
     const { index } = table;
     const resource = this.#resources[index];
     const hasUndeclared = index >= WORD || ((this.#gather.undeclared >>> index) & 1) === 1;
@@ -59,67 +72,105 @@ export class AttributesField {
     const ends = this.#ends[index]!;
     if (!table.table.attributes && ends.length === 0) return at;
     resource?.prepare();
-    this.#collect(index);
+    if (this.#item !== item) this.#sort(item);
+    this.#row++;
     let o = at;
-    if (ends.length > 0) o = this.#fields(ends, out, o);
+    if (ends.length > 0) o = this.#fields(index, ends, out, o);
     return table.table.attributes ? this.#object(table, resource, out, o) : o;
   }
 
-  /** The entries that the table does not declare, sorted; of equal keys the last. */
-  #collect(table: number): void {
-    const { tape, entries, entriesEnd } = this.#gather;
-    const keys = this.#keys;
-    const order = this.#order;
-    const list = order.begin((entriesEnd - entries) / ENTRY);
-    let count = 0;
-    if (table < WORD)
-      for (let e = entries; e < entriesEnd; e += ENTRY) {
-        // Kept or overwritten by the next, without a branch.
-        list[count] = e;
-        count += (~keys[(tape[e]! >>> 4) * KEY]! >>> table) & 1;
-      }
-    else {
-      const word = Math.floor(table / WORD);
-      for (let e = entries; e < entriesEnd; e += ENTRY) {
-        list[count] = e;
-        const declared = this.#declaredBy[(tape[e]! >>> 4) * this.#declaredWords + word]!;
-        count += (~declared >>> (table % WORD)) & 1;
-      }
-    }
-    order.count = count;
-    order.sort();
+  #sort(item: number): void {
+    this.#item = item;
+    const sorted = this.#sorted;
+    sorted.sort();
+    if (sorted.count <= this.#writtenFor.length) return;
+    this.#writtenFor = new Int32Array(2 * sorted.count);
+    this.#writtenFrom = new Int32Array(2 * sorted.count);
+    this.#writtenEnd = new Int32Array(2 * sorted.count);
+    this.#fieldOf = new Int32Array(2 * sorted.count);
+  }
+
+  /** Not 0 where the table declares the name of the entry, or the entry has no value. */
+  #isLeftOut(table: number, entry: number): number {
+    const head = this.#gather.tape[entry]!;
+    const key = head >>> 4;
+    const word =
+      table < WORD
+        ? this.#keys[key * KEY]!
+        : this.#declaredBy[key * this.#declaredWords + (table >>> 5)]!;
+    return (word & (1 << table)) | ((head & 15) === Kind.none ? 1 : 0);
   }
 
   /** The field `attributes`: one JSON object with sorted keys, in quotes, written with both escapes at once. */
   #object(table: PlanTable, resource: ResourceJson | undefined, out: DataView, at: number): number {
-    const order = this.#order;
-    const { tape } = this.#gather;
+    const { list, count } = this.#sorted;
     const start = copy(out, at, this.#constants, table.attributes.at, table.attributes.length);
     out.setUint16(start, 0x227b); // "{
     const first = start + 2;
-    if (resource?.mixes(order) === true) {
-      const end = resource.writeMixed(out, first, order);
-      return end === first ? at : this.#close(out, end);
-    }
-    let isDue = resource !== undefined && resource.length > 0;
     let o = first;
-    for (let i = 0; i < order.count; i++) {
-      const e = order.list[i]!;
-      if ((tape[e]! & 15) === Kind.none) continue;
-      if (isDue && resource!.isBefore(e)) {
+    if (resource !== undefined && resource.length > 0) {
+      if (resource.mixes(list, count)) o = resource.writeMixed(out, first, this.#left(table.index));
+      else {
+        const split = resource.placeIn(list, count);
+        o = this.#members(table.index, 0, split, out, first, first);
         if (o > first) out.setUint8(o++, COMMA);
-        o = resource!.put(out, o);
-        isDue = false;
+        o = resource.put(out, o);
+        o = this.#members(table.index, split, count, out, o, first);
       }
-      if (o > first) out.setUint8(o++, COMMA);
-      o = this.#name(out, o, e);
-      o = this.#value(out, o, e);
-    }
-    if (isDue) {
-      if (o > first) out.setUint8(o++, COMMA);
-      o = resource!.put(out, o);
-    }
+    } else o = this.#members(table.index, 0, count, out, first, first);
     return o === first ? at : this.#close(out, o);
+  }
+
+  /** Entries of the list that stay for `attributes`. */
+  #left(table: number): number[] {
+    const { list, count } = this.#sorted;
+    return [...list.subarray(0, count)].filter(
+      (entry, i) => this.#fieldOf[i] !== this.#row && this.#isLeftOut(table, entry) === 0,
+    );
+  }
+
+  /** Members from the list; those that stand in an earlier row of the item are copied, neighbours at once. */
+  #members(
+    table: number,
+    from: number,
+    to: number,
+    out: DataView,
+    at: number,
+    first: number,
+  ): number {
+    const { list } = this.#sorted;
+    const writtenFor = this.#writtenFor;
+    const item = this.#item;
+    let o = at;
+    let runFrom = -1;
+    let runEnd = -1;
+    for (let i = from; i < to; i++) {
+      const entry = list[i]!;
+      if (this.#isLeftOut(table, entry) !== 0 || this.#fieldOf[i] === this.#row) continue;
+      const isWritten = writtenFor[i] === item;
+      const start = isWritten ? this.#writtenFrom[i]! : -1;
+      // One comma stands between.
+      if (isWritten && start === runEnd + 1) {
+        runEnd = this.#writtenEnd[i]!;
+        continue;
+      }
+      if (runFrom >= 0) o = this.#run(out, o, first, runFrom, runEnd);
+      runFrom = start;
+      runEnd = isWritten ? this.#writtenEnd[i]! : -2;
+      if (isWritten) continue;
+      if (o > first) out.setUint8(o++, COMMA);
+      writtenFor[i] = item;
+      this.#writtenFrom[i] = o;
+      o = this.#value(out, this.#name(out, o, entry), entry);
+      this.#writtenEnd[i] = o;
+    }
+    return runFrom >= 0 ? this.#run(out, o, first, runFrom, runEnd) : o;
+  }
+
+  #run(out: DataView, at: number, first: number, from: number, end: number): number {
+    let o = at;
+    if (o > first) out.setUint8(o++, COMMA);
+    return copy(out, o, out, from, end - from);
   }
 
   #close(out: DataView, at: number): number {
@@ -157,32 +208,28 @@ export class AttributesField {
     return writeStringContent(out, at, scratch.view, 0, length);
   }
 
-  /** Those of the list whose names end so, as fields of their own types: they leave the list. */
-  #fields(ends: readonly Uint8Array[], out: DataView, at: number): number {
+  /** Those of the list whose names end so, as fields of their own types. */
+  #fields(table: number, ends: readonly Uint8Array[], out: DataView, at: number): number {
     const order = this.#order;
     const { tape, view } = this.#gather;
+    const { list, count } = this.#sorted;
     let o = at;
-    let kept = 0;
-    let written = 0;
-    for (let i = 0; i < order.count; i++) {
-      const e = order.list[i]!;
+    let left = FIELDS_MAX;
+    for (let i = 0; i < count && left > 0; i++) {
+      const e = list[i]!;
       const from = order.keyFrom(e);
       const end = order.keyEnd(e);
-      const kind = tape[e]! & 15;
-      const isField = kind !== Kind.none && written < FIELDS_MAX && this.#isField(ends, from, end);
-      let stop = -1;
-      if (isField) {
-        out.setUint8(o, COMMA);
-        const equals = this.#text.writeName(out, o + 1, view, from, end);
-        out.setUint8(equals, EQUALS);
-        stop = this.#values.any(out, equals + 1, kind, tape[e + 2]!, tape[e + 3]!);
-      }
-      if (stop >= 0) {
-        o = stop;
-        written++;
-      } else order.list[kept++] = e;
+      if (this.#isLeftOut(table, e) !== 0 || !this.#isField(ends, from, end)) continue;
+      out.setUint8(o, COMMA);
+      const equals = this.#text.writeName(out, o + 1, view, from, end);
+      out.setUint8(equals, EQUALS);
+      const value = equals + 1;
+      const stop = this.#values.any(out, value, tape[e]! & 15, tape[e + 2]!, tape[e + 3]!);
+      if (stop < 0) continue; // NaN and the like stay in `attributes`
+      o = stop;
+      this.#fieldOf[i] = this.#row;
+      left--;
     }
-    order.count = kept;
     return o;
   }
 

@@ -3,7 +3,6 @@ import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { Gather } from "./gather.ts";
-import type { KeyOrder } from "./order.ts";
 import { Scratch } from "./values.ts";
 
 const COMMA = 44;
@@ -102,35 +101,33 @@ export class ResourceJson {
     return length - text.length;
   }
 
-  /** Whether the members stand before this entry. */
-  isBefore(entry: number): boolean {
-    return this.#compare(entry, this.#prefix) > 0;
-  }
-
-  /** Whether an item's names mix with the members. */
-  mixes({ list, count }: KeyOrder): boolean {
-    if (this.length === 0) return false;
+  /** Whether names of these entries mix with the members: they start with the prefix too. */
+  mixes(list: Int32Array, count: number): boolean {
     for (let i = 0; i < count; i++) if (this.#compare(list[i]!, this.#prefix) === 0) return true;
     return false;
+  }
+
+  /** How many of these entries, which are in order, stand before the members. */
+  placeIn(list: Int32Array, count: number): number {
+    let i = 0;
+    while (i < count && this.#compare(list[i]!, this.#prefix) < 0) i++;
+    return i;
   }
 
   put(out: DataView, at: number): number {
     return copy(out, at, this.#members.view, 0, this.length);
   }
 
-  /** The item's attributes of the list and the members, one by one in the order of names; of equal names the item's. Rare. */
-  writeMixed(out: DataView, at: number, { list, count }: KeyOrder): number {
-    const { tape, order, bytes } = this.#gather;
+  /** The members and these entries of the item, one by one in the order of names; of equal names the item's. Rare. */
+  writeMixed(out: DataView, at: number, entries: readonly number[]): number {
+    const { order, bytes } = this.#gather;
     const named = new Map<string, { readonly entry: number; readonly isOwn: boolean }>();
     for (const entry of this.#entries) {
       const length = this.#nameOf(entry);
       named.set(latin(this.#name.bytes, 0, length), { entry, isOwn: false });
     }
-    for (let i = 0; i < count; i++) {
-      const entry = list[i]!;
-      if ((tape[entry]! & 15) === Kind.none) continue;
+    for (const entry of entries)
       named.set(latin(bytes, order.keyFrom(entry), order.keyEnd(entry)), { entry, isOwn: true });
-    }
     let o = at;
     for (const name of [...named.keys()].sort((a, b) => (a < b ? -1 : 1))) {
       const { entry, isOwn } = named.get(name)!;

@@ -78,7 +78,7 @@ export class RowWriter {
     o = this.#columns(table, start[first]!, start[first + 1]!, out, o);
     this.tagsEnd = o;
     o = this.#columns(table, start[first + 1]!, start[first + 2]!, out, o);
-    o = this.#attributes.write(table, out, o);
+    o = this.#attributes.write(table, this.#item, out, o);
     return this.endFields(table, out, o);
   }
 
