@@ -99,18 +99,43 @@ export class Gather {
     const tape = this.tape;
     const group = tape[at + Item.group]!;
     if (group !== this.group) this.#enter(group);
-    const words = this.#maskWords;
-    const template = this.#templateWords;
-    for (let i = 0; i < words.length; i++) words[i] = template[i]!;
     this.at = at;
-    this.undeclared = 0;
-    this.isOdd = this.#resourceOdd;
     this.length = this.#resourceLength + tape[at + Item.end]! - tape[at + Item.at]!;
     this.entries = at + ITEM_HEADER;
     this.entriesEnd = this.entries + ENTRY * tape[at + Item.attributes]!;
+    if (this.#isLine(at)) return;
+    const words = this.#maskWords;
+    const template = this.#templateWords;
+    for (let i = 0; i < words.length; i++) words[i] = template[i]!;
+    this.undeclared = 0;
+    this.isOdd = this.#resourceOdd;
     if (this.#span === undefined) this.#logParts(at);
     else this.#span.read(at);
     this.#attributes();
+  }
+
+  /**
+   * Whether it is a log record as the door writes it for a line, with `weir.tags` or `weir.uint` last: its row needs nothing but its
+   * entries, so masks and slots stay those of an earlier item.
+   */
+  #isLine(at: number): boolean {
+    const { tape, entries, entriesEnd } = this;
+    const { signal, lineTags, lineUint } = this.plan;
+    if (entries === entriesEnd || signal !== "logs") return false;
+    const last = tape[entriesEnd - ENTRY]! >>> 4;
+    if (last !== lineTags && last !== lineUint) return false;
+    if (tape[at + Log.eventNameEnd]! <= tape[at + Log.eventNameAt]!) return false;
+    this.lineTags = -1;
+    this.lineUint = -1;
+    for (let e = entries; e < entriesEnd; e += ENTRY) {
+      const key = tape[e]! >>> 4;
+      if (key === lineTags) this.lineTags = e;
+      else if (key === lineUint) this.lineUint = e;
+    }
+    if (this.lineTags < 0) return false;
+    this.isOdd = true;
+    this.undeclared = -1;
+    return true;
   }
 
   /** What the log record itself has. */
