@@ -2,8 +2,8 @@ import { NameMap } from "../line/name-map.ts";
 import type { Keys } from "../otlp/keys.ts";
 import { Constants } from "../wire/copy.ts";
 import type { Text } from "./compile.ts";
-import { Code } from "./slots.ts";
 import type { DropNames } from "./drops.ts";
+import { Code } from "./slots.ts";
 import type { Column, Table } from "./tables.ts";
 
 /** Fields of data points, in the order of `FIELDS`: indices into `MetricPlan.fields`, and what drops are told by. */
@@ -101,13 +101,17 @@ export interface MetricPlan {
   readonly names: DropNames;
 }
 
-/** Compiles the tables for data points. `tables` are those whose rows are written, `declared` all there are. */
+/**
+ * Compiles the tables for data points. `tables` are those whose rows are written, `declared` all there are; `resourceTags` replaces the
+ * tags that the table of all points takes from the resource: names of attributes.
+ */
 export function compileMetrics(
   tables: readonly Table[],
   declared: readonly Table[],
   keys: Keys,
+  resourceTags?: readonly string[],
 ): MetricPlan {
-  return new Compiler(keys).compile(tables, declared);
+  return new Compiler(keys).compile(tables, declared, resourceTags);
 }
 
 class Compiler {
@@ -119,7 +123,11 @@ class Compiler {
     this.#keys = keys;
   }
 
-  compile(tables: readonly Table[], declared: readonly Table[]): MetricPlan {
+  compile(
+    tables: readonly Table[],
+    declared: readonly Table[],
+    resourceTags: readonly string[] | undefined,
+  ): MetricPlan {
     const plans = declared.map((table, index) => this.#table(table, index, tables.includes(table)));
     const named = plans.filter(({ table }) => table.match.points === undefined);
     const own = plans.find(({ table, isChosen }) => isChosen && table.match.points !== undefined);
@@ -128,11 +136,12 @@ class Compiler {
         ({ name }, i) => [`${table.measurement}.${name}`, (index << COLUMN_BITS) | i] as const,
       ),
     );
+    // `temporality` has no source: it is written by the kind of metric.
+    const ownTags = own?.tags.filter(({ sources }) => sources.length > 0) ?? [];
     return {
       constants: this.#constants,
       ownTable: own?.index ?? -1,
-      // `temporality` has no source: it is written by the kind of metric.
-      tags: own?.tags.filter(({ sources }) => sources.length > 0) ?? [],
+      tags: resourceTags === undefined ? ownTags : this.#resourceTags(resourceTags, ownTags),
       suffix: this.#constants.add(escaped(own?.table.match.points?.clashSuffix ?? "")),
       fields: FIELDS.map((name) => this.#constants.add(`,${name}=`)),
       measurements: new NameMap(new Map(named.map(({ table }) => [escaped(table.measurement), 0]))),
@@ -186,6 +195,19 @@ class Compiler {
     const rule = column.otherwise.find(({ when }) => when.test === "always");
     const text = rule?.gives.of === "value" ? this.#constants.add(rule.gives.text) : undefined;
     return this.#add(column.name, Code[column.kind], sources, text);
+  }
+
+  /** For each name the table's tag that has this source first, else a new one: the name with `_` for each dot. */
+  #resourceTags(names: readonly string[], own: readonly PointColumn[]): PointColumn[] {
+    const tags = new Map<string, PointColumn>();
+    for (const name of names) {
+      const source = this.#source(name, true, 1);
+      const known = own.find(({ sources }) => sources[0]?.key === source.key);
+      const called = name === "time" ? "time_" : name.replaceAll(".", "_");
+      const tag = known ?? this.#add(called, Code.tag, [source], undefined);
+      if (!tags.has(tag.name)) tags.set(tag.name, tag);
+    }
+    return [...tags.values()];
   }
 
   #source(name: string, isResource: boolean, divideBy: number): PointSource {

@@ -20,6 +20,8 @@ export interface LineWriterOptions<S extends Signal> {
   readonly keys: Keys;
   readonly dialect: Dialect;
   readonly onFieldDropped?: OnFieldDropped;
+  /** Attributes of the resource that become tags of data points, instead of those that their table names. */
+  readonly metricTags?: readonly string[];
 }
 
 /** Items → line protocol, by the tables. Compiled once; a writer keeps scratch memory, so it is for one caller at a time. */
@@ -27,10 +29,14 @@ export function compileLineWriter<S extends Signal>(options: LineWriterOptions<S
 export function compileLineWriter(
   options: LineWriterOptions<Signal>,
 ): Writer<"logs"> | Writer<"traces"> | Writer<"metrics"> {
-  const { signal, tables, declared = tables, keys, dialect, onFieldDropped } = options;
+  const { signal, tables, declared = tables, keys, dialect, onFieldDropped, metricTags } = options;
   if (signal === "metrics") {
     const all = [...declared, ...tables.filter((table) => !declared.includes(table))];
-    return new PointLineWriter(compileMetrics(tables, all, keys), dialect, onFieldDropped);
+    return new PointLineWriter(
+      compileMetrics(tables, all, keys, metricTags),
+      dialect,
+      onFieldDropped,
+    );
   }
   const all = [...declared, ...tables.filter((table) => !declared.includes(table))].filter(
     ({ match }) => match.points === undefined,

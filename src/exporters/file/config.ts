@@ -11,13 +11,19 @@ export function fileConfig(names: readonly string[]) {
         .enum(["lines", "otlp_json", "json"])
         .default("otlp_json")
         .describe(
-          "lines: line protocol, one row per line, logs only; otlp_json (the Collector's json): one OTLP/JSON request per line.",
+          "lines: line protocol, one row per line; otlp_json (the Collector's json): one OTLP/JSON request per line.",
         ),
       tables: z
         .array(z.string())
         .min(1)
         .optional()
         .describe("Series tables to write with `format: lines`. Default: all."),
+      metric_tags: z
+        .array(z.string().regex(/^[^\p{Cc}\\]+$/u, "no control characters, no backslash"))
+        .optional()
+        .describe(
+          "Attributes of the resource that become tags of every data point, _ for each dot. Default: service.name, service.namespace, service.instance.id, host.name.",
+        ),
       append: z
         .boolean()
         .default(true)

@@ -33,10 +33,6 @@ export function createFile(
     type: "file",
     summary: "Appends series rows or OTLP/JSON to a file.",
     stability: { logs: "beta", traces: "beta", metrics: "beta" },
-    unsupported: ({ format }, signal) =>
-      format === "lines" && signal !== "logs"
-        ? "format: lines writes logs only; format: otlp_json writes every signal"
-        : undefined,
     schema: fileConfig(tables.map((table) => table.measurement)),
     example: { path: "./data/telemetry.jsonl" },
     create: <S extends Signal>(config: Config, context: ExporterContext<S>) => {
@@ -44,7 +40,14 @@ export function createFile(
       const chosen = tables.filter((t) => config.tables?.includes(t.measurement) ?? true);
       const writer =
         config.format === "lines"
-          ? compile({ signal, tables: chosen, declared: tables, keys: indexer.keys, dialect: "v3" })
+          ? compile({
+              signal,
+              tables: chosen,
+              declared: tables,
+              keys: indexer.keys,
+              dialect: "v3",
+              ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
+            })
           : textWriter<S>(indexer, pick, (batch) => `${writeJson(batch)}\n`);
       return new FileBackend(config, context, writer, appenderOf(appenders, config));
     },

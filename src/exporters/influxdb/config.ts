@@ -38,6 +38,12 @@ export function influxdbConfig(names: readonly string[]) {
           "Series tables to write. Default: all. An item without a row here is counted as dropped.",
         ),
       tls: tlsClient,
+      metric_tags: z
+        .array(z.string().regex(/^[^\p{Cc}\\]+$/u, "no control characters, no backslash"))
+        .optional()
+        .describe(
+          "Attributes of the resource that become tags of every data point, _ for each dot. Default: service.name, service.namespace, service.instance.id, host.name.",
+        ),
       max_body_size: z
         .int()
         .min(1 << 10)

@@ -30,7 +30,7 @@ export function createInfluxdb(
     kind: "exporter",
     type: "influxdb",
     summary: "Writes series tables to InfluxDB 3, 2 or 1 as line protocol.",
-    stability: { logs: "beta" },
+    stability: { logs: "beta", traces: "beta", metrics: "beta" },
     schema: influxdbConfig(tables.map((table) => table.measurement)),
     example: { endpoint: "http://127.0.0.1:8181", database: "weir" },
     create: (config, context) => {
@@ -45,6 +45,7 @@ export function createInfluxdb(
         keys: indexer.keys,
         dialect,
         onFieldDropped,
+        ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
       });
       return new Influxdb(config, context, writer);
     },
