@@ -47,7 +47,7 @@ function written(json: object) {
 }
 
 test("fuzz: data points equal their slow twin, in a child with a kill timer", () => {
-  const count = process.env["WEIR_FUZZ"] ?? "400";
+  const count = process.env["WEIR_FUZZ"] ?? "200";
   const seed = String(Math.trunc(Date.now() / 86_400_000));
   const timeout = 20_000 + 10 * Number(count);
   const child = join(import.meta.dirname, "point-fuzz-child.ts");
