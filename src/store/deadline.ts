@@ -10,24 +10,36 @@ export interface Deadline {
   readonly graceMs: number;
   /** The work ignores its interrupt: nothing but the end of the process stops it. */
   readonly onStuck: () => void;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly gone: AbortSignal;
 }
 
-/** Waits for work on a connection until the deadline; then interrupts it, and gives the process up when that does not help. */
+const INTERRUPT_EVERY_MS = 20;
+
+/** Waits for work on a connection until the deadline, or until nobody wants it; then interrupts it, and gives the process up when that does not help. */
 export async function untilDeadline<T>(
   connection: DuckDBConnection,
   work: Promise<T>,
-  { limitMs, atMs, graceMs, onStuck }: Deadline,
+  { limitMs, atMs, graceMs, onStuck, gone }: Deadline,
 ): Promise<T> {
   let isLate = false;
   let stuck: NodeJS.Timeout | undefined;
+  let again: NodeJS.Timeout | undefined;
+  const stop = () => {
+    connection.interrupt();
+    // One that comes between two statements is forgotten when the next one begins.
+    again ??= setInterval(() => connection.interrupt(), INTERRUPT_EVERY_MS);
+    stuck ??= setTimeout(onStuck, graceMs);
+  };
   const late = setTimeout(
     () => {
       isLate = true;
-      connection.interrupt();
-      stuck = setTimeout(onStuck, graceMs);
+      stop();
     },
     Math.max(0, atMs - performance.now()),
   );
+  gone.addEventListener("abort", stop);
+  if (gone.aborted) stop();
   try {
     return await work;
   } catch (error) {
@@ -38,5 +50,7 @@ export async function untilDeadline<T>(
   } finally {
     clearTimeout(late);
     clearTimeout(stuck);
+    clearInterval(again);
+    gone.removeEventListener("abort", stop);
   }
 }

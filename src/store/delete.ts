@@ -90,6 +90,8 @@ export class Deletions {
       atMs,
       graceMs,
       onStuck: this.#onStuck,
+      // What was asked for is done, whether or not somebody waits for the number.
+      gone: new AbortController().signal,
     });
     return BigInt(String(result.getRows()[0]?.[0] ?? 0));
   }

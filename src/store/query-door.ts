@@ -28,13 +28,20 @@ export async function answerQuery(
   mayDelete: boolean,
 ): Promise<void> {
   const asked = await readQuestion(request, query);
-  const result = isDelete(asked.q)
-    ? await remove(asked, deletions, mayDelete)
-    : await desk.open(asked.db, asked.q, asked.params);
+  const gone = new AbortController();
+  const onClose = () => gone.abort();
+  response.once("close", onClose);
   try {
-    await send(response, result, asked.format, cells);
+    const result = isDelete(asked.q)
+      ? await remove(asked, deletions, mayDelete)
+      : await desk.open(asked.db, asked.q, asked.params, gone.signal);
+    try {
+      await send(response, result, asked.format, cells);
+    } finally {
+      result.close();
+    }
   } finally {
-    result.close();
+    response.off("close", onClose);
   }
 }
 

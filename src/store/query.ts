@@ -51,16 +51,17 @@ export class QueryDesk {
     this.#onStuck = onStuck;
   }
 
-  /** Starts a query; rejects with a QueryError when it is refused or wrong. */
-  async open(database: string, sql: string, params: Params): Promise<OpenQuery> {
+  /** Starts a query; rejects with a QueryError when it is refused or wrong. It is stopped when its reader has `gone`. */
+  async open(database: string, sql: string, params: Params, gone: AbortSignal): Promise<OpenQuery> {
     const schema = this.#catalog.schemaOf(database);
     if (schema === undefined) throw databaseNotFound(database);
     const { timeoutMs: limitMs, graceMs } = this.#limits;
     const atMs = performance.now() + limitMs;
-    const deadline = { limitMs, atMs, graceMs, onStuck: this.#onStuck };
+    const deadline = { limitMs, atMs, graceMs, onStuck: this.#onStuck, gone };
     await this.#enter(atMs);
     let connection: DuckDBConnection | undefined;
     try {
+      gone.throwIfAborted();
       connection = await this.#duck.instance.connect();
       const work = start(connection, schema, toDuckSql(sql), params);
       return this.#opened(connection, await untilDeadline(connection, work, deadline), deadline);

@@ -70,6 +70,26 @@ test("a slow query is stopped at its deadline, and writes go on meanwhile", asyn
   expect(await store.rows("SELECT count(*) AS n FROM m")).toEqual([{ n: 2 }]);
 });
 
+test("a query whose reader has gone is stopped and leaves its place", async () => {
+  const store = await start(fresh(), ["--query-timeout", "60s"]);
+  await store.write("m a=1 1");
+  const q = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7";
+  const gone = new AbortController();
+  const asked = Array.from({ length: 4 }, () =>
+    fetch(`${store.url}/api/v3/query_sql`, {
+      method: "POST",
+      body: JSON.stringify({ db: "weir", q }),
+      signal: gone.signal,
+    }).catch(() => "gone"),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  gone.abort();
+  expect(await Promise.all(asked)).toEqual(Array(4).fill("gone"));
+  const startedMs = performance.now();
+  expect(await store.rows("SELECT count(*) AS n FROM m")).toEqual([{ n: 1 }]);
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
+});
+
 test("a query that ignores its interrupt ends the process with 70, at once", async () => {
   const store = await start(fresh(), ["--query-timeout", "200ms", "--memory-limit", "8GB"]);
   await store.write("m a=1 1");
