@@ -20,7 +20,10 @@ export function createMemoryIo(): FileIo {
       files.set(to, file);
     },
     async remove(name) {
-      if (!files.delete(name)) throw missing(name);
+      const file = files.get(name);
+      if (file === undefined) throw missing(name);
+      files.delete(name);
+      file.clear();
     },
     async syncDirectory() {},
   };
@@ -58,6 +61,13 @@ class MemoryFile implements DiskFile {
       index++;
     }
     return length;
+  }
+
+  /** Lets go of the content at once: what still refers to the file, even a table that a Map has outgrown, must not keep it. */
+  clear(): void {
+    this.#parts.length = 0;
+    this.#starts.length = 0;
+    this.#size = 0;
   }
 
   async size(): Promise<number> {

@@ -62,7 +62,7 @@ export class RouteState {
   /** Queued and not handed out. */
   readonly unread: Size = { items: 0, bytes: 0, frames: 0 };
   readonly reserved: Size = { items: 0, bytes: 0, frames: 0 };
-  readonly flights = new Map<Range, Flight>();
+  readonly flights = new Flights();
   /** Monotonic time at which `unread` became more than nothing. */
   unreadSince = 0;
   /** Changes with everything that a checkpoint says. */
@@ -238,6 +238,25 @@ export class RouteState {
     this.deadLettered = saved.deadLettered;
     this.dropped.clear();
     for (const [reason, items] of Object.entries(saved.dropped)) this.dropped.set(reason, items);
+  }
+}
+
+/**
+ * Ranges that are out, few at a time. An array and not a Map, whose old tables would keep settled ranges in memory until the next full
+ * collection (see FrameCache).
+ */
+export class Flights {
+  readonly #flights: { readonly range: Range; readonly flight: Flight }[] = [];
+
+  get(range: Range): Flight | undefined {
+    return this.#flights.find((one) => one.range === range)?.flight;
+  }
+  set(range: Range, flight: Flight): void {
+    this.#flights.push({ range, flight });
+  }
+  delete(range: Range): void {
+    const at = this.#flights.findIndex((one) => one.range === range);
+    if (at >= 0) this.#flights.splice(at, 1);
   }
 }
 
