@@ -11,7 +11,7 @@ import { compileLineWriter } from "../src/series/plan.ts";
 import type { Slab, Writer } from "../src/series/writer.ts";
 import { SLACK, withSlack } from "../src/wire/slack.ts";
 import { requestType } from "../test/support/otlp.ts";
-import { mixedLogs, plainLogs, plainMetrics, plainSpans } from "./payloads.ts";
+import { mixedLogs, mixedMetrics, plainLogs, plainMetrics, plainSpans } from "./payloads.ts";
 import { linesOfObjects, touchEveryByte } from "./twins.ts";
 
 /** A job of the bench: does some records' work and says how many. */
@@ -57,11 +57,15 @@ export function decodeJob(bytes: Uint8Array, records: number): Job {
 }
 
 /** Wire bytes → lines: index and write, as the service does for each frame. */
-export function linesJob(payloads: readonly Uint8Array[], tables: readonly string[]): Job {
+export function linesJob(
+  payloads: readonly Uint8Array[],
+  tables: readonly string[],
+  signal: Signal = "logs",
+): Job {
   const all = shippedTables();
   const chosen = all.filter(({ measurement }) => tables.includes(measurement));
   const writer = compileLineWriter({
-    signal: "logs",
+    signal,
     tables: chosen,
     declared: all,
     keys: indexer.keys,
@@ -73,7 +77,7 @@ export function linesJob(payloads: readonly Uint8Array[], tables: readonly strin
   return () => {
     const i = turn++ % payloads.length;
     const indexed = indexer.index(
-      "logs",
+      signal,
       roomy[i] as Uint8Array,
       (payloads[i] as Uint8Array).length,
     );
@@ -82,8 +86,8 @@ export function linesJob(payloads: readonly Uint8Array[], tables: readonly strin
   };
 }
 
-function writeAll(writer: Writer<"logs">, batch: Batch<"logs">, slab: Slab): number {
-  const range: Range<"logs"> = {
+function writeAll<S extends Signal>(writer: Writer<S>, batch: Batch<S>, slab: Slab): number {
+  const range: Range<S> = {
     first: 1,
     last: 1,
     frames: [{ seq: 1, batch, arrivalMs: 0, note: new Uint8Array(0) }],
@@ -223,4 +227,5 @@ export const payloads = {
   mixed: (n: number) => Array.from({ length: MIXED }, (_, seed) => mixedLogs(n, seed)),
   spans: (n: number) => [plainSpans(n)],
   metrics: (n: number) => [plainMetrics(n)],
+  mixedMetrics: (n: number) => Array.from({ length: MIXED }, (_, seed) => mixedMetrics(n, seed)),
 };

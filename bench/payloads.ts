@@ -132,6 +132,35 @@ export function plainMetrics(n: number): Uint8Array {
   });
 }
 
+/**
+ * `n` data points of which half have shuffled attributes and some have 1–4 attributes more, in metrics of one to ten points whose names
+ * and attributes differ; one of ten metrics is an exponential histogram or a summary.
+ */
+export function mixedMetrics(n: number, seed: number): Uint8Array {
+  const dice = new Dice(2000 + seed);
+  const metrics: Json[] = [];
+  for (let left = n; left > 0; ) {
+    const points = Math.min(left, 1 + dice.below(10));
+    left -= points;
+    const type = dice.below(10) === 0 ? 3 + dice.below(2) : dice.below(3);
+    metrics.push(metric(dice, 3 * dice.below(20) + (type % 3), points, type));
+  }
+  for (const one of metrics)
+    for (const data of Object.values(one) as { dataPoints?: { attributes: Attribute[] }[] }[])
+      for (const { attributes: list } of data.dataPoints ?? []) {
+        if (dice.below(2)) dice.shuffle(list);
+        for (let j = dice.below(5); j > 0; j--)
+          list.splice(dice.below(list.length + 1), 0, {
+            key: `custom.attr.${dice.below(30)}`,
+            value: text(`v ${dice.below(1e6)}`),
+          });
+      }
+  const scope = { name: "@opentelemetry/instrumentation-http", version: "0.208.0" };
+  return encodeRequest("metrics", {
+    resourceMetrics: [{ resource: RESOURCE, scopeMetrics: [{ scope, metrics }] }],
+  });
+}
+
 function logRequest(logRecords: readonly object[]): Json {
   const scope = { name: "cloud-logger", version: "1.4.0" };
   return { resourceLogs: [{ resource: RESOURCE, scopeLogs: [{ scope, logRecords }] }] };
@@ -202,18 +231,20 @@ function span(dice: Dice, i: number, account: string): Json {
   };
 }
 
-function metric(dice: Dice, k: number, points: number): Json {
-  const type = k % 3;
+function metric(dice: Dice, k: number, points: number, type = k % 3): Json {
   const dataPoints = Array.from({ length: points }, (_, i) => point(dice, i, type));
   const base = {
-    name: `${["process.memory.usage", "http.server.requests", "http.server.request.duration"][type]}${k > 2 ? `.${k}` : ""}`,
+    name: `${["process.memory.usage", "http.server.requests", "http.server.request.duration"][type % 3]}${k > 2 ? `.${k}` : ""}`,
     description: "A metric description of usual length",
     unit: type === 2 ? "s" : "By",
   };
   if (type === 0) return { ...base, gauge: { dataPoints } };
   if (type === 1)
     return { ...base, sum: { dataPoints, aggregationTemporality: 2, isMonotonic: true } };
-  return { ...base, histogram: { dataPoints, aggregationTemporality: 2 } };
+  if (type === 2) return { ...base, histogram: { dataPoints, aggregationTemporality: 2 } };
+  if (type === 3)
+    return { ...base, exponentialHistogram: { dataPoints, aggregationTemporality: 2 } };
+  return { ...base, summary: { dataPoints } };
 }
 
 function point(dice: Dice, i: number, type: number): Json {
@@ -231,6 +262,25 @@ function point(dice: Dice, i: number, type: number): Json {
   };
   if (type === 0) return { ...base, asDouble: dice.next() * 1e6 };
   if (type === 1) return { ...base, asInt: String(dice.below(1e6)) };
+  if (type === 3)
+    return {
+      ...base,
+      count: "300",
+      sum: dice.next() * 1e4,
+      scale: 3,
+      zeroCount: "3",
+      positive: {
+        offset: -20,
+        bucketCounts: Array.from({ length: 40 }, () => String(dice.below(200))),
+      },
+    };
+  if (type === 4)
+    return {
+      ...base,
+      count: "300",
+      sum: dice.next() * 1e4,
+      quantileValues: [0.5, 0.9, 0.99].map((quantile) => ({ quantile, value: dice.next() })),
+    };
   const bucketCounts = Array.from({ length: 15 }, () => dice.below(200));
   return {
     ...base,

@@ -144,6 +144,13 @@ async function micro(): Promise<void> {
       linesJob(payloads.mixed(n), FUNCTION_LOGS),
     );
   row("wire → lines, all tables", linesJob(plain, ["function_logs", "logs"]));
+  for (const n of [100, 1000])
+    row(`points → lines, ${n} a request`, linesJob(payloads.metrics(n), ["metrics"], "metrics"));
+  for (const n of [100, 1000])
+    row(
+      `points → lines, mixed, ${n} a request`,
+      linesJob(payloads.mixedMetrics(n), ["metrics"], "metrics"),
+    );
   row("draft, four renames, seal", renameJob(bytes));
   row("line reader, 264-byte lines", readLinesJob(1000));
   for (const n of [1, 20]) row(`line door, ${n} a datagram: lines → OTLP`, doorJob(1000, n));
