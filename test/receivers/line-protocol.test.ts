@@ -318,6 +318,62 @@ test("TCP: JSON points on lines of their own, between lines of line protocol, cu
   }
 });
 
+test("TCP: one read is one request, made of whole lines", async () => {
+  const { intake, tcp } = await start(TCP);
+  const socket = await open(tcp);
+  for (const [i, chunk] of ["a v=1\nb v=1\nc v", "=1\n", "d v=1\n"].entries()) {
+    socket.write(chunk);
+    await vi.waitFor(() => expect(intake.batches).toHaveLength(i + 1));
+  }
+  expect(intake.batches.map(namesIn)).toEqual([["a", "b"], ["c"], ["d"]]);
+  socket.destroy();
+});
+
+test("TCP: half a line at the end is a line when it is whole, else it is counted", async () => {
+  for (const [rest, items, lost] of [
+    ["b v=2", 2, 0],
+    ["b v=", 1, 1],
+    ['b s="open\n', 1, 1],
+    [POINT("b"), 2, 0],
+    [POINT("b").slice(0, -1), 1, 1],
+    ["# comm", 1, 0],
+  ] as const) {
+    const { intake, tcp, stop } = await start(TCP);
+    (await open(tcp)).end(`a v=1\n${rest}`);
+    await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([items, lost]));
+    await stop();
+    expect([intake.items, intake.lost, intake.leased]).toEqual([items, lost, 0]);
+  }
+});
+
+test("TCP: ten times every limit costs a line each, with its reason, and nothing else", async () => {
+  const { intake, tcp } = await start({
+    tcp: { endpoint: "127.0.0.1:0", max_line_size: 12 << 20, max_connections: 4 },
+  });
+  const x = (n: number) => "x".repeat(n);
+  const bad: readonly [string, string][] = [
+    [`${x(655_360)} v=1`, "longer than 65536 bytes"],
+    [`m,t=${x(655_360)} v=1`, "longer than 65536 bytes"],
+    [`m s="${x(10 << 20)}"`, "longer than 1048576 bytes"],
+    [`m ${Array.from({ length: 100_000 }, (_, i) => `f${i}=1`).join()}`, "more than 10000"],
+    [`${'{"a":'.repeat(640)}1${"}".repeat(640)}`, "nested deeper than 64"],
+    [`{"measurement":"m","fields":{"v":"${x(2_621_440)}"}}`, "longer than 262144 bytes"],
+  ];
+  for (const [line, why] of bad) {
+    const socket = await open(tcp);
+    socket.end(`before v=1\n${line}\nafter v=1\n`);
+    await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([2, 1]), { timeout: 8_000 });
+    expect(intake.batches.splice(0).flatMap(namesIn)).toEqual(["before", "after"]);
+    expect(intake.bad.splice(0)[0]?.why).toContain(why);
+  }
+  const sockets = await Promise.all(
+    Array.from({ length: 40 }, () => open(tcp).catch(() => undefined)),
+  );
+  for (const socket of sockets) socket?.write("c v=1\n");
+  await vi.waitFor(() => expect(intake.items).toBe(4));
+  for (const socket of sockets) socket?.destroy();
+});
+
 test("TCP: an over-long line of JSON costs itself", async () => {
   const { intake, tcp } = await start({ tcp: { endpoint: "127.0.0.1:0", max_line_size: 2_048 } });
   const socket = await open(tcp);

@@ -26,6 +26,8 @@ export class Framing {
   readonly #maxLine: number;
   /** Inside an over-long line: everything up to the next newline is thrown away. */
   #isSkipping = false;
+  /** A newline has come since `whole` looked: without one, no line has become whole. */
+  #hasNewline = false;
   /** The line that `#next` moved to. */
   #lineEnd = 0;
   #isUnclosed = false;
@@ -52,10 +54,13 @@ export class Framing {
     }
     this.bytes.set(rest, this.length);
     this.length += rest.length;
+    this.#hasNewline ||= rest.includes(NEWLINE);
   }
 
   /** Length of the whole lines at the front; `take` them afterwards. A line that grows over the limit is cut and counted in `tooLong`. */
   whole(): number {
+    if (!this.#hasNewline && this.length <= this.#maxLine) return 0;
+    this.#hasNewline = false;
     const reader = this.#reader;
     reader.reset(this.bytes, this.view, 0, this.length);
     let safe = 0;

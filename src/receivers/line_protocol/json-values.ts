@@ -35,7 +35,7 @@ export function looksLikeJson(bytes: Uint8Array, from: number, to: number): bool
 /**
  * A cursor over the objects in a text: one, several behind one another (NDJSON), or those of an array. It only looks at quotes and
  * brackets; what is inside an object is for JSON.parse to say. What is damaged costs itself: the cursor goes on behind it, or at the next
- * line that begins with a brace where its end cannot be found.
+ * line of it that begins with a brace; from then on an object ends on its line, so that no byte is looked at again and again.
  */
 export class JsonValues {
   /** The object, its braces included. */
@@ -47,6 +47,7 @@ export class JsonValues {
   #next = 0;
   #to = 0;
   #isInArray = false;
+  #isByLine = false;
   /** Deepest nesting of the value scanned last. */
   #depth = 0;
 
@@ -56,6 +57,7 @@ export class JsonValues {
     this.#next = from;
     this.#to = to;
     this.#isInArray = false;
+    this.#isByLine = false;
   }
 
   /** Moves to the next object, good or bad. False at the end. */
@@ -93,6 +95,7 @@ export class JsonValues {
     for (let p = this.at; p + 1 < stop; p++)
       if (this.#bytes[p] === NEWLINE && this.#bytes[p + 1] === OPEN_OBJECT) {
         this.#next = p + 1;
+        this.#isByLine = true;
         return;
       }
     if (this.end < 0) this.#isInArray = false;
@@ -122,7 +125,8 @@ export class JsonValues {
       } else if (c === OPEN_OBJECT || c === OPEN_ARRAY) {
         depth++;
         if (depth > this.#depth) this.#depth = depth;
-      } else if ((c === CLOSE_OBJECT || c === CLOSE_ARRAY) && --depth === 0) return p + 1;
+      } else if (c === NEWLINE && this.#isByLine) return -1;
+      else if ((c === CLOSE_OBJECT || c === CLOSE_ARRAY) && --depth === 0) return p + 1;
     }
     return -1;
   }

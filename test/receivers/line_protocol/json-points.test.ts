@@ -171,6 +171,16 @@ describe("JSON points", () => {
     expect(read(`{"a":"x\n${good}\n${good}`)).toMatchObject({ points: 3, bad: 1 });
   });
 
+  test("damage costs time in proportion to its length", () => {
+    const begun = performance.now();
+    for (const text of ["{\n", "{x\n", '{"a":[\n', "[\n{", "{}\n{"]) {
+      const all = text.repeat(300_000 / text.length);
+      expect(read(all).bad).toBeGreaterThan(0);
+      expect(read(`${all}${"}".repeat(300_000)}`).bad).toBeGreaterThan(0);
+    }
+    expect(performance.now() - begun).toBeLessThan(4_000);
+  });
+
   test("a time that int64 nanoseconds cannot hold is left out and counted", () => {
     const { read: all, replacedTimes } = read(
       '{"measurement":"m","fields":{"v":1},"timestamp":"2500-01-01T00:00:00Z"}',
