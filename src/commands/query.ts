@@ -87,6 +87,8 @@ function explain(status: number, text: string): string {
   if (status === 401) return "the server asks for a token: set WEIR_STORE_TOKEN or INFLUXDB_TOKEN";
   if (status === 404 && message.includes("database not found"))
     return `${message}. A database appears with the first row written to it; --db chooses another`;
+  if (message.includes("table 'public.iox."))
+    return `${message}. SHOW TABLES lists those that are there; --db chooses another database`;
   return message === "" ? `the server answered with status ${status}` : message;
 }
 

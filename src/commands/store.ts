@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseDuration } from "../config/blocks.ts";
 import { databaseNameFault } from "../lib/database-name.ts";
-import { shippedTables } from "../series/load.ts";
-import { declaredTables } from "../store/declared.ts";
+import { loadTables, shippedTables } from "../series/load.ts";
+import { type DeclaredTable, declaredTables } from "../store/declared.ts";
 import { textOf } from "../store/duck.ts";
 import { Store, type StoreOptions } from "../store/store.ts";
 
@@ -12,6 +12,7 @@ const USAGE = `weir store [--endpoint 127.0.0.1:8181] [--directory ./data/store]
   --endpoint <host:port>        where it listens (port 0: any free one)
   --directory <path>            where the data lives; one process at a time
   --database <name>             a database that is there from the start; may be repeated (default weir)
+  --tables <file.yaml>          tables of your own, declared beside the shipped ones; may be repeated
   --create-directory <bool>     make the directory when it is missing (default true)
   --memory-limit <size>         memory of the database, e.g. 512MiB (default 512MiB)
   --query-timeout <duration>    longest query (default 10s)
@@ -68,6 +69,7 @@ function readSettings(args: readonly string[]): Settings {
       endpoint: { type: "string", default: "127.0.0.1:8181" },
       directory: { type: "string", default: "./data/store" },
       database: { type: "string", multiple: true, default: ["weir"] },
+      tables: { type: "string", multiple: true, default: [] },
       "create-directory": { type: "string", default: "true" },
       "memory-limit": { type: "string", default: "512MiB" },
       "query-timeout": { type: "string", default: "10s" },
@@ -98,7 +100,7 @@ function readSettings(args: readonly string[]): Settings {
     port,
     directory: values.directory,
     databases: values.database,
-    tables: declaredTables(shippedTables()),
+    tables: readTables(values.tables),
     createDirectory: values["create-directory"] !== "false",
     memoryLimit: values["memory-limit"],
     queryTimeoutMs,
@@ -106,6 +108,13 @@ function readSettings(args: readonly string[]): Settings {
     token,
     isChild: values["exit-with-parent"],
   };
+}
+
+/** The shipped tables and those of files. */
+function readTables(files: readonly string[]): DeclaredTable[] {
+  const shipped = shippedTables();
+  const own = files.map((name) => ({ name, text: readFileSync(name, "utf8") }));
+  return declaredTables([...shipped, ...loadTables(own, shipped)]);
 }
 
 function readEndpoint(text: string): { host: string; port: number } {

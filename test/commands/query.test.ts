@@ -71,6 +71,7 @@ test("no rows", async () => {
 
 test.each([
   [["SELECT nope FROM m"], "nope"],
+  [["SELECT 1 FROM nope"], "table 'public.iox.nope' not found. SHOW TABLES lists"],
   [
     ["SELECT 1", "--db", "nowhere"],
     "database not found: nowhere. A database appears with the first row",

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { exampleRows } from "../../src/series/example-rows.ts";
 import { shippedTables } from "../../src/series/load.ts";
@@ -95,6 +97,29 @@ test("columns beside the declared ones come with the rows that have them", async
   expect(await store.rows("SELECT service, mine, theirs FROM errors")).toEqual([
     { service: "a", mine: "x", theirs: 1 },
   ]);
+});
+
+test("tables of one's own are declared too, and mistakes in them stop the start", async () => {
+  const { path, remove } = temporaryDirectory();
+  const file = join(path, "builds.yaml");
+  const text = `measurement: builds
+doc: One row for each build.
+identity: exact
+columns: { took_s: { kind: float, unit: s, doc: How long it took., from: [took_s] } }
+`;
+  writeFileSync(file, text);
+  const own = await startStore(path, ["--tables", file]);
+  expect(await own.rows("DESCRIBE builds")).toMatchObject([
+    { column_name: "time" },
+    { column_name: "took_s", column_type: "DOUBLE" },
+    { column_name: "attributes", column_type: "VARCHAR" },
+  ]);
+  await own.kill();
+  writeFileSync(file, text.replace("float", "flaot"));
+  await expect(startStore(path, ["--tables", file])).rejects.toThrow(
+    `${file}:4:28: kind "flaot" is unknown; did you mean "float"?`,
+  );
+  remove();
 });
 
 test("a name that is no database is refused at the start", async () => {
