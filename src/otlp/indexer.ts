@@ -1,10 +1,11 @@
 import type { Batch } from "./batch.ts";
 import type { Keys } from "./keys.ts";
+import type { Room } from "./room.ts";
 import type { Signal } from "./tape.ts";
 
 export type Indexed<S extends Signal> =
   | { readonly batch: Batch<S>; readonly rejected: number; readonly why: string }
-  | { readonly refused: "malformed" | "too_large"; readonly why: string };
+  | { readonly refused: "malformed" | "too_large" | "exhausted"; readonly why: string };
 
 /** Requests of more bytes are to be indexed in slices: this much of tiny items that are not canonical would take some 50 ms at once. */
 export const SLICED_BYTES = 1 << 20;
@@ -21,6 +22,12 @@ export interface Indexer {
   index<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Indexed<S>;
   /**
    * The same for large requests, in slices of some 10 ms, so that the event loop stays free; other requests may be indexed meanwhile.
+   * Takes the memory of tape and copies from `room` before it is used ("exhausted" when there is none); without one, it is not bounded.
    */
-  indexSlowly<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Promise<Indexed<S>>;
+  indexSlowly<S extends Signal>(
+    signal: S,
+    bytes: Uint8Array,
+    length: number,
+    room?: Room,
+  ): Promise<Indexed<S>>;
 }

@@ -8,7 +8,8 @@ import { Progress, RequestPass } from "./index-request.ts";
 import type { Indexed, Indexer } from "./indexer.ts";
 import { createKeys, KeyTable } from "./key-table.ts";
 import type { Keys } from "./keys.ts";
-import { Scan, uninitialized } from "./scan.ts";
+import { Allowance, NoRoom, type Room } from "./room.ts";
+import { letGo, Scan, uninitialized } from "./scan.ts";
 import { GROUP_HEADER, type Signal } from "./tape.ts";
 
 /** A tape of this many bytes is always allowed. */
@@ -20,6 +21,7 @@ const STEP_BYTES = 64 * 1024;
 const SLICE_MS = 8;
 /** Most tape that a step can fill: nothing makes more of it per byte than a scope of two bytes, which has a GROUP. */
 const STEP_INTS = STEP_BYTES * (GROUP_HEADER / 2);
+const INT_BYTES = Int32Array.BYTES_PER_ELEMENT;
 /** Tape that is copied between two looks at the clock (ints). */
 const COPY_INTS = 1 << 19;
 
@@ -55,9 +57,14 @@ class TapeIndexer implements Indexer {
     return this.#answer(scan, signal, length, canonical, again);
   }
 
-  indexSlowly<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Promise<Indexed<S>> {
-    // One at a time: no lease knows of the tape before it is complete.
-    const indexed = this.#turn.then(() => this.#slowly(signal, bytes, length));
+  indexSlowly<S extends Signal>(
+    signal: S,
+    bytes: Uint8Array,
+    length: number,
+    room?: Room,
+  ): Promise<Indexed<S>> {
+    // One at a time: several would share the same time, and all of them hold their memory for longer.
+    const indexed = this.#turn.then(() => this.#slowly(signal, bytes, length, room));
     this.#turn = indexed.then(
       () => {},
       () => {},
@@ -69,16 +76,27 @@ class TapeIndexer implements Indexer {
     signal: S,
     bytes: Uint8Array,
     length: number,
+    room: Room | undefined,
   ): Promise<Indexed<S>> {
     const roomy = roomyBytes(bytes, length);
     const scan = new Scan(this.keys); // other requests are indexed while this one waits
-    const batch = await this.#slowPass(scan, signal, roomy, length);
-    if (batch !== undefined) return { batch, rejected: 0, why: "" };
-    if (scan.isTooLarge) return tooLarge(length);
-    const canonical = await canonicalizeSlowly(scan, signal, roomy, length, breather());
-    if ("refused" in canonical) return canonical;
-    const again = await this.#slowPass(scan, signal, canonical.bytes, canonical.length);
-    return this.#answer(scan, signal, length, canonical, again);
+    const allowance = new Allowance(room);
+    try {
+      const batch = await this.#slowPass(scan, signal, roomy, length, allowance);
+      if (batch !== undefined) return { batch, rejected: 0, why: "" };
+      if (scan.isTooLarge) return tooLarge(length);
+      allowance.take(length);
+      const canonical = await canonicalizeSlowly(scan, signal, roomy, length, breather());
+      if ("refused" in canonical) return canonical;
+      allowance.take(Math.max(0, canonical.length - length));
+      const { bytes: copy, length: copied } = canonical;
+      const again = await this.#slowPass(scan, signal, copy, copied, allowance);
+      return this.#answer(scan, signal, length, canonical, again);
+    } catch (error) {
+      if (!(error instanceof NoRoom)) throw error;
+      scan.discard();
+      return { refused: "exhausted", why: "the memory for requests in flight is used up" };
+    }
   }
 
   #pass<S extends Signal>(
@@ -91,7 +109,7 @@ class TapeIndexer implements Indexer {
     scan.begin(plain(bytes), view, tapeLimit(length), length);
     const isFine = new RequestPass(scan, signal, length).run(length) === Progress.done;
     if (!isFine) {
-      scan.release();
+      scan.discard();
       return undefined;
     }
     const items = scan.items;
@@ -104,6 +122,7 @@ class TapeIndexer implements Indexer {
     signal: S,
     bytes: Uint8Array,
     length: number,
+    allowance: Allowance,
   ): Promise<Batch<S> | undefined> {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     scan.begin(plain(bytes), view, tapeLimit(length));
@@ -113,13 +132,16 @@ class TapeIndexer implements Indexer {
     let progress: Progress = Progress.paused;
     while (progress === Progress.paused) {
       const ints = scan.foresee(STEP_INTS, pass.position, length);
-      if (ints > 0) await enlarge(scan, ints, breathe);
+      if (ints > 0) await enlarge(scan, ints, allowance, breathe);
+      const top = scan.top;
       progress = pass.run(pass.position + STEP_BYTES);
+      allowance.take((scan.top - top) * INT_BYTES); // memory that nobody has written to is none yet
       await breathe();
     }
     const items = scan.items;
     if (progress === Progress.bad) {
-      scan.release();
+      allowance.give(scan.top * INT_BYTES);
+      scan.discard();
       return undefined;
     }
     await breathe(true);
@@ -152,13 +174,24 @@ function plain(bytes: Uint8Array): Uint8Array {
 }
 
 /** Gives a scan a tape of `ints`, with what it has written. */
-async function enlarge(scan: Scan, ints: number, breathe: Breathe): Promise<void> {
+async function enlarge(
+  scan: Scan,
+  ints: number,
+  allowance: Allowance,
+  breathe: Breathe,
+): Promise<void> {
+  const copied = scan.top * INT_BYTES;
+  allowance.take(copied);
   const tape = uninitialized(ints);
   for (let at = 0; at < scan.top; at += COPY_INTS) {
     tape.set(scan.tape.subarray(at, Math.min(at + COPY_INTS, scan.top)), at);
     await breathe();
   }
+  const before = scan.tape;
   scan.tape = tape;
+  if (copied === 0) return; // the scratch
+  letGo(before);
+  allowance.give(copied);
 }
 
 function tapeLimit(length: number): number {

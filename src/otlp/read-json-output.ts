@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { SLACK } from "../wire/slack.ts";
 import { varintSize } from "./build.ts";
 import { type FieldTable, NUMBERS } from "./read-json-fields.ts";
+import { NoRoom, type Room } from "./room.ts";
 
 /**
  * Room that is always kept beyond what the rest of the input can become: word copies overshoot, and the lengths of messages that are
@@ -20,14 +21,6 @@ const KEY = 0x0a;
 
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(new ArrayBuffer(0));
-
-/** Takes from the byte budget; false: it has no more. */
-export interface Room {
-  grow(bytes: number): boolean;
-}
-
-/** The budget is spent. */
-export class NoRoom extends Error {}
 
 /**
  * The protobuf that is being written, and which members of the open messages stand where: JSON has them in any order, twice, or several

@@ -1,10 +1,11 @@
 import { JsonNumbers } from "../wire/json-numbers.ts";
 import { JsonScan } from "../wire/json-scan.ts";
 import { FieldKind, type FieldTable, messageNumber } from "./read-json-fields.ts";
-import { JsonOutput, type Room } from "./read-json-output.ts";
+import { JsonOutput } from "./read-json-output.ts";
 import { JsonPairs } from "./read-json-pairs.ts";
 import { JsonScalars, MISFIT } from "./read-json-scalars.ts";
 import { JsonTrail, shownCharacter, shownValue } from "./read-json-trail.ts";
+import type { Room } from "./room.ts";
 import { MAX_DEPTH } from "./scan.ts";
 
 const QUOTE = 0x22;

@@ -3,8 +3,8 @@ import { SLACK, withSlack } from "../wire/slack.ts";
 import type { Breathe } from "./canonicalize.ts";
 import { breather } from "./indexing.ts";
 import { FieldTable } from "./read-json-fields.ts";
-import { NoRoom, type Room } from "./read-json-output.ts";
 import { JsonPass } from "./read-json-pass.ts";
+import { NoRoom, type Room } from "./room.ts";
 import type { Signal } from "./tape.ts";
 
 export type JsonRead =

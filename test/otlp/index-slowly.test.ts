@@ -174,3 +174,27 @@ test("parts of parts of parts cost their record, not their size times their dept
 function sized(content: Uint8Array): Buffer<ArrayBuffer> {
   return Buffer.from(enclosed(0, content).subarray(1));
 }
+
+test("the memory of tape and copies is taken from the room before it is used", async () => {
+  const { make } = CROOKED["points before the name of their metric"] as Huge;
+  const bytes = make(2 << 20);
+  let granted = 0;
+  const room = (limit: number) => ({
+    grow(more: number) {
+      if (granted + more > limit) return false;
+      granted += more;
+      return true;
+    },
+  });
+  const taken = await indexer.indexSlowly("metrics", bytes.slice(), bytes.length, room(64 << 20));
+  if ("refused" in taken) throw new Error(taken.why);
+  const { tape, length } = taken.batch;
+  expect(granted).toBeGreaterThanOrEqual(tape.byteLength + length);
+  expect(granted).toBeLessThan(2 * tape.byteLength + length + (6 << 20));
+  const most = granted;
+  for (const limit of [1_000, 3 << 20, most - 1]) {
+    granted = 0;
+    const answer = await indexer.indexSlowly("metrics", bytes.slice(), bytes.length, room(limit));
+    expect(answer).toMatchObject({ refused: "exhausted" });
+  }
+});

@@ -120,7 +120,8 @@ export class Door {
       indexer: options.indexer ?? {
         keys: NO_KEYS,
         index: index as Indexer["index"],
-        indexSlowly: (async (...given) => index(...given)) as Indexer["indexSlowly"],
+        indexSlowly: (async (...[signal, bytes, length]) =>
+          index(signal, bytes, length)) as Indexer["indexSlowly"],
       },
       ...(options.auth !== undefined && {
         authenticator: () => ({

@@ -88,9 +88,10 @@ export class Exporting {
     const { indexer } = this.#context;
     const indexed =
       length > SLICED_BYTES
-        ? await indexer.indexSlowly(signal, bytes, length)
+        ? await indexer.indexSlowly(signal, bytes, length, lease)
         : indexer.index(signal, bytes, length);
     if ("refused" in indexed) {
+      if (indexed.refused === "exhausted") throw new PipelineError(MEMORY_USED_UP);
       const kind = indexed.refused === "malformed" ? "invalid" : "too_large";
       throw new PipelineError({ kind, retryAfterMs: 0, why: indexed.why });
     }
@@ -100,7 +101,9 @@ export class Exporting {
     if (batch.items > 0) {
       // A request that had to be put right is in memory twice until its answer.
       const copied = batch.bytes.buffer === bytes.buffer ? 0 : batch.length;
-      if (!lease.grow(batch.tape.byteLength + copied)) throw new PipelineError(MEMORY_USED_UP);
+      const isCharged = length > SLICED_BYTES;
+      if (!isCharged && !lease.grow(batch.tape.byteLength + copied))
+        throw new PipelineError(MEMORY_USED_UP);
       await this.#intake.submit([batch], lease);
     }
     if (rejected > 0) this.#intake.rejected(signal, rejected, why, this.#transport);
