@@ -27,6 +27,19 @@ const UDP_JOBS = [
   [true, 1, 120_000],
   [true, 20, 25_000],
 ] as const;
+/** With the journal or without, payload, points in a request. */
+const METRIC_JOBS = [
+  [false, "metrics", 100],
+  [false, "metrics", 1000],
+  [false, "mixedMetrics", 100],
+  [true, "metrics", 100],
+] as const;
+const HTTP_KINDS = {
+  plain: { path: "/v1/logs", what: "plain logs → function_logs lines" },
+  mixed: { path: "/v1/logs", what: "mixed logs → function_logs lines" },
+  metrics: { path: "/v1/metrics", what: "data points → lines" },
+  mixedMetrics: { path: "/v1/metrics", what: "mixed data points → lines" },
+} as const;
 const MOST_PAYLOADS = 16;
 /** V8 needs this long at full load until the hot path is compiled for good, on one core. */
 const WARM_MS = 8_000;
@@ -64,6 +77,12 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
           isDurable,
           run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
         };
+  for (const [isDurable, kind, n] of METRIC_JOBS)
+    yield {
+      what: "metrics",
+      isDurable,
+      run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
+    };
   for (const n of [100, 1000])
     yield {
       what: "grpc",
@@ -106,13 +125,14 @@ exporters:
   influxdb:
     endpoint: "http://127.0.0.1:${sinkPort}"
     database: weir
-    tables: [function_logs]
+    tables: [function_logs, metrics]
     sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
 service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metrics} } } } }] } }
   pipelines:
     logs: { receivers: [otlp, line_protocol], exporters: [influxdb] }
+    metrics: { receivers: [otlp], exporters: [influxdb] }
 `,
   );
   const service = new Service(config, health, metrics, PINNED);
@@ -127,7 +147,7 @@ service:
 
 interface HttpJob {
   readonly port: number;
-  readonly kind: "plain" | "mixed";
+  readonly kind: keyof typeof HTTP_KINDS;
   readonly n: number;
   readonly isDurable: boolean;
 }
@@ -137,11 +157,14 @@ async function httpRow(
   load: ChildProcess,
   { port, kind, n, isDurable }: HttpJob,
 ): Promise<Row> {
-  const requests = payloads[kind](n).slice(0, MOST_PAYLOADS).map(requestOf);
+  const { path, what } = HTTP_KINDS[kind];
+  const requests = payloads[kind](n)
+    .slice(0, MOST_PAYLOADS)
+    .map((body) => requestOf(path, body));
   const job: HttpLoad = { kind: "http", port, requests, connections: 8, ms: MS };
   await give(load, { ...job, ms: WARM_MS });
   await settled(service);
-  const name = `${kind} logs → function_logs lines, ${n} a request${isDurable ? ", journal before the ack" : ""}`;
+  const name = `${what}, ${n} a request${isDurable ? ", journal before the ack" : ""}`;
   return measured(service, name, async () => {
     const { ok, other } = await give(load, job);
     return { sent: ok * n, note: other > 0 ? ` (${other} requests refused)` : "" };
@@ -173,8 +196,8 @@ function messageOf(body: Uint8Array): string {
 }
 
 /** The whole HTTP request, as the load wants it. */
-function requestOf(body: Uint8Array): string {
-  const head = `POST /v1/logs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${body.length}\r\n\r\n`;
+function requestOf(path: string, body: Uint8Array): string {
+  const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${body.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head), body]).toString("base64");
 }
 
