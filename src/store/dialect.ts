@@ -19,6 +19,8 @@ const UNIT: Readonly<Record<string, string>> = {
 };
 /** The bare column as an item of the select list, perhaps with a name of its own behind it. */
 const BARE_TIME = /(\bselect\s+|,\s*)time\b(?!\s*[(.])(\s+as\b)?/i;
+/** What stands before an item of the select list. */
+const IS_ITEM = /(?:\bselect\s+|,\s*)$/i;
 
 /**
  * Puts InfluxQL's `GROUP BY time(1h)`, which people write in SQL too, into SQL: the bare `time` of the select list becomes the
@@ -36,7 +38,17 @@ export function toDuckSql(sql: string): string {
       : token,
   );
   if (bucket === undefined) return sql;
-  for (const [i, token] of binned.entries()) {
+  bucketTime(binned, bucket);
+  return binned.join("");
+}
+
+/** Puts the bucket in the place of the first `time`, quoted or not, of the first select list. */
+function bucketTime(tokens: string[], bucket: string): void {
+  for (const [i, token] of tokens.entries()) {
+    if (/^"time"$/i.test(token) && IS_ITEM.test(tokens[i - 1] ?? "")) {
+      tokens[i] = /^\s+as\b/i.test(tokens[i + 1] ?? "") ? bucket : `${bucket} AS "time"`;
+      return;
+    }
     if (!isCode(token)) continue;
     const from = /\bfrom\b/i.exec(token)?.index ?? token.length;
     const list = token.slice(0, from);
@@ -44,10 +56,9 @@ export function toDuckSql(sql: string): string {
       BARE_TIME,
       (_, before: string, as: string | undefined) => `${before}${bucket}${as ?? ' AS "time"'}`,
     );
-    binned[i] = changed + token.slice(from);
-    if (changed !== list || from < token.length) break;
+    tokens[i] = changed + token.slice(from);
+    if (changed !== list || from < token.length) return;
   }
-  return binned.join("");
 }
 
 function isCode(token: string): boolean {

@@ -45,12 +45,31 @@ test("GROUP BY time(…) becomes a bucket; text in quotes and comments stays", (
   expect(toDuckSql("SELECT time, avg(a) FROM m GROUP BY time(5m)")).toBe(
     `SELECT date_bin(INTERVAL '5 minutes', "time") AS "time", avg(a) FROM m GROUP BY date_bin(INTERVAL '5 minutes', "time")`,
   );
+  const bucket = `date_bin(INTERVAL '1 hours', "time")`;
+  for (const [sql, expected] of [
+    [
+      'SELECT "time", a FROM m GROUP BY time(1h)',
+      `SELECT ${bucket} AS "time", a FROM m GROUP BY ${bucket}`,
+    ],
+    [
+      'select a, "time" as t from m group by a, time( 1H )',
+      `select a, ${bucket} as t from m group by a, ${bucket}`,
+    ],
+    [
+      "SELECT time AS t, max(time) FROM m GROUP BY time(1h) ORDER BY t",
+      `SELECT ${bucket} AS t, max(time) FROM m GROUP BY ${bucket} ORDER BY t`,
+    ],
+    ["SELECT avg(a) FROM m GROUP BY time(1h)", `SELECT avg(a) FROM m GROUP BY ${bucket}`],
+  ] as const)
+    expect(toDuckSql(sql)).toBe(expected);
   for (const sql of [
     "SELECT 'GROUP BY time(1h)' FROM m",
     'SELECT "GROUP BY time(1h)" FROM m',
     "SELECT 1 -- GROUP BY time(1h)",
     "SELECT 1 /* GROUP BY time(1h) */",
     "SELECT 'unclosed GROUP BY tim",
+    "SELECT /* unclosed GROUP BY time(1h)",
+    "SELECT time FROM m GROUP BY time(1x)",
     "SELECT 5 - 3 / 2",
   ])
     expect(toDuckSql(sql)).toBe(sql);
