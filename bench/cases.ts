@@ -62,6 +62,20 @@ export function linesJob(
   tables: readonly string[],
   signal: Signal = "logs",
 ): Job {
+  const write = lineWriting(tables, signal);
+  const roomy = payloads.map((bytes) => withSlack(Uint8Array.from(bytes)));
+  let turn = 0;
+  return () => {
+    const i = turn++ % payloads.length;
+    return write(roomy[i] as Uint8Array, (payloads[i] as Uint8Array).length);
+  };
+}
+
+/** Indexes a request and writes its lines; says how many items it had. */
+export function lineWriting(
+  tables: readonly string[],
+  signal: Signal,
+): (bytes: Uint8Array, length: number) => number {
   const all = shippedTables();
   const chosen = all.filter(({ measurement }) => tables.includes(measurement));
   const writer = compileLineWriter({
@@ -71,16 +85,9 @@ export function linesJob(
     keys: indexer.keys,
     dialect: "v3",
   });
-  const roomy = payloads.map((bytes) => withSlack(Uint8Array.from(bytes)));
   const slab = makeSlab(8 << 20);
-  let turn = 0;
-  return () => {
-    const i = turn++ % payloads.length;
-    const indexed = indexer.index(
-      signal,
-      roomy[i] as Uint8Array,
-      (payloads[i] as Uint8Array).length,
-    );
+  return (bytes, length) => {
+    const indexed = indexer.index(signal, bytes, length);
     if ("refused" in indexed) throw new Error(indexed.why);
     return writeAll(writer, indexed.batch, slab);
   };

@@ -19,6 +19,7 @@ import {
   touchJob,
 } from "./cases.ts";
 import { journalRow } from "./journal.ts";
+import { jsonIndexJob, jsonLinesJob, jsonParseJob } from "./json.ts";
 import { type Figure, FULL, heapGrowth, measure, QUICK } from "./measure.ts";
 
 interface Gate {
@@ -36,6 +37,7 @@ const GATES: readonly Gate[] = [
   { what: "wire → lines ÷ protobufjs + strings", relation: "≥", ratchet: 8, gate: 8, goal: 12 },
   { what: "mixed speed ÷ plain speed", relation: "≥", ratchet: 0.45, gate: 0.6, goal: 0.6 },
   { what: "four renames ÷ touch every byte", relation: "≤", ratchet: 5.5, gate: 3, goal: 2 },
+  { what: "JSON → index ÷ JSON.parse", relation: "≥", ratchet: 1.6, gate: 1.6, goal: 3 },
   { what: "heap growth, bytes per record", relation: "≤", ratchet: 4, gate: 4, goal: 0 },
 ];
 /** Each ratio is the median of so many runs, each in a process of its own: what V8 learned in one must not help or hinder the next. */
@@ -105,12 +107,15 @@ function ratios(): number[] {
   );
   const touch = time("touch every byte", touchJob(bytes, 1000));
   const renames = time("four renames", renameJob(bytes));
+  const parse = time("JSON.parse, logs", jsonParseJob("logs", bytes, 1000));
+  const json = time("JSON → index, logs", jsonIndexJob("logs", plain));
   const heap = heapGrowth(linesJob(plain, FUNCTION_LOGS), 300);
   return [
     decode.ns / index.ns,
     objects.ns / lines.ns,
     lines100.ns / linesMixed.ns,
     renames.ns / touch.ns,
+    parse.ns / json.ns,
     heap,
   ];
 }
@@ -151,6 +156,15 @@ async function micro(): Promise<void> {
       `points → lines, mixed, ${n} a request`,
       linesJob(payloads.mixedMetrics(n), ["metrics"], "metrics"),
     );
+  for (const n of [100, 1000])
+    row(
+      `JSON → function_logs lines, ${n} a request`,
+      jsonLinesJob("logs", payloads.plain(n), FUNCTION_LOGS),
+    );
+  row("JSON → index, mixed logs", jsonIndexJob("logs", mixed));
+  row("JSON → index, spans", jsonIndexJob("traces", payloads.spans(1000)));
+  row("JSON → index, data points", jsonIndexJob("metrics", payloads.metrics(1000)));
+  row("twin: JSON.parse, logs", jsonParseJob("logs", bytes, 1000));
   row("draft, four renames, seal", renameJob(bytes));
   row("line reader, 264-byte lines", readLinesJob(1000));
   for (const n of [1, 20]) row(`line door, ${n} a datagram: lines → OTLP`, doorJob(1000, n));
