@@ -27,6 +27,9 @@ const SESSION_MEMORY_MB = 16;
 const INVALID_FRAMES = 10;
 const AGE_GRACE_MS = 60_000;
 const SWEEP_MS = 1_000;
+/** Of a request that is no gRPC, so much is read before it is answered. */
+const STRANGER_BYTES = 64 * 1024;
+const STRANGER_TEXT = "this port takes gRPC: POST with content-type application/grpc\n";
 
 /** What a gRPC server needs to know. */
 export interface GrpcServerOptions {
@@ -95,6 +98,8 @@ class Http2GrpcServer implements GrpcServer, CallHost {
     this.maxMessageBytes = options.maxRecvMsgSizeBytes;
     this.#requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
     this.#server = this.#create({
+      // Checks our own answers for headers that must not repeat; they are constants.
+      strictSingleValueFields: false,
       maxSessionMemory: SESSION_MEMORY_MB,
       maxHeaderListPairs: HEADER_PAIRS,
       maxSessionInvalidFrames: INVALID_FRAMES,
@@ -180,7 +185,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
     if (stream.destroyed) return;
     const status = httpStatusOf(headers);
     if (status !== 200) {
-      reply(stream, { ":status": status });
+      answerStranger(stream, status, this.#requestTimeoutMs);
       return;
     }
     const denial = this.#options.auth?.check((name) => single(headers[name]));
@@ -240,6 +245,25 @@ function refuse(stream: ServerHttp2Stream, failure: GrpcFailure): void {
 /** The first of repeated headers. */
 function single(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
+}
+
+/** Whoever does not speak gRPC is told so when its request is over, in time, or after as much of it as is worth reading. */
+function answerStranger(stream: ServerHttp2Stream, status: number, limitMs: number): void {
+  let read = 0;
+  const answer = () => {
+    stream.off("data", count);
+    if (stream.destroyed || stream.closed || stream.headersSent) return;
+    stream.respond({ ":status": status, "content-type": "text/plain" });
+    stream.end(STRANGER_TEXT);
+    stream.resume();
+  };
+  const count = (chunk: Uint8Array) => {
+    read += chunk.length;
+    if (read > STRANGER_BYTES) answer();
+  };
+  stream.on("data", count);
+  stream.on("end", answer);
+  stream.setTimeout(limitMs, () => stream.close());
 }
 
 /** A head that is the whole answer; the rest of the request is not wanted. */

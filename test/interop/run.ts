@@ -3,12 +3,13 @@
  * here is a visible skip, not a failure. The last line is the total.
  */
 import { collector } from "./collector.ts";
+import { h2spec } from "./h2spec.ts";
 import { influxdb1 } from "./influxdb1.ts";
 import type { Peer } from "./peer.ts";
 import { sdks } from "./sdk.ts";
 import { telemetrygen } from "./telemetrygen.ts";
 
-const PEERS: readonly Peer[] = [influxdb1, ...sdks, telemetrygen, collector];
+const PEERS: readonly Peer[] = [h2spec, influxdb1, ...sdks, telemetrygen, collector];
 
 const wanted = process.argv.slice(2);
 let passed = 0;

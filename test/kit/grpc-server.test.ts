@@ -217,6 +217,23 @@ test("what is not gRPC is answered in HTTP's terms", async () => {
   expect((await raw.send(PATH, framed(new Uint8Array(1)))).status).toBe("0");
 });
 
+test("a stranger is told what this port takes: at the end of its request, or when it has sent 64 KiB", async () => {
+  await serve();
+  const strange = { "content-type": "text/plain" };
+  const { body } = await raw.send(PATH, Buffer.from("hello"), strange);
+  expect(body.toString()).toBe("this port takes gRPC: POST with content-type application/grpc\n");
+  const endless = raw.open(PATH, strange);
+  endless.write(Buffer.alloc(70_000));
+  const [headers] = (await once(endless, "response")) as [Record<string, unknown>];
+  expect(headers[":status"]).toBe(415);
+  endless.close(constants.NGHTTP2_CANCEL);
+  await server.stop(AbortSignal.timeout(1_000));
+  await serve({ requestTimeoutMs: 100 });
+  const silent = raw.open(PATH, strange);
+  await once(silent, "close");
+  expect((await raw.send(PATH, framed(new Uint8Array(1)))).status).toBe("0");
+});
+
 test("methods refuse with their own status; what they throw unforeseen is INTERNAL and not told", async () => {
   let thrown: unknown = new Error("secret");
   await serve({}, () => Promise.reject(thrown));
