@@ -70,7 +70,7 @@ function check(files: readonly string[], output: Output): number {
   for (const table of tables) {
     const wrong = exampleMistake(table, all);
     if (wrong !== undefined) {
-      output.err(`${table.file}: ${wrong}\n`);
+      output.err(`${table.file}:${exampleStart(table.file)}:1: ${wrong}\n`);
       mistakes++;
     } else {
       const { file, measurement, columns } = table;
@@ -78,6 +78,18 @@ function check(files: readonly string[], output: Output): number {
     }
   }
   return mistakes === 0 ? 0 : 1;
+}
+
+/** Where the example of a file begins. */
+function exampleStart(file: string): number {
+  const lines = readFileSync(file, "utf8").split("\n");
+  return (
+    1 +
+    Math.max(
+      0,
+      lines.findIndex((line) => line.startsWith("example")),
+    )
+  );
 }
 
 function exampleMistake(table: Table, all: readonly Table[]): string | undefined {

@@ -115,7 +115,7 @@ test.each([
 ])("check refuses an example that makes %s", async (_what, text, words) => {
   const path = file("example.yaml", text);
   const { code, err } = await series("check", path);
-  expect([code, err]).toEqual([1, expect.stringContaining(`${path}: ${words}`)]);
+  expect([code, err]).toEqual([1, expect.stringContaining(`${path}:8:1: ${words}`)]);
 });
 
 test("help, and what cannot be understood", async () => {
