@@ -58,8 +58,9 @@ export class SpliceItems extends SpliceEntries {
    * holds. An item that stops it has written behind `o` and `top` only, and is written again by `editedItem`.
    */
   renamedItems(at: number, tag: number): number {
-    const { tape, out, source, sourceView, bytes, view, edits } = this;
+    const { tape, out, sourceView, bytes, view, edits } = this;
     const { marks, keys } = edits;
+    const keyView = keys.view;
     const room = bytes.length - SLACK - FRAME;
     let { o, from, top, ordinal } = this;
     while (at < tape.length && (tape[at]! & 3) === NodeType.item && edits.isOnlyMarked(ordinal)) {
@@ -80,21 +81,20 @@ export class SpliceItems extends SpliceEntries {
         } else {
           if (mark >= Mark.row) break;
           const n = keys.length(mark);
-          const old = source[keyValueAt + 1]!;
+          const start = sourceView.getInt32(keyValueAt - 2, true); // tag, length, KeyValue.key, its length
+          const old = start >>> 24;
           const stop = keyValueAt - 2 + shift;
-          const size = source[keyValueAt - 1]! - old + n;
-          if (source[keyValueAt - 2]! > 127 || old > 127 || size > 127 || n > 127) break;
+          const size = ((start >>> 8) & 255) - old + n;
+          if ((start & 0x80) !== 0 || old > 127 || size > 127 || n > 127) break;
           if (stop - p > SHORT_RUN || stop + n > room) break;
           for (; p < stop; p += 8)
             view.setBigUint64(p, sourceView.getBigUint64(p - shift, true), true);
-          bytes[stop] = tag;
-          bytes[stop + 1] = size;
-          bytes[stop + 2] = 0x0a; // KeyValue.key
-          bytes[stop + 3] = n;
+          view.setInt32(stop, tag | (size << 8) | (0x0a << 16) | (n << 24), true); // KeyValue.key
+          const end = stop + 4 + n;
           p = stop + 4;
-          for (let q = keys.at(mark), away = p - q; p < stop + 4 + n; p += 8, q += 8)
-            view.setBigUint64(q + away, keys.view.getBigUint64(q, true), true);
-          p = stop + 4 + n;
+          for (let q = keys.at(mark); p < end; p += 8, q += 8)
+            view.setBigUint64(p, keyView.getBigUint64(q, true), true);
+          p = end;
           next = keyValueAt + 2 + old;
           if (first === NOWHERE) first = keyValueAt;
           shift = p - next;

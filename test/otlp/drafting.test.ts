@@ -290,6 +290,23 @@ test("names that have no id because the table had learned enough are found and e
   );
 });
 
+test("names that share a place in a cursor's memo are not taken for one another", () => {
+  const crowded = createIndexer();
+  for (const [i, name] of ["status", "function.id", "exit_code", "x", "y"].entries()) {
+    crowded.keys.id(name);
+    for (let filler = 1; filler < 256; filler++) crowded.keys.id(`filler.${i}.${filler}`);
+  }
+  expect(crowded.keys.id("y") % 256).toBe(crowded.keys.id("status") % 256);
+  const bytes = plainLogs(20);
+  const indexed = crowded.index("logs", bytes, bytes.length);
+  if ("refused" in indexed) throw new Error(indexed.why);
+  const { batch } = indexed;
+  fc.assert(
+    fc.property(someEdits, (edits) => editTwice(batch, edits, crowded.keys)),
+    { numRuns: 100, seed: 8 },
+  );
+});
+
 test("what was deleted before the first look-up is not found", () => {
   const { items } = batchOf("logs", plainLogs(2)).draft();
   const first = () => keys.id(items.name(items.slotAt(0)));
