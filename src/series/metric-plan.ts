@@ -177,7 +177,7 @@ class Compiler {
       tags,
       fields,
       declared: new Set(keys),
-      fanOut: Math.max(1, ...keys.map((key) => keys.filter((other) => other === key).length)),
+      fanOut: fanOut(all),
       headsLength: all.reduce((sum, { head }) => sum + head.length, measurement.length),
     };
   }
@@ -224,6 +224,15 @@ class Compiler {
     const head = this.#constants.add(`,${escaped(name).replace(/=/g, "\\=")}=`);
     return { index, name, code, head, key: this.#keys.id(name), sources, otherwise };
   }
+}
+
+/** Most of these columns that one attribute can end up in. */
+export function fanOut(columns: readonly PointColumn[]): number {
+  const counts = new Map<number, number>();
+  for (const { sources } of columns)
+    for (const key of new Set(sources.map((source) => source.key)))
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+  return Math.max(1, ...counts.values());
 }
 
 function escaped(name: string): string {

@@ -3,13 +3,15 @@ import { ENTRY, Group, Kind, Metric, MetricType } from "../otlp/tape.ts";
 import { jsonRoom } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { type BatchMemory, NO_BATCH } from "./batch-memory.ts";
-import { COLUMN_BITS, Field, type MetricPlan, type PointColumn } from "./metric-plan.ts";
+import { COLUMN_BITS, Field, fanOut, type MetricPlan, type PointColumn } from "./metric-plan.ts";
 import { DROPPED } from "./point-drops.ts";
 import { Scratch, type Values } from "./values.ts";
 
 const CUMULATIVE = 2;
 const DELTA = 1;
 const MONOTONIC = 256;
+/** Bytes that copies overshoot by, and a number takes. */
+const TAG_ROOM = 64;
 const TEMPORALITY_DELTA = ",temporality=delta";
 
 /** What a value of an attribute means for a tag: absent, like empty text, or to be written. */
@@ -61,6 +63,9 @@ export class PointHead {
   readonly #resource = new Scratch();
   readonly #resourceEnd: Int32Array;
   #resourceLength = 0;
+  /** Most tags that one attribute can end up in, and bytes of all tags without such values. */
+  readonly #fanOut: number;
+  readonly #tagsRoom: number;
   #group = -1;
   #batch: BatchMemory = NO_BATCH;
   readonly #left: (column: number, reason: number) => void;
@@ -76,6 +81,11 @@ export class PointHead {
     this.#values = values;
     this.#left = left;
     this.#delta = plan.constants.add(TEMPORALITY_DELTA);
+    this.#fanOut = fanOut(plan.tags);
+    this.#tagsRoom = plan.tags.reduce(
+      (sum, { head, otherwise }) => sum + head.length + TAG_ROOM + 2 * (otherwise?.length ?? 0),
+      0,
+    );
     this.tagColumn = new Int32Array(plan.tags.length);
     this.tagEnd = new Int32Array(plan.tags.length);
     this.#resourceEnd = new Int32Array(plan.tags.length);
@@ -141,7 +151,7 @@ export class PointHead {
     const first = tape[group + Group.resourceEntries]!;
     const end = first + ENTRY * tape[group + Group.resourceCount]!;
     const size = tape[group + Group.resourceEnd]! - tape[group + Group.resourceAt]!;
-    this.#resource.need(2 * jsonRoom(size) + 256 * this.#plan.tags.length + 256);
+    this.#resource.need(2 * this.#fanOut * jsonRoom(size) + this.#tagsRoom);
     this.tags = 0;
     let o = 0;
     for (let c = 0; c < this.#plan.tags.length; c++) {

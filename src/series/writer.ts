@@ -21,6 +21,9 @@ export interface Written {
 export interface Writer<S extends Signal = Signal> {
   /** Writes items [from, to) until the slab is full; never half of an item's rows. */
   write(range: Range<S>, from: number, to: number, out: Slab): Written;
-  /** Item of the 0-based `row` written by `write(range, from, …)`. Walks again: only after a rejection. */
+  /**
+   * Item of the 0-based `row` written by `write(range, from, …)`. Walks again: only after a rejection. -1: the row has values of several
+   * items, so that only writing fewer of them tells which is meant.
+   */
   itemOfRow(range: Range<S>, from: number, row: number): number;
 }

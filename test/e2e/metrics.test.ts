@@ -43,6 +43,15 @@ const METRICS = encodeRequest("metrics", {
   ],
 });
 
+/** Posts a request of metrics. */
+function post(stand: Stand, metrics: Uint8Array): Promise<Response> {
+  return fetch(`http://127.0.0.1:${stand.ports.http}/v1/metrics`, {
+    method: "POST",
+    headers: { "content-type": "application/x-protobuf" },
+    body: Uint8Array.from(metrics),
+  });
+}
+
 test("data points go from a socket to InfluxDB and to a file as lines, and the law balances", async () => {
   await using sink = await httpSink({ status: 204 });
   await using stand = await Stand.open(
@@ -53,11 +62,7 @@ exporters:
 ${it.serviceWith("metrics: { receivers: [otlp], exporters: [influxdb, file] }")}`,
   );
   await stand.service.start();
-  const answer = await fetch(`http://127.0.0.1:${stand.ports.http}/v1/metrics`, {
-    method: "POST",
-    headers: { "content-type": "application/x-protobuf" },
-    body: Uint8Array.from(METRICS),
-  });
+  const answer = await post(stand, METRICS);
   expect(answer.status).toBe(200);
   const laws = await stand.until(
     (all) =>
@@ -77,4 +82,32 @@ ${it.serviceWith("metrics: { receivers: [otlp], exporters: [influxdb, file] }")}
     `jobs,service_name=shop,queue=mail counter=7 ${TIME}\n`,
   );
   expect(await stand.service.kill("SIGTERM")).toBe(0);
+});
+
+test("of points that share a row, only the one that the server rejects is a dead letter", async () => {
+  await using sink = await httpSink({ status: 204 });
+  const bad = { error: "partial write of line protocol occurred", data: [{ line_number: 1 }] };
+  sink.answer = ({ body }) =>
+    body.includes("data_length=") ? { status: 400, body: JSON.stringify(bad) } : { status: 204 };
+  await using stand = await Stand.open(
+    (it) => `${it.frame}
+exporters:
+  influxdb: { endpoint: "${sink.url}", database: d, ${DURABLE} }
+${it.serviceWith("metrics: { receivers: [otlp], exporters: [influxdb] }")}`,
+  );
+  await stand.service.start();
+  const dataPoints = [{ attributes, timeUnixNano: TIME, asInt: "1" }];
+  const metrics = ["rows", "data_length", "index_length"].map((name) => ({
+    name: `DFF_db_table.${name}`,
+    gauge: { dataPoints },
+  }));
+  const body = encodeRequest("metrics", { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] });
+  expect((await post(stand, body)).status).toBe(200);
+  const [law] = await stand.until((all) => all.some(({ queued, appended }) => appended > queued));
+  expect(law).toMatchObject({ appended: 3, delivered: 2, dead_lettered: 1, queued: 0 });
+  const [whole, ...parts] = sink.requests.map((request) => request.body.toString());
+  const row = "DFF_db_table,queue=mail";
+  expect(whole).toBe(`${row} data_length=1i,index_length=1i,rows=1i ${TIME}\n`);
+  expect(parts).toContain(`${row} rows=1i ${TIME}\n`);
+  expect(parts).toContain(`${row} index_length=1i ${TIME}\n`);
 });
