@@ -11,6 +11,7 @@ import { BodyLimit } from "./body-limit.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import { PauseGate } from "./pause-gate.ts";
 import { Slabs } from "./slabs.ts";
+import { WritePace } from "./write-pace.ts";
 
 /** What one export loop needs: the route's reader, its destination, and the options of the exporter's delivery blocks. */
 export interface ExportLoopOptions<S extends Signal = Signal> {
@@ -70,7 +71,7 @@ export class DeliveryRoute<S extends Signal> {
   readonly gate: PauseGate;
   readonly bodyLimit: BodyLimit;
   /** Items in one request at most. */
-  readonly maxItems: number;
+  readonly pace: WritePace;
   readonly poisonAfter: number;
   readonly counters: RouteCounters;
   readonly #seldom: Seldom;
@@ -89,7 +90,7 @@ export class DeliveryRoute<S extends Signal> {
     this.bodyLimit = new BodyLimit(options.backend.limits.bytes);
     this.gate = new PauseGate(options.probeMs ?? PROBE_MS, options.nowMs);
     const { items } = options.backend.limits;
-    this.maxItems = Math.max(1, Math.min(items, options.batch?.maxItems ?? items));
+    this.pace = new WritePace(Math.max(1, Math.min(items, options.batch?.maxItems ?? items)));
     this.poisonAfter = options.poisonAfter ?? POISON_AFTER;
     this.#seldom = new Seldom(SAME_LINE_EVERY_MS, options.nowMs);
     this.counters = registerRoute(this);

@@ -108,9 +108,9 @@ export class Shipment<S extends Signal> {
 
   /** A writer that throws must cost one item, not the queue. */
   #write(part: Part): Made | string {
-    const { slabs, bodyLimit, maxItems, options } = this.#route;
+    const { slabs, bodyLimit, pace, options } = this.#route;
     const slab = slabs.take();
-    const to = Math.min(part.to, part.from + maxItems);
+    const to = Math.min(part.to, part.from + pace.items);
     const bytes = Math.min(bodyLimit.bytes, options.batch?.maxBytes ?? Number.POSITIVE_INFINITY);
     try {
       const made = this.#fill(slab, frontOf(slab, bytes), part.from, to);
@@ -124,7 +124,10 @@ export class Shipment<S extends Signal> {
   }
 
   #fill(slab: Slab, out: Slab, from: number, to: number): Made {
-    const written = this.#route.options.backend.writer.write(this.#range, from, to, out);
+    const { options, pace } = this.#route;
+    const begun = performance.now();
+    const written = options.backend.writer.write(this.#range, from, to, out);
+    pace.took(written.to - from, performance.now() - begun);
     return { slab, written, body: out.bytes.subarray(0, out.length) };
   }
 
