@@ -40,6 +40,11 @@ export class TableRows {
     }
   }
 
+  /** Whether some row has the column. */
+  uses(index: number): boolean {
+    return this.#cells[index] !== undefined;
+  }
+
   /** `length` values of a column from row `from`, nulls filled in. */
   slice(index: number, from: number, length: number): Cell[] {
     const cells = this.#cells[index] ?? [];

@@ -108,6 +108,38 @@ test("equal measurement, tags and time are one row; the last write wins per fiel
   );
 });
 
+test("rows of a wide table may have any of its columns, in any order of requests", async () => {
+  const fields = Array.from({ length: 40 }, (_, i) => `f${i}`);
+  const tags = ["t0", "t1", "t2"];
+  let random = 7;
+  const next = (n: number) => {
+    random = (Math.imul(random, 1103515245) + 12345) & 0x7fffffff;
+    return (random >>> 8) % n;
+  };
+  /** By tags and time: the fields as the last write left them. */
+  const expected = new Map<string, Record<string, unknown>>();
+  for (let request = 0; request < 60; request++) {
+    const lines = Array.from({ length: 1 + next(4) }, () => {
+      const own = tags.filter(() => next(2) === 0).map((tag) => [tag, `v${next(2)}`] as const);
+      const time = next(6);
+      const values = fields.filter(() => next(12) === 0).map((name) => [name, next(100)] as const);
+      if (values.length === 0) values.push(["f0", next(100)]);
+      const row = { ...Object.fromEntries(own), time: `1970-01-01T00:00:0${time}` };
+      const key = JSON.stringify([own, time]);
+      expected.set(key, { ...row, ...expected.get(key), ...Object.fromEntries(values) });
+      const head = own.map(([name, value]) => `,${name}=${value}`).join("");
+      return `wide_rows${head} ${values.map(([name, value]) => `${name}=${value}`).join(",")} ${time}`;
+    });
+    const answer = await store.write(lines.join("\n"), { params: "precision=s" });
+    expect(answer.status).toBe(204);
+  }
+  const sorted = (rows: Iterable<Record<string, unknown>>) =>
+    [...rows]
+      .map((row) => JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1))))
+      .sort();
+  expect(sorted(await store.rows("SELECT * FROM wide_rows"))).toEqual(sorted(expected.values()));
+});
+
 test("names that differ only in case are kept apart", async () => {
   await store.write("Case,Host=a,host=b v=1,V=2 1\ncase v=7 1");
   expect(await store.rows('SELECT * FROM "Case"')).toEqual([
