@@ -88,6 +88,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
   readonly #options: GrpcServerOptions;
   readonly #server: Http2Server;
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sockets = new Set<Socket>();
   /** Calls whose message is not complete, oldest first. */
   readonly #incomplete = new Set<UnaryCall>();
   readonly #requestTimeoutMs: number;
@@ -111,7 +112,11 @@ class Http2GrpcServer implements GrpcServer, CallHost {
       },
     });
     this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections();
-    this.#server.on("connection", (socket: Socket) => socket.on("error", ignore));
+    this.#server.on("connection", (socket: Socket) => {
+      socket.on("error", ignore);
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
     this.#server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
     this.#server.on("sessionError", ignore);
     this.#server.on("error", (error) => this.trouble(error));
@@ -139,6 +144,8 @@ class Http2GrpcServer implements GrpcServer, CallHost {
     this.#options.tls?.stop();
     const closed = closeListener(this.#server, deadline, () => {
       for (const session of this.#sessions) session.destroy();
+      // A session that has ended well leaves its socket open until the client closes too.
+      for (const socket of this.#sockets) socket.destroy();
     });
     for (const session of this.#sessions) session.close();
     await closed;
@@ -256,6 +263,7 @@ function answerStranger(stream: ServerHttp2Stream, status: number, limitMs: numb
     stream.respond({ ":status": status, "content-type": "text/plain" });
     stream.end(STRANGER_TEXT);
     stream.resume();
+    if (!stream.readableEnded) stream.close();
   };
   const count = (chunk: Uint8Array) => {
     read += chunk.length;
@@ -263,7 +271,7 @@ function answerStranger(stream: ServerHttp2Stream, status: number, limitMs: numb
   };
   stream.on("data", count);
   stream.on("end", answer);
-  stream.setTimeout(limitMs, () => stream.close());
+  stream.setTimeout(limitMs, answer);
 }
 
 /** A head that is the whole answer; the rest of the request is not wanted. */

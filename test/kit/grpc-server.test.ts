@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { constants } from "node:http2";
+import { connect } from "node:net";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Budget, createBudget } from "../../src/kit/budget.ts";
@@ -229,8 +230,8 @@ test("a stranger is told what this port takes: at the end of its request, or whe
   endless.close(constants.NGHTTP2_CANCEL);
   await server.stop(AbortSignal.timeout(1_000));
   await serve({ requestTimeoutMs: 100 });
-  const silent = raw.open(PATH, strange);
-  await once(silent, "close");
+  const silent = await ended(raw.open(PATH, strange));
+  expect(silent.headers[":status"]).toBe(415);
   expect((await raw.send(PATH, framed(new Uint8Array(1)))).status).toBe("0");
 });
 
@@ -415,6 +416,23 @@ test("stop: GOAWAY, calls in flight finish, new connections are refused", async 
   expect([status, body.subarray(5).toString()]).toEqual(["0", "late"]);
   await stopped;
   await expect(dial(address)).rejects.toThrow("ECONNREFUSED");
+});
+
+test("stop: the deadline cuts clients that do not close their side", async () => {
+  const address = await serve();
+  const stubborn = connect({ port: Number(address.split(":")[1]), allowHalfOpen: true });
+  stubborn.resume();
+  stubborn.write(
+    Buffer.concat([
+      Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+      Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+    ]),
+  );
+  await once(stubborn, "data");
+  const start = performance.now();
+  await server.stop(AbortSignal.timeout(200));
+  expect(performance.now() - start).toBeLessThan(1_500);
+  stubborn.destroy();
 });
 
 test("stop: the deadline cuts calls that do not end", async () => {
