@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts } from "../support/service.ts";
-import { folder, goInstall, SOURCES, step } from "./install.ts";
+import { folder, goInstall, once, step } from "./install.ts";
 import type { Check, Peer } from "./peer.ts";
 import { Stand } from "./stand.ts";
 import { countOf, generate, itemsOf, SIGNALS, telemetrygenMissing } from "./telemetrygen.ts";
@@ -35,12 +34,12 @@ export const collector: Peer = {
 
 async function install(): Promise<string | undefined> {
   const missing = telemetrygenMissing();
-  if (missing !== undefined || existsSync(program())) return missing;
-  const builder = goInstall(...BUILDER);
-  return (
-    builder.missing ??
-    step(builder.path, ["--config", join(SOURCES, "collector.yaml")], { cwd: folder(HOME) })
-  );
+  if (missing !== undefined) return missing;
+  const home = folder(HOME);
+  return once(home, "collector.yaml", "collector.yaml", () => {
+    const builder = goInstall(...BUILDER);
+    return builder.missing ?? step(builder.path, ["--config", "collector.yaml"], { cwd: home });
+  });
 }
 
 const program = () => join(folder(HOME), "out", "otelcol");
@@ -88,7 +87,8 @@ async function everythingSent(port: number): Promise<Record<(typeof SIGNALS)[num
   const names = { logs: "log_records", metrics: "metric_points", traces: "spans" };
   const sent = { logs: 0, metrics: 0, traces: 0 };
   for (const end = Date.now() + 10_000; Date.now() < end; await sleep(200)) {
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`).catch(() => undefined);
+    const text = (await answer?.text()) ?? "";
     for (const signal of SIGNALS) {
       const name = `otelcol_exporter_sent_${names[signal]}`;
       sent[signal] = Number(

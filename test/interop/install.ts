@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where peers are installed: kept between runs, never committed. */
@@ -48,4 +48,20 @@ export function goInstall(
     path,
     missing: step("go", ["install", `${module}@${version}`], { env: { GOBIN: bin } }),
   };
+}
+
+/** Installs when the list of what is wanted differs from the one that was installed last. */
+export function once(
+  home: string,
+  source: string,
+  name: string,
+  install: () => string | undefined,
+): string | undefined {
+  const wanted = readFileSync(join(SOURCES, source), "utf8");
+  const done = join(home, "installed");
+  if (existsSync(done) && readFileSync(done, "utf8") === wanted) return undefined;
+  copyFileSync(join(SOURCES, source), join(home, name));
+  const failure = install();
+  if (failure === undefined) copyFileSync(join(SOURCES, source), done);
+  return failure;
 }

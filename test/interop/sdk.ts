@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { folder, SOURCES, step } from "./install.ts";
+import { folder, once, SOURCES, step } from "./install.ts";
 import type { Check, Peer } from "./peer.ts";
 import { Stand } from "./stand.ts";
 
@@ -21,6 +21,7 @@ interface Sender {
     readonly command: string;
     readonly args: readonly string[];
     readonly env?: Readonly<Record<string, string>>;
+    readonly cwd?: string;
   };
 }
 
@@ -38,11 +39,12 @@ const node: Sender = {
   },
   start: (protocol, stand, service) => ({
     command: process.execPath,
+    cwd: folder("node"),
     args: [
       "--require",
       "@opentelemetry/auto-instrumentations-node/register",
       "--experimental-loader=@opentelemetry/instrumentation/hook.mjs",
-      join(folder("node"), "app.js"),
+      "app.js",
     ],
     env: {
       OTEL_SERVICE_NAME: service,
@@ -129,22 +131,6 @@ const go: Sender = {
   }),
 };
 
-/** Installs when the list of what is wanted differs from the one that was installed last. */
-function once(
-  home: string,
-  source: string,
-  name: string,
-  install: () => string | undefined,
-): string | undefined {
-  const wanted = readFileSync(join(SOURCES, source), "utf8");
-  const done = join(home, "installed");
-  if (existsSync(done) && readFileSync(done, "utf8") === wanted) return undefined;
-  copyFileSync(join(SOURCES, source), join(home, name));
-  const failure = install();
-  if (failure === undefined) copyFileSync(join(SOURCES, source), done);
-  return failure;
-}
-
 /** Real SDKs: the rows of one failed request in every series that it belongs to, joined by its trace id. */
 export const sdks: readonly Peer[] = [node, python, java, go].map((sender) => ({
   name: `sdk-${sender.name}`,
@@ -158,9 +144,10 @@ async function run(sender: Sender, check: Check): Promise<void> {
   try {
     for (const protocol of sender.protocols) {
       const service = `${sender.name}-${protocol}`;
-      const { command, args, env } = sender.start(protocol, stand, service);
+      const { command, args, env, cwd } = sender.start(protocol, stand, service);
       const { status, stderr } = spawnSync(command, args, {
         encoding: "utf8",
+        cwd,
         env: { ...process.env, ...env },
         timeout: 60_000,
       });
