@@ -1,21 +1,32 @@
 import fc from "fast-check";
 import { shippedTables } from "../../src/series/load.ts";
+import { ROUTE_INPUTS } from "../../src/series/request-route.ts";
+import type { Table } from "../../src/series/tables.ts";
 
 const tables = shippedTables();
-
-/** Names that mean something, and others. */
-const NAMES = [
-  ...new Set(
-    tables.flatMap((table) =>
-      table.columns.flatMap((c) => [
-        c.name,
-        ...c.sources.flatMap((s) => (s.of === "attribute" ? s.name : [])),
-      ]),
-    ),
-  ),
+/** What rules and matches look at beside sources. */
+const LOOKED_AT = [
+  ...ROUTE_INPUTS.flat(),
+  ...tables.flatMap((table) => (table.match.spans?.oneOfEach ?? []).flat()),
+  "faas.trigger",
+  "some_time_iso",
+  "other_cost",
 ];
+
+/** Names that mean something to a table. */
+const namesOf = (table: Table) =>
+  table.columns.flatMap((c) => [
+    c.name,
+    ...c.sources.flatMap((s) => (s.of === "attribute" || s.of === "exception_event" ? s.name : [])),
+  ]);
+/** Names for one record: of one table and what rules and matches look at, or of all. */
+const THEMES = [
+  ...tables.map((table) => [...new Set([...namesOf(table), ...table.extraTags, ...LOOKED_AT])]),
+  [...new Set(tables.flatMap(namesOf))],
+].filter((names) => names.length > 0);
+export const TABLE_NAMES = tables.map((table) => table.measurement);
 export const odd = fc.string({ unit: "binary", maxLength: 12 }).filter((s) => s.isWellFormed());
-const text = fc.oneof(
+export const text = fc.oneof(
   odd,
   fc.constantFrom(
     "",
@@ -41,6 +52,19 @@ const text = fc.oneof(
     "ÄÖ É",
     "𝕏😀",
     "ReadTIMEOUT",
+    "404",
+    "500",
+    "GET",
+    "GET:/x",
+    "/orders/123?x=1",
+    "/a//550e8400-e29b-41d4-a716-446655440000/0123456789abcdef/0123456789ABCDEG",
+    "orders/{id}",
+    "acme.Users/Get",
+    "set__script.func",
+    "a__b__c",
+    "http",
+    "timer",
+    "deadline exceeded",
     "4BF92F3577B34DA6A3CE929D0E0E4736",
     "00f067aa0ba902b7",
     "00000000000000000000000000000000",
@@ -76,9 +100,8 @@ export const { value } = fc.letrec<{ value: object }>((tie) => ({
     },
   ),
 }));
-const key = fc.oneof(
-  { arbitrary: fc.constantFrom(...NAMES), weight: 6 },
-  { arbitrary: odd, weight: 1 },
+const otherKey = fc.oneof(
+  odd,
   fc.constantFrom("k", "k2", "time", "exception.x", "custom.attr.1", "custom.attr.12"),
   // Equal to others, or to each other, once they are written.
   fc.constantFrom(
@@ -93,7 +116,14 @@ const key = fc.oneof(
     "trace_id_",
   ),
 );
-const attribute = fc.record({ key, value });
+const attribute = (names: readonly string[]) =>
+  fc.record({
+    key: fc.oneof({ arbitrary: fc.constantFrom(...names), weight: 6 }, otherKey),
+    value: fc.oneof({ arbitrary: value, weight: 1 }, { arbitrary: scalar, weight: 2 }),
+  });
+/** Attributes of one record. */
+export const anyAttributes = (maxLength: number) =>
+  fc.constantFrom(...THEMES).chain((names) => fc.array(attribute(names), { maxLength }));
 export const time = fc.oneof(
   fc.constantFrom(
     "0",
@@ -121,10 +151,13 @@ const record = fc
     severityNumber: fc.integer({ min: 0, max: 26 }),
     severityText: fc.oneof(fc.constantFrom("", "INFO", "Warn"), odd),
     body: value,
-    attributes: fc.array(attribute, { maxLength: 9 }),
+    attributes: anyAttributes(9),
     traceId: fc.constantFrom("", "0af7651916cd43dd8448eb211c80319c"),
     spanId: fc.constantFrom("", "b7ad6b7169203331"),
-    eventName: fc.oneof(fc.constantFrom("", "", "function_logs", "logs", "some_line"), odd),
+    eventName: fc.oneof(
+      fc.constantFrom("", "", "function_logs", "logs", "some_line", ...TABLE_NAMES),
+      odd,
+    ),
     mark: lineMark,
   })
   .map(({ mark, ...rest }) => {
@@ -145,7 +178,7 @@ const record = fc
 export const anyLogs = fc.record({
   resourceLogs: fc.array(
     fc.record({
-      resource: fc.record({ attributes: fc.array(attribute, { maxLength: 4 }) }),
+      resource: fc.record({ attributes: anyAttributes(4) }),
       scopeLogs: fc.array(
         fc.record({
           scope: fc.record({ name: fc.constantFrom("", "emp.logger") }),

@@ -2,17 +2,19 @@ import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
-import { batchOf, indexer, rangeOf, slabOf, writeAll } from "../support/line-writing.ts";
+import { batchOfSignal, indexer, rangeOf, slabOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { anyLogs } from "./any-logs.ts";
+import { anySpans } from "./any-spans.ts";
 import { slowLines } from "./slow-writer.ts";
 
 /** Compares the writer with its slow twin over `count` seeded requests, and feeds it damaged ones; prints the first difference and ends with 1. */
-const [seedText, countText] = process.argv.slice(2);
+const [seedText, countText, signalText] = process.argv.slice(2);
+const signal = signalText === "traces" ? "traces" : "logs";
 const ARRIVAL_MS = 1_732_000_000_123;
 const DIALECTS = ["v3", "v2", "v1"] as const;
 const tables = shippedTables();
-const options = { signal: "logs", tables, keys: indexer.keys } as const;
+const options = { signal, tables, keys: indexer.keys } as const;
 const writers = DIALECTS.map((dialect) => compileLineWriter({ ...options, dialect }));
 let state = Number(seedText) | 0;
 function random(below: number): number {
@@ -27,7 +29,7 @@ function damaged(bytes: Uint8Array): void {
     broken[random(broken.length)] = random(256);
   const room = new Uint8Array(broken.length + 16);
   room.set(broken);
-  const indexed = indexer.index("logs", room, broken.length);
+  const indexed = indexer.index(signal, room, broken.length);
   if ("refused" in indexed || indexed.batch.items === 0) return;
   const range = rangeOf([indexed.batch], ARRIVAL_MS);
   const slab = slabOf(300 + random(1 << 18));
@@ -40,12 +42,19 @@ function damaged(bytes: Uint8Array): void {
   }
 }
 
-const requests = fc.sample(anyLogs, { numRuns: Number(countText), seed: Number(seedText) });
+const requests = fc.sample<object>(signal === "logs" ? anyLogs : anySpans, {
+  numRuns: Number(countText),
+  seed: Number(seedText),
+});
 for (const [i, json] of requests.entries()) {
-  const bytes = encodeRequest("logs", json);
+  const bytes = encodeRequest(signal, json);
   const d = i % DIALECTS.length;
-  const fast = writeAll(writers[d] as (typeof writers)[0], rangeOf([batchOf(bytes)], ARRIVAL_MS));
-  const slow = slowLines(bytes, tables, DIALECTS[d] as (typeof DIALECTS)[number], ARRIVAL_MS);
+  const fast = writeAll(
+    writers[d] as (typeof writers)[0],
+    rangeOf([batchOfSignal(signal, bytes)], ARRIVAL_MS),
+  );
+  const dialect = DIALECTS[d] as (typeof DIALECTS)[number];
+  const slow = slowLines(bytes, tables, dialect, ARRIVAL_MS, signal);
   if (!isDeepStrictEqual(fast, slow)) {
     console.error({ i, seed: seedText, dialect: DIALECTS[d], input: JSON.stringify(json) });
     console.dir({ fast, slow });

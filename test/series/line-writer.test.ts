@@ -7,7 +7,8 @@ import { batchOf, indexer, rangeOf, slabOf, writeAll } from "../support/line-wri
 import { encodeRequest } from "../support/otlp.ts";
 import { readRows } from "../support/rows.ts";
 import { anyLogs } from "./any-logs.ts";
-import { type Dialect, slowLines } from "./slow-writer.ts";
+import type { Dialect } from "./slow-values.ts";
+import { slowLines } from "./slow-writer.ts";
 
 const ARRIVAL_MS = 1_732_000_000_123;
 const tables = shippedTables();

@@ -12,7 +12,7 @@ import {
   tagText,
   type Value,
   valueText,
-} from "./slow-writer.ts";
+} from "./slow-values.ts";
 
 /**
  * The obvious twin of the writer of data points: decodes with protobufjs into objects, and works with strings, BigInt and maps. Shares
