@@ -374,6 +374,17 @@ test("TCP: ten times every limit costs a line each, with its reason, and nothing
   for (const socket of sockets) socket?.destroy();
 });
 
+test("TCP: a long array is read in steps, into one request", async () => {
+  const { intake, tcp } = await start(TCP);
+  const socket = await open(tcp);
+  const points = Array.from({ length: 40_000 }, (_, i) => POINT(`m${i % 3}`));
+  socket.end(`[${points.join()}]\n${POINT("last")}`);
+  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([40_001, 0]), {
+    timeout: 8_000,
+  });
+  expect(intake.batches[0]?.items).toBe(40_000);
+});
+
 test("TCP: an over-long line of JSON costs itself", async () => {
   const { intake, tcp } = await start({ tcp: { endpoint: "127.0.0.1:0", max_line_size: 2_048 } });
   const socket = await open(tcp);

@@ -2,6 +2,8 @@ import { Problem } from "../../src/line/problems.ts";
 import { LineReader } from "../../src/line/reader.ts";
 import { JsonPoints } from "../../src/receivers/line_protocol/json-points.ts";
 
+import { withSlack } from "../../src/wire/slack.ts";
+
 /** Damaged JSON points, `rounds` times: every point is a line or counted as bad, whatever the bytes are. */
 const rounds = Number(process.argv[2]);
 const GOOD =
@@ -41,7 +43,8 @@ for (let round = 0; round < rounds; round++) {
   const bytes = Buffer.from(text);
   if (random(3) === 0) bytes[random(bytes.length)] = random(256);
   const end = random(8) === 0 ? random(bytes.length + 1) : bytes.length;
-  json.read(bytes, 0, end);
+  const roomy = withSlack(Uint8Array.from(bytes));
+  json.read(roomy, new DataView(roomy.buffer), 0, end);
   reader.reset(json.bytes, json.view, 0, json.length);
   let lines = 0;
   while (reader.next()) {

@@ -12,14 +12,12 @@ export function lineDoor(tables: readonly Table[], precision: Precision = "auto"
   const json = new JsonPoints();
   return (text: string | Uint8Array, arrivalMs: number): Uint8Array => {
     const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
-    if (looksLikeJson(bytes, 0, bytes.length)) {
-      json.read(bytes, 0, bytes.length);
+    const roomy = withSlack(Uint8Array.from(bytes));
+    const view = new DataView(roomy.buffer, roomy.byteOffset, roomy.byteLength);
+    if (looksLikeJson(roomy, 0, bytes.length)) {
+      json.read(roomy, view, 0, bytes.length);
       door.append(json.bytes, json.view, 0, json.length, arrivalMs, true);
-    } else {
-      const roomy = withSlack(Uint8Array.from(bytes));
-      const view = new DataView(roomy.buffer, roomy.byteOffset, roomy.byteLength);
-      door.append(roomy, view, 0, bytes.length, arrivalMs);
-    }
+    } else door.append(roomy, view, 0, bytes.length, arrivalMs);
     const result = door.finish();
     return result.bytes.subarray(0, result.length);
   };

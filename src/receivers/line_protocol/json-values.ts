@@ -51,6 +51,11 @@ export class JsonValues {
   /** Deepest nesting of the value scanned last. */
   #depth = 0;
 
+  /** Behind what was read so far. */
+  get position(): number {
+    return this.#next;
+  }
+
   /** Sets the cursor before the first value of `bytes[from, to)`. */
   reset(bytes: Uint8Array, from: number, to: number): void {
     this.#bytes = bytes;

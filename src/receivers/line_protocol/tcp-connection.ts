@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import { isRefusal, PipelineError } from "../../otlp/status.ts";
 import type { Lease } from "../../pipeline/contracts.ts";
 import type { DoorResult, LineDoor } from "../../series/door.ts";
@@ -9,6 +9,8 @@ import type { HandOver } from "./hand-over.ts";
 import { JsonPoints } from "./json-points.ts";
 
 const TOO_LONG = "a line is longer than tcp.max_line_size";
+/** Bytes of JSON that are read in one go. */
+const JSON_STEP = 256 << 10;
 /** Least pause before a refused request is tried again. */
 const PAUSE_MS = 50;
 /** After this long without a read, what a forgotten quote holds back is handed over. */
@@ -109,19 +111,24 @@ export class TcpConnection {
     }
     if (length === 0) return;
     for (const { from, to, isJson } of framing.runs(length))
-      if (isJson) this.#readJson(from, to);
+      if (isJson) await this.#readJson(from, to);
       else this.#door.append(framing.bytes, framing.view, from, to, this.#nowMs());
     await this.#submit(this.#door.finish(), length);
     framing.take(length);
   }
 
-  #readJson(from: number, to: number): void {
+  /** In steps: JSON takes long enough to keep others waiting. */
+  async #readJson(from: number, to: number): Promise<void> {
     this.#json ??= new JsonPoints();
     const json = this.#json;
-    json.read(this.#framing.bytes, from, to);
-    this.#handOver.bad(json.bad, json.firstBad);
-    this.#handOver.replacedTimes(json.replacedTimes);
-    this.#door.append(json.bytes, json.view, 0, json.length, this.#nowMs(), true);
+    json.begin(this.#framing.bytes, this.#framing.view, from, to);
+    for (let isMore = true; isMore; ) {
+      isMore = json.readSome(JSON_STEP);
+      this.#handOver.bad(json.bad, json.firstBad);
+      this.#handOver.replacedTimes(json.replacedTimes);
+      this.#door.append(json.bytes, json.view, 0, json.length, this.#nowMs(), true);
+      if (isMore) await turn();
+    }
   }
 
   /** Until it is taken, or this connection is closed by a stop. */

@@ -167,7 +167,7 @@ export class UdpListener implements Component {
 
   #readJson(from: number, to: number, now: number): void {
     const json = this.#json;
-    json.read(this.#slab, from, to);
+    json.read(this.#slab, this.#view, from, to);
     this.#handOver.bad(json.bad, json.firstBad);
     this.#handOver.replacedTimes(json.replacedTimes);
     this.#append(json.bytes, json.view, 0, json.length, now, true);
@@ -215,7 +215,7 @@ export class UdpListener implements Component {
     for (let i = 0; i < this.#datagrams; i++) {
       const to = this.#ends[i] ?? from;
       if (looksLikeJson(this.#slab, from, to)) {
-        this.#json.read(this.#slab, from, to);
+        this.#json.read(this.#slab, this.#view, from, to);
         lines += this.#json.points;
       } else {
         this.#reader.reset(this.#slab, this.#view, from, to);

@@ -2,13 +2,16 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JsonPoints } from "../../../src/receivers/line_protocol/json-points.ts";
 import { readJsonTime } from "../../../src/receivers/line_protocol/json-time.ts";
+import { withSlack } from "../../../src/wire/slack.ts";
 import { type Point, readPoints, type Value } from "../../line/points.ts";
 import { fuzzInChild, fuzzRounds } from "../../support/child-fuzz.ts";
 
 const json = new JsonPoints();
 function read(text: string | Uint8Array) {
   const bytes = typeof text === "string" ? Buffer.from(text) : text;
-  json.read(bytes, 0, bytes.length);
+  const roomy = withSlack(Uint8Array.from(bytes)).fill(0xaa, bytes.length);
+  json.read(roomy, new DataView(roomy.buffer), 0, bytes.length);
+  expect(roomy.subarray(bytes.length).every((b) => b === 0xaa)).toBe(true);
   const { points, bad, firstBad, replacedTimes } = json;
   const lines = Buffer.from(json.bytes.subarray(0, json.length));
   return { points, bad, firstBad, replacedTimes, lines, read: readPoints(lines) };
@@ -179,6 +182,27 @@ describe("JSON points", () => {
       expect(read(`${all}${"}".repeat(300_000)}`).bad).toBeGreaterThan(0);
     }
     expect(performance.now() - begun).toBeLessThan(4_000);
+  });
+
+  test("read in steps, the points and counts of all steps are those of one go", () => {
+    const p = (n: number) =>
+      n % 7 === 0 ? `{"n":${n}}` : `{"measurement":"m","fields":{"v":${n}}}`;
+    const text = `[${Array.from({ length: 500 }, (_, i) => p(i)).join()}]`;
+    const whole = read(text);
+    const roomy = withSlack(Buffer.from(text));
+    for (const size of [1, 100, 5_000, 1_000_000]) {
+      json.begin(roomy, new DataView(roomy.buffer, roomy.byteOffset), 0, text.length);
+      let lines = "";
+      let bad = 0;
+      let steps = 1;
+      for (let isMore = true; isMore; steps++) {
+        isMore = json.readSome(size);
+        lines += Buffer.from(json.bytes.subarray(0, json.length));
+        bad += json.bad;
+      }
+      expect([lines, bad, json.points]).toEqual([whole.lines.toString(), whole.bad, 500]);
+      expect(steps).toBeGreaterThan(text.length / (size + 100));
+    }
   });
 
   test("a time that int64 nanoseconds cannot hold is left out and counted", () => {
