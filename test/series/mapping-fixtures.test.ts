@@ -36,7 +36,13 @@ const casesOf = (file: string) =>
 
 function rowsOf(input: Input): Row[] {
   if (input.kind === "otlp_metrics") return rowsOfPoints(input.body ?? {});
-  const writer = compileLineWriter({ signal: "logs", tables, keys: indexer.keys, dialect: "v3" });
+  const options = { tables, keys: indexer.keys, dialect: "v3" } as const;
+  if (input.kind === "otlp_traces") {
+    const batch = batchOfSignal("traces", encodeRequest("traces", input.body ?? {}));
+    const writer = compileLineWriter({ signal: "traces", ...options });
+    return readRows(writeAll(writer, rangeOf([batch], ARRIVAL_MS)).text);
+  }
+  const writer = compileLineWriter({ signal: "logs", ...options });
   const bytes =
     input.kind === "line"
       ? lineDoor(tables, input.precision)(`${input.text}`, ARRIVAL_MS)
@@ -126,18 +132,23 @@ function runCase({ input, expect: wishes, expect_absent_tables: absent, distinct
   }
 }
 
-let passed = 0;
-afterAll(() =>
-  console.log(`mapping cases that hold for log records, lines and data points: ${passed}`),
-);
+const passed: Record<string, number> = {};
+afterAll(() => console.table(passed));
 
-const isNotOfSpans = ({ input }: Case) =>
-  [input].flat().every(({ kind }) => kind !== "otlp_traces");
+const FILES = [
+  "function-logs-from-logs",
+  "function-logs-from-spans",
+  "requests-errors",
+  "spans",
+  "logs",
+  "lines",
+  "dff",
+  "metrics",
+];
 
-describe.each(["function-logs-from-logs", "logs", "lines", "dff", "metrics"])("%s", (file) => {
-  const cases = casesOf(file).filter(isNotOfSpans);
-  test.each(cases.map((one) => [one.name, one] as const))("%s", (_name, one) => {
+describe.each(FILES)("%s", (file) => {
+  test.each(casesOf(file).map((one) => [one.name, one] as const))("%s", (_name, one) => {
     runCase(one);
-    passed++;
+    passed[file] = (passed[file] ?? 0) + 1;
   });
 });
