@@ -6,6 +6,8 @@ import type { DiskFile, FileIo } from "./file-io.ts";
 const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants;
 /** Parts per system call (IOV_MAX on Linux). */
 const PARTS_MAX = 1_024;
+/** Between two looks whether a file that is written still has a name. */
+const LOOK_MS = 250;
 
 /** A directory on disk: files 0600, directories 0700, symbolic links refused. */
 export async function openDirectory(
@@ -69,6 +71,7 @@ class Directory implements FileIo, AsyncDisposable {
 
 class RealFile implements DiskFile {
   readonly #handle: FileHandle;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   constructor(handle: FileHandle) {
     this.#handle = handle;
   }
@@ -103,8 +106,14 @@ class RealFile implements DiskFile {
     return (await this.#handle.stat()).size;
   }
 
+  /** Rejects for a file that somebody has deleted, too: it takes writes for ever, and nobody will find them. */
   async datasync(): Promise<void> {
     await this.#handle.datasync();
+    const now = performance.now();
+    if (now - this.#lookedAt < LOOK_MS) return;
+    this.#lookedAt = now;
+    if ((await this.#handle.stat()).nlink === 0)
+      throw new Error("the file was deleted while it was written: is its directory still there?");
   }
 
   async close(): Promise<void> {

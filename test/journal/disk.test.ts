@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { directoryLock } from "../../src/journal/lock.ts";
 import { openDirectory } from "../../src/journal/real-io.ts";
@@ -66,4 +67,28 @@ test("symbolic links, odd names and missing directories are refused", async () =
   await expect(io.open("00000001.segment", "append")).rejects.toThrow("ELOOP");
   await expect(io.open("../x", "append")).rejects.toThrow("not a plain file name");
   expect(await io.list()).toEqual(["target"]);
+});
+
+test("what goes into a deleted file is not acknowledged; the journal goes on in another, or waits for its directory", async () => {
+  const path = join(root, "queue");
+  await using io = await openDirectory(path, { create: true });
+  const journal = testJournal({ io });
+  await journal.start();
+  const reader = journal.route("a/logs", "logs", "end", NO_LIMITS);
+  const append = (text: string) => journal.append([frameOf(text, [reader.route])]);
+  await append("before");
+  for (const name of await readdir(path)) await rm(join(path, name));
+  await sleep(300);
+  await expect(append("into a deleted file")).rejects.toThrow(/journal cannot write.*deleted/);
+  await append("into a new one");
+  await rm(path, { recursive: true });
+  await sleep(300);
+  await expect(append("without a directory")).rejects.toThrow(/journal cannot write/);
+  await expect(append("still without")).rejects.toThrow(/journal cannot write.*ENOENT/);
+  await mkdir(path);
+  await append("with one again");
+  const range = await reader.read(ALL, never);
+  expect(range.frames.map(({ batch }) => textOf(batch))).toContain("with one again");
+  expect(journal.stats().fsyncFailures).toBe(2);
+  await journal.stop(never);
 });
