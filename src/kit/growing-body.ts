@@ -9,6 +9,9 @@ export const FIRST_LEASE_BYTES = 1 << 20;
 /** The same for a body that does not declare its length. */
 export const UNKNOWN_LEASE_BYTES = 1 << 16;
 
+/** Of a declared body that has become larger, memory for the whole is reserved: copying much at once would hold up the event loop. */
+const RESERVE_BYTES = 4 << 20;
+
 /** Bytes to admit for a body of `declaredBytes` (below 0: unknown) before it is read. */
 export function firstLeaseBytes(declaredBytes: number, limitBytes: number): number {
   const first =
@@ -24,6 +27,7 @@ export class GrowingBody {
   /** Bytes that the lease covers. */
   #capacity: number;
   readonly #most: number;
+  readonly #isDeclared: boolean;
   readonly #lease: Growing | undefined;
   #bytes: Uint8Array | undefined;
   #length = 0;
@@ -31,6 +35,7 @@ export class GrowingBody {
   /** `lease` covers `firstLeaseBytes` already. */
   constructor(declaredBytes: number, limitBytes: number, lease: Growing | undefined) {
     this.#capacity = firstLeaseBytes(declaredBytes, limitBytes);
+    this.#isDeclared = declaredBytes >= 0;
     this.#most = declaredBytes < 0 ? limitBytes : Math.min(declaredBytes, limitBytes);
     this.#lease = lease;
   }
@@ -64,17 +69,29 @@ export class GrowingBody {
     this.#length = length;
   }
 
+  /** Nobody will read it. */
+  discard(): void {
+    if (this.#bytes !== undefined) free(this.#bytes);
+    this.#bytes = undefined;
+  }
+
   body(): Body {
     return { bytes: this.#bytes ?? new Uint8Array(SLACK), length: this.#length };
   }
 
   #enlarge(): void {
-    const roomy = Buffer.allocUnsafeSlow(this.#capacity + SLACK);
+    // The system gives pages only to what is written, so this takes no memory that the lease does not cover.
+    const isReserved = this.#isDeclared && this.#capacity > RESERVE_BYTES;
+    const roomy = Buffer.allocUnsafeSlow((isReserved ? this.#most : this.#capacity) + SLACK);
     const old = this.#bytes;
     this.#bytes = roomy;
     if (old === undefined) return;
     roomy.set(old.subarray(0, this.#length));
-    // Megabytes: freed now, not when the garbage collector comes.
-    if (old.buffer instanceof ArrayBuffer) old.buffer.transfer(0);
+    free(old);
   }
+}
+
+/** Now, not when the garbage collector comes: the lease that covers these megabytes is given back now too. */
+function free(bytes: Uint8Array): void {
+  if (bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0);
 }

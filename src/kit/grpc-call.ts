@@ -222,6 +222,7 @@ export class UnaryCall {
     this.#isOver = true;
     clearTimeout(this.#deadline);
     this.#host.received(this);
+    this.#body?.discard();
     this.#body = undefined;
     if (!this.#isHandled) this.#lease?.[Symbol.dispose]();
     const stream = this.#stream;

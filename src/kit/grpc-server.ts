@@ -13,7 +13,7 @@ import { defaultMaxConnections } from "./budget.ts";
 import { type CallHost, UnaryCall, type UnaryMethod } from "./grpc-call.ts";
 import { type EnforcedPings, guardPings, type KeepalivePings, sendPings } from "./grpc-pings.ts";
 import { GrpcCode, type GrpcFailure, trailersOf } from "./grpc-status.ts";
-import { addressOf, closeListener, listen } from "./server-listener.ts";
+import { addressOf, Connections, closeListener, listen } from "./server-listener.ts";
 import type { ServerTls } from "./tls-server.ts";
 
 /** A paused stream buffers one full window, so windows stay small. */
@@ -88,7 +88,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
   readonly #options: GrpcServerOptions;
   readonly #server: Http2Server;
   readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #sockets = new Set<Socket>();
+  readonly #connections: Connections;
   /** Calls whose message is not complete, oldest first. */
   readonly #incomplete = new Set<UnaryCall>();
   readonly #requestTimeoutMs: number;
@@ -112,11 +112,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
       },
     });
     this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections();
-    this.#server.on("connection", (socket: Socket) => {
-      socket.on("error", ignore);
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
+    this.#connections = new Connections(this.#server);
     this.#server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
     this.#server.on("sessionError", ignore);
     this.#server.on("error", (error) => this.trouble(error));
@@ -144,8 +140,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
     this.#options.tls?.stop();
     const closed = closeListener(this.#server, deadline, () => {
       for (const session of this.#sessions) session.destroy();
-      // A session that has ended well leaves its socket open until the client closes too.
-      for (const socket of this.#sockets) socket.destroy();
+      this.#connections.cut();
     });
     for (const session of this.#sessions) session.close();
     await closed;

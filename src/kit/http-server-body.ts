@@ -37,15 +37,20 @@ export function readBody(
     const stop = (error: PipelineError) => {
       request.off("data", onData);
       request.pause();
+      growing.discard();
       reject(error);
+    };
+    const gone = () => {
+      if (!request.complete) growing.discard();
+      reject(new ClientGone());
     };
     request.on("data", onData);
     request.on("end", () => resolve(growing.body()));
-    request.on("error", () => reject(new ClientGone()));
+    request.on("error", gone);
     request.on("close", () => {
-      if (!request.complete) reject(new ClientGone());
+      if (!request.complete) gone();
     });
-    if (request.destroyed && !request.complete) reject(new ClientGone());
+    if (request.destroyed && !request.complete) gone();
   });
 }
 

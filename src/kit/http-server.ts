@@ -17,7 +17,7 @@ import type { Body, Growing } from "./compression.ts";
 import { ClientGone, readBody } from "./http-server-body.ts";
 import { type Cors, CorsPolicy } from "./http-server-cors.ts";
 import { answerBrokenRequest, lingerOnClose } from "./http-server-socket.ts";
-import { addressOf, closeListener, listen } from "./server-listener.ts";
+import { addressOf, Connections, closeListener, listen } from "./server-listener.ts";
 import type { ServerTls } from "./tls-server.ts";
 
 const HEADER_BYTES = 16 * 1024;
@@ -142,6 +142,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 class NodeHttpServer implements HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
+  readonly #connections: Connections;
   readonly #cors: CorsPolicy | undefined;
   #isStopping = false;
   constructor(options: HttpServerOptions) {
@@ -157,6 +158,7 @@ class NodeHttpServer implements HttpServer {
       noDelay: true,
     };
     this.#server = this.#create(settings);
+    this.#connections = new Connections(this.#server);
     this.#server.timeout = SILENCE_MS;
     this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections();
     this.#server.on("clientError", answerBrokenRequest);
@@ -180,7 +182,7 @@ class NodeHttpServer implements HttpServer {
   async stop(deadline: AbortSignal): Promise<void> {
     this.#isStopping = true;
     this.#options.tls?.stop();
-    await closeListener(this.#server, deadline, () => this.#server.closeAllConnections());
+    await closeListener(this.#server, deadline, () => this.#connections.cut());
   }
 
   address(): string | undefined {

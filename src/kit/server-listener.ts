@@ -1,4 +1,4 @@
-import type { AddressInfo, Server } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { parseEndpoint } from "./listen-endpoint.ts";
 import { describeListenError } from "./listen-error.ts";
 
@@ -52,6 +52,28 @@ export function addressOf(server: Server): string | undefined {
 function format({ address, port, family }: AddressInfo): string {
   return family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`;
 }
+
+/**
+ * The connections of one server, whatever state they are in: also those that still agree on TLS, and those whose HTTP/2 session has ended well while
+ * the client has not closed.
+ */
+export class Connections {
+  readonly #sockets = new Set<Socket>();
+
+  constructor(server: Server) {
+    server.on("connection", (socket) => {
+      socket.on("error", ignore);
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+  }
+
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+function ignore(): void {}
 
 /** Closes the listener and waits for its connections; when `deadline` aborts, `cut` ends the ones that are left. */
 export async function closeListener(

@@ -127,6 +127,21 @@ describe("servers", () => {
     expect(await get(port)).toBe("200 /x");
   });
 
+  test("stop: a client that never shakes hands is cut at the deadline", async () => {
+    const server = createHttpServer({
+      endpoint: "127.0.0.1:0",
+      what: "test server",
+      tls: serverTls(SERVER),
+      onRequest: () => ({ status: 200 }),
+    });
+    await server.start();
+    const mute = await dial(server.address() ?? "");
+    const begun = performance.now();
+    await server.stop(AbortSignal.timeout(100));
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    mute.destroy();
+  });
+
   test("changed files hold for new connections; the old ones go on", async () => {
     const { path, remove } = temporaryDirectory();
     cleanups.push(remove);
