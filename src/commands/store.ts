@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { parseDuration } from "../config/blocks.ts";
 import { databaseNameFault } from "../lib/database-name.ts";
+import { parseDuration } from "../lib/duration.ts";
 import { loadTables, shippedTables } from "../series/load.ts";
 import { type DeclaredTable, declaredTables } from "../store/declared.ts";
 import { textOf } from "../store/duck.ts";
