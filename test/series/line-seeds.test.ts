@@ -5,6 +5,7 @@ import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { lineDoor } from "../support/line-door.ts";
 import { batchOf, indexer, rangeOf, writeAll } from "../support/line-writing.ts";
+import { encodeRequest } from "../support/otlp.ts";
 import { type Field, type Row, readRows } from "../support/rows.ts";
 
 /** What the source systems really send (test/fixtures/seeds), as rows. */
@@ -92,6 +93,57 @@ test("luna: requests and errors with every tag and field, also those that nobody
     ok: { boolean: true },
     n: int(1),
     failed: { boolean: false },
+  });
+});
+
+describe("a log record whose event_name names a table makes the row that the line makes", () => {
+  const string = (stringValue: string) => ({ stringValue });
+  const whole = (value: number) => ({ intValue: String(value) });
+  test.each([
+    [
+      "DFF_func_call,func_id=a__b.c,origin=crontab,queue=8,script_id=a__b,script_set_id=a,task_status=skip run_cost=300i,total_cost=400i,wait_cost=100i",
+      {
+        func_id: string("a__b.c"),
+        origin: string("crontab"),
+        queue: whole(8),
+        script_id: string("a__b"),
+      },
+      { script_set_id: string("a"), task_status: string("skip") },
+      { run_cost: whole(300), total_cost: whole(400), wait_cost: { doubleValue: 100 } },
+    ],
+    [
+      'DFF_task_record_func,func_id=f,id=t1,task_status=odd cron_expr="* * * * *",ignore_result=false,message="m"',
+      { func_id: string("f"), id: string("t1"), task_status: string("odd"), message: string("m") },
+      { cron_expr: string("* * * * *"), ignore_result: { boolValue: false } },
+      {},
+    ],
+    [
+      "DFF_db_table,name=t,target=127.0.0.1:\\ 3306/d rows=10i,total_length=200i",
+      { name: string("t"), target: string("127.0.0.1: 3306/d"), rows: whole(10) },
+      { total_length: string("200") },
+      {},
+    ],
+    [
+      'requests,account_id=none,route=POST:/x,service=luna,status_code=201 execution_time=0.5,request_id="r"',
+      { account_id: string("none"), route: string("POST:/x"), service: string("luna") },
+      { status_code: whole(201), execution_time: { doubleValue: 0.5 }, request_id: string("r") },
+      {},
+    ],
+  ])("%.24s", (line, ...attributes) => {
+    const time = "1705314600000000000";
+    const [row] = rowsOf("event_name", `${line} ${time}`) as [Row];
+    const record = {
+      eventName: row.table,
+      timeUnixNano: time,
+      attributes: Object.entries(Object.assign({}, ...attributes)).map(([key, value]) => ({
+        key,
+        value,
+      })),
+    };
+    const request = { resourceLogs: [{ scopeLogs: [{ logRecords: [record] }] }] };
+    const batch = batchOf(encodeRequest("logs", request));
+    const rows = readRows(writeAll(writer, rangeOf([batch], ARRIVAL_MS)).text);
+    expect(rows).toEqual([row]);
   });
 });
 
