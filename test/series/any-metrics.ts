@@ -102,6 +102,7 @@ const numberPoint = fc
   .map(([point, own]) => ({ ...point, ...own }));
 const bounds = fc.oneof(
   fc.constant([0.05, 0.1, 1, 10]),
+  fc.array(fc.constantFrom(-1, -0, 0, 1, 2, Number.POSITIVE_INFINITY), { maxLength: 6 }),
   fc.array(fc.oneof(double, fc.double({ min: 0, max: 9, noNaN: true })), { maxLength: 6 }),
   fc.integer({ min: 480, max: 700 }).map((length) => Array.from({ length }, (_, i) => i / 8)),
 );
@@ -131,7 +132,9 @@ const buckets = fc.record({
   ),
   bucketCounts: fc.oneof(
     fc.array(count, { maxLength: 6 }),
-    fc.array(fc.constantFrom("0", "7", "300"), { maxLength: 400 }),
+    fc
+      .integer({ min: 70, max: 400 })
+      .map((length) => Array.from({ length }, (_, i) => String(i % 301))),
   ),
 });
 const exponentialPoint = fc.record({

@@ -55,7 +55,9 @@ for (const [i, json] of requests.entries()) {
   );
   if (!isDeepStrictEqual(fast, slow)) {
     console.error({ i, seed: seedText, dialect: DIALECTS[d], input: JSON.stringify(json) });
-    console.dir({ fast, slow });
+    const [ours, theirs] = [fast.text.split("\n"), slow.text.split("\n")];
+    const line = ours.findIndex((one, n) => one !== theirs[n]);
+    console.dir({ fast: ours[line], slow: theirs[line], dropped: [fast.dropped, slow.dropped] });
     process.exit(1);
   }
   damaged(bytes);

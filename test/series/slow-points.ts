@@ -332,20 +332,16 @@ function exponentialBounds(point: Json, count: number, room: number): Pair[] {
   };
   const [positive, negative] = [bucketsOf("positive"), bucketsOf("negative")];
   for (let step = 1; ; step *= 2) {
-    const merge = (buckets: (readonly [number, number])[]) => {
-      const merged = new Map<number, number>();
-      for (const [i, n] of buckets)
-        merged.set(Math.floor(i / step), (merged.get(Math.floor(i / step)) ?? 0) + n);
-      return [...merged];
-    };
-    const [above, below] = [merge(positive), merge(negative)];
-    if (above.length + below.length + 1 > Math.min(160, room)) continue;
+    const merged = (buckets: (readonly [number, number])[]) =>
+      new Set(buckets.map(([i]) => Math.floor(i / step))).size;
+    if (merged(positive) + merged(negative) + 1 > Math.min(160, room)) continue;
     const power = (i: number) => (i === 0 ? 1 : 2 ** (i * step * 2 ** -scale));
     const ranges = [
-      ...below.toReversed().map(([i, n]) => [-power(i), n] as const),
+      ...negative.toReversed().map(([i, n]) => [-power(Math.floor(i / step)), n] as const),
       [0, number(point["zeroCount"])] as const,
-      ...above.map(([i, n]) => [power(i + 1), n] as const),
+      ...positive.map(([i, n]) => [power(Math.floor(i / step) + 1), n] as const),
     ];
+    // Of buckets that are one, the last tells how many values there are up to their bound.
     const fields = new Map<string, string>();
     let sum = 0;
     for (const [bound, n] of ranges) {
