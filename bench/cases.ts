@@ -4,6 +4,7 @@ import { createIndexer } from "../src/otlp/indexing.ts";
 import type { KeyId } from "../src/otlp/keys.ts";
 import type { Range } from "../src/otlp/range.ts";
 import type { Signal } from "../src/otlp/tape.ts";
+import { JsonPoints } from "../src/receivers/line_protocol/json-points.ts";
 import { LineDoor } from "../src/series/door.ts";
 import { lineShapes } from "../src/series/line-shapes.ts";
 import { shippedTables } from "../src/series/load.ts";
@@ -213,6 +214,29 @@ export function linesToLinesJob(lines: number, perDatagram: number): Job {
     const indexed = indexer.index("logs", bytes, length);
     if ("refused" in indexed) throw new Error(indexed.why);
     return writeAll(writer, indexed.batch, slab);
+  };
+}
+
+/** JSON points of 290 bytes, to the lines that the door then reads. */
+export function jsonPointsJob(points: number): Job {
+  const point = (i: number) => ({
+    measurement: "function_logs",
+    tags: {
+      function_id: "550e8400",
+      execution_id: `660e8400-${i}`,
+      status: "success",
+      version: "1",
+    },
+    fields: { duration_ms: 1234, memory_used_mb: 45, exit_code: 0, message: "Function executed" },
+    timestamp: "2024-01-15T10:30:00.000Z",
+  });
+  const text = JSON.stringify(Array.from({ length: points }, (_, i) => point(i)));
+  const bytes = withSlack(new TextEncoder().encode(text));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const json = new JsonPoints();
+  return () => {
+    json.read(bytes, view, 0, text.length);
+    return json.points - json.bad;
   };
 }
 

@@ -10,6 +10,7 @@ import {
   doorJob,
   indexJob,
   type Job,
+  jsonPointsJob,
   linesJob,
   linesToLinesJob,
   objectsJob,
@@ -168,7 +169,9 @@ async function micro(): Promise<void> {
   row("draft, four renames, seal", renameJob(bytes));
   row("line reader, 264-byte lines", readLinesJob(1000));
   for (const n of [1, 20]) row(`line door, ${n} a datagram: lines → OTLP`, doorJob(1000, n));
-  row("lines → OTLP → index → lines, 1 a datagram", linesToLinesJob(1000, 1));
+  for (const n of [1, 20])
+    row(`lines → OTLP → index → lines, ${n} a datagram`, linesToLinesJob(1000, n));
+  row("JSON points → lines, an array of 100", jsonPointsJob(100));
   for (const isDurable of [false, true])
     for (const n of [10, 100, 1000]) {
       const { what, nsPerRecord } = await journalRow(n, isDurable);
