@@ -1,5 +1,6 @@
 import { suggestion } from "../lib/nearest.ts";
 import type { Catalog, ComponentConfig, ComponentSchema, Section } from "./config.ts";
+import { locate } from "./locate.ts";
 import { aliasOf, parseId, SECTIONS } from "./names.ts";
 import { parseOptions } from "./options.ts";
 import type { Place, Problems } from "./problem.ts";
@@ -20,8 +21,13 @@ export interface WrittenComponent {
 export type Written = Readonly<Record<Section, ReadonlyMap<string, WrittenComponent>>>;
 
 /** Reads the five sections of components; unused ones are checked too, as in the Collector. */
-export function readComponents(root: Node, catalog: Catalog, problems: Problems): Written {
-  const read = (section: Section) => readSection(root, section, catalog[section], problems);
+export function readComponents(
+  root: Node,
+  catalog: Catalog,
+  problems: Problems,
+  cwd: string,
+): Written {
+  const read = (section: Section) => readSection(root, section, catalog[section], problems, cwd);
   return {
     receivers: read("receivers"),
     processors: read("processors"),
@@ -36,6 +42,7 @@ function readSection(
   section: Section,
   types: ReadonlyMap<string, ComponentSchema>,
   problems: Problems,
+  cwd: string,
 ): ReadonlyMap<string, WrittenComponent> {
   const written = new Map<string, WrittenComponent>();
   const node = nodeAt(root, [section]);
@@ -52,7 +59,8 @@ function readSection(
       const type = currentType(section, parsed.type, types, at, problems);
       const schema = types.get(type);
       if (schema === undefined) unknownType(section, parsed.type, types, at, problems);
-      const options = isNothing(value) ? emptyMap(at) : value;
+      const given = isNothing(value) ? emptyMap(at) : value;
+      const options = locate(given, schema?.fileOptions ?? [], cwd);
       const result = schema && parseOptions(schema.schema, options, at, problems);
       const { id, name } = parsed;
       const config = result && { id, type, name, options: result.options, where: at };

@@ -10,6 +10,8 @@ export interface ComponentSchema {
   readonly schema: z.ZodType;
   /** Its keys are the signals that the component supports. */
   readonly stability: { readonly [S in PipelineSignal]?: unknown };
+  /** Options that may hold paths of files: those that start with ./ or ../ begin where they are written. */
+  readonly fileOptions?: readonly string[];
   /** Why these options cannot carry a signal that the component supports. */
   unsupported?(options: unknown, signal: PipelineSignal): string | undefined;
   /** Of an extension that `auth` blocks may name: for whom it is set up with these options. */

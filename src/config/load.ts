@@ -40,7 +40,7 @@ export async function loadWithTree(
 ): Promise<{ readonly loaded: Loaded; readonly root: Node | undefined }> {
   const problems = new Problems();
   const root = await readRoot(options, problems);
-  const config = root && check(root, withTranslated(options.catalog), problems);
+  const config = root && check(root, withTranslated(options.catalog), problems, options.cwd);
   const order = (list: Problems["errors"]) => inReadingOrder(list, options.sources);
   const warnings = order(problems.warnings);
   if (config && problems.errors.length === 0)
@@ -67,8 +67,8 @@ export function withTranslated(catalog: Catalog): Catalog {
   return { ...catalog, processors: new Map([...catalog.processors, ...translated]) };
 }
 
-function check(root: Node, catalog: Catalog, problems: Problems): Config | undefined {
-  const written = readComponents(root, catalog, problems);
+function check(root: Node, catalog: Catalog, problems: Problems, cwd: string): Config | undefined {
+  const written = readComponents(root, catalog, problems, cwd);
   const node = nodeAt(root, ["service"]);
   const at = keyAt(root, ["service"]) ?? { ...root.place, line: 1, column: 1 };
   if (node === undefined || isNothing(node)) {

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { delivery } from "../../config/blocks.ts";
-import { suggestion } from "../../lib/nearest.ts";
+import { TABLES_DOC, type TableChoice } from "../../series/table-choice.ts";
 
-/** The options, with the names of the series tables that `tables` may list. */
-export function fileConfig(names: readonly string[]) {
+/** The options; `choice` checks `tables`. */
+export function fileConfig(choice: TableChoice) {
   return z
     .strictObject({
       path: z.string().min(1).describe("The file. `~` is not expanded."),
@@ -17,7 +17,7 @@ export function fileConfig(names: readonly string[]) {
         .array(z.string())
         .min(1)
         .optional()
-        .describe("Series tables to write with `format: lines`. Default: all."),
+        .describe(`With \`format: lines\`. ${TABLES_DOC}`),
       metric_tags: z
         .array(z.string().regex(/^[^\p{Cc}\\]+$/u, "no control characters, no backslash"))
         .optional()
@@ -45,13 +45,8 @@ export function fileConfig(names: readonly string[]) {
       ...delivery,
     })
     .superRefine(({ tables, path }, context) => {
-      for (const [i, name] of (tables ?? []).entries())
-        if (!names.includes(name))
-          context.addIssue({
-            code: "custom",
-            path: ["tables", i],
-            message: `no series table is called "${name}"${suggestion(name, names)}`,
-          });
+      for (const { at, message } of choice.mistakes(tables ?? []))
+        context.addIssue({ code: "custom", path: ["tables", at], message });
       if (path.includes("\0"))
         context.addIssue({ code: "custom", path: ["path"], message: "a path cannot hold a NUL" });
     });

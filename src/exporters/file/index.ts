@@ -10,6 +10,7 @@ import { type BatchText, type Pick, textWriter } from "../../kit/request-writer.
 import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { compileLineWriter } from "../../series/plan.ts";
+import { TableChoice } from "../../series/table-choice.ts";
 import type { Table } from "../../series/tables.ts";
 import type { Writer } from "../../series/writer.ts";
 import { Appender } from "./appender.ts";
@@ -28,22 +29,22 @@ export function createFile(
   writeJson: BatchText,
 ): ExporterFactory<Config> {
   const appenders = new Map<string, Appender>();
+  const choice = new TableChoice(tables);
   return {
     kind: "exporter",
     type: "file",
     summary: "Appends series rows or OTLP/JSON to a file.",
     stability: { logs: "beta", traces: "beta", metrics: "beta" },
-    schema: fileConfig(tables.map((table) => table.measurement)),
+    schema: fileConfig(choice),
+    fileOptions: ["tables"],
     example: { path: "./data/telemetry.jsonl" },
     create: <S extends Signal>(config: Config, context: ExporterContext<S>) => {
       const { signal, indexer } = context;
-      const chosen = tables.filter((t) => config.tables?.includes(t.measurement) ?? true);
       const writer =
         config.format === "lines"
           ? compile({
               signal,
-              tables: chosen,
-              declared: tables,
+              ...choice.choose(config.tables),
               keys: indexer.keys,
               dialect: "v3",
               ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { delivery, secret, url } from "../../config/blocks.ts";
 import { tlsClient } from "../../kit/tls-block.ts";
-import { suggestion } from "../../lib/nearest.ts";
+import { TABLES_DOC, type TableChoice } from "../../series/table-choice.ts";
 
 const MAX_BODY = 8 << 20;
 
-/** The options, with the names of the series tables that `tables` may list. */
-export function influxdbConfig(names: readonly string[]) {
+/** The options; `choice` checks `tables`. */
+export function influxdbConfig(choice: TableChoice) {
   return z
     .strictObject({
       endpoint: url(
@@ -30,13 +30,7 @@ export function influxdbConfig(names: readonly string[]) {
         .describe(
           "v3: answer before the server's write-ahead log is flushed. Faster, and a crash of the server may lose the last second.",
         ),
-      tables: z
-        .array(z.string())
-        .min(1)
-        .optional()
-        .describe(
-          "Series tables to write. Default: all. An item without a row here is counted as dropped.",
-        ),
+      tables: z.array(z.string()).min(1).optional().describe(TABLES_DOC),
       tls: tlsClient,
       metric_tags: z
         .array(z.string().regex(/^[^\p{Cc}\\]+$/u, "no control characters, no backslash"))
@@ -55,9 +49,8 @@ export function influxdbConfig(names: readonly string[]) {
     .superRefine((config, context) => {
       const issue = (path: readonly PropertyKey[], message: string) =>
         context.addIssue({ code: "custom", path: [...path], message });
-      for (const [i, name] of (config.tables ?? []).entries())
-        if (!names.includes(name))
-          issue(["tables", i], `no series table is called "${name}"${suggestion(name, names)}`);
+      for (const { at, message } of choice.mistakes(config.tables ?? []))
+        issue(["tables", at], message);
       if (
         config.api === "v3" &&
         !/^[A-Za-z0-9][A-Za-z0-9_-]*(?:\/[A-Za-z0-9_-]+)?$/.test(config.database)

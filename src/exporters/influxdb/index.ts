@@ -11,6 +11,7 @@ import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
 import type { compileLineWriter } from "../../series/plan.ts";
+import { TableChoice } from "../../series/table-choice.ts";
 import type { Table } from "../../series/tables.ts";
 import type { Writer } from "../../series/writer.ts";
 import { type Config, influxdbConfig } from "./config.ts";
@@ -26,22 +27,22 @@ export function createInfluxdb(
   tables: readonly Table[],
   compile: CompileLineWriter,
 ): ExporterFactory<Config> {
+  const choice = new TableChoice(tables);
   return {
     kind: "exporter",
     type: "influxdb",
     summary: "Writes series tables to InfluxDB 3, 2 or 1 as line protocol.",
     stability: { logs: "beta", traces: "beta", metrics: "beta" },
-    schema: influxdbConfig(tables.map((table) => table.measurement)),
+    schema: influxdbConfig(choice),
+    fileOptions: ["tables"],
     example: { endpoint: "http://127.0.0.1:8181", database: "weir" },
     create: (config, context) => {
       const { signal, indexer } = context;
-      const chosen = tables.filter((t) => config.tables?.includes(t.measurement) ?? true);
       const onFieldDropped = countDroppedFields(context);
       const dialect = config.api;
       const writer = compile({
         signal,
-        tables: chosen,
-        declared: tables,
+        ...choice.choose(config.tables),
         keys: indexer.keys,
         dialect,
         onFieldDropped,
