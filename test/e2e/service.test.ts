@@ -58,7 +58,7 @@ logs/b: { receivers: [otlp], exporters: [file/json] }`)}`,
   expect(await stand.service.kill("SIGTERM")).toBe(0);
 });
 
-test("a dead destination delays nobody: ingest goes on, a restart finds the backlog, and all of it arrives", async () => {
+test("O16: a dead destination delays nobody: ingest goes on, a restart finds the backlog, and all of it arrives", async () => {
   await using sink = await httpSink({ status: 503 });
   await using stand = await Stand.open(
     (it) => `${it.frame}
