@@ -37,7 +37,7 @@ const GATES: readonly Gate[] = [
   { what: "index ÷ protobufjs decode", relation: "≥", ratchet: 12, gate: 12, goal: 20 },
   { what: "wire → lines ÷ protobufjs + strings", relation: "≥", ratchet: 8, gate: 8, goal: 12 },
   { what: "mixed speed ÷ plain speed", relation: "≥", ratchet: 0.45, gate: 0.6, goal: 0.6 },
-  { what: "four renames ÷ touch every byte", relation: "≤", ratchet: 5.5, gate: 3, goal: 2 },
+  { what: "four renames ÷ touch every byte", relation: "≤", ratchet: 3, gate: 3, goal: 2 },
   { what: "JSON → index ÷ JSON.parse", relation: "≥", ratchet: 1.6, gate: 1.6, goal: 3 },
   { what: "heap growth, bytes per record", relation: "≤", ratchet: 4, gate: 4, goal: 0 },
 ];
@@ -94,7 +94,7 @@ function runRatios(): number[] {
   return at < 0 ? [] : (JSON.parse(stdout.slice(at + RATIOS.length)) as number[]);
 }
 
-/** One run: the values of GATES, in their order. */
+/** One run: the values of GATES, in their order. Of the best rounds, because what else runs on the machine can only add to a round. */
 function ratios(): number[] {
   const [bytes] = plain as [Uint8Array];
   const decode = time("protobufjs decode", decodeJob(bytes, 1000));
@@ -112,11 +112,11 @@ function ratios(): number[] {
   const json = time("JSON → index, logs", jsonIndexJob("logs", plain));
   const heap = heapGrowth(linesJob(plain, FUNCTION_LOGS), 300);
   return [
-    decode.ns / index.ns,
-    objects.ns / lines.ns,
-    lines100.ns / linesMixed.ns,
-    renames.ns / touch.ns,
-    parse.ns / json.ns,
+    decode.best / index.best,
+    objects.best / lines.best,
+    lines100.best / linesMixed.best,
+    renames.best / touch.best,
+    parse.best / json.best,
     heap,
   ];
 }
