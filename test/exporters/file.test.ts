@@ -8,6 +8,9 @@ import { endOfLines, endOfRows, RowEnds } from "../../src/exporters/file/complet
 import { createFile } from "../../src/exporters/file/index.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
+import { writeRequestJson } from "../../src/otlp/write-json.ts";
+import { LineDoor } from "../../src/series/door.ts";
+import { SLACK, withSlack } from "../../src/wire/slack.ts";
 import {
   exportRig,
   LineWriter,
@@ -15,6 +18,7 @@ import {
   recordingMeter,
   sending,
 } from "../support/export-rig.ts";
+import { rangeOf, slabOf, textOf } from "../support/line-writing.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const indexer = createIndexer();
@@ -73,6 +77,28 @@ test.each(["otlp_json", "json"])("format %s writes one line per request", async 
   const rig = exportRig({ frames: [2, 1], backend });
   await rig.untilSettled();
   expect(await readFile(path, "utf8")).toBe('{"items":2}\n{"items":1}\n');
+});
+
+test.each([
+  [{}, false],
+  [{ keep_line_shape: true }, true],
+])("%j: line shape kept: %j", (options, isKept) => {
+  const factory = createFile([], () => new LineWriter(), pickItems, writeRequestJson);
+  const backend = factory.create(factory.schema.parse({ path: "out.jsonl", ...options }), {
+    ...{ id: "file", route: "file/logs", signal: "logs", nowMs: Date.now, fail: () => {} },
+    ...{ log: recordingLog(), meter: recordingMeter(), indexer },
+  });
+  const door = new LineDoor([], { precision: "auto" });
+  const line = withSlack(bytes("plant,site=north v=1u 5"));
+  door.append(line, new DataView(line.buffer), 0, line.length - SLACK, 0);
+  const { bytes: sent, length } = door.finish();
+  const indexed = indexer.index("logs", sent, length);
+  if ("refused" in indexed) throw new Error(indexed.why);
+  const slab = slabOf(10_000);
+  backend.writer.write(rangeOf([indexed.batch], 0), 0, 1, slab);
+  const text = textOf(slab);
+  expect(text).toContain('"key":"site"');
+  expect([text.includes("weir.tags"), text.includes("weir.uint")]).toEqual([isKept, isKept]);
 });
 
 test("a torn last line is cut off at the start, and said", async () => {

@@ -24,6 +24,12 @@ export function fileConfig(choice: TableChoice) {
         .describe(
           "Attributes of the resource that become tags of every data point, _ for each dot. Default: service.name, service.namespace, service.instance.id, host.name.",
         ),
+      keep_line_shape: z
+        .boolean()
+        .default(false)
+        .describe(
+          "With `format: otlp_json`: keep the attributes weir.tags and weir.uint, which tell a Weir that reads the file how a line looked.",
+        ),
       append: z
         .boolean()
         .default(true)

@@ -6,6 +6,7 @@ import type {
   Sending,
   Verdict,
 } from "../../kit/backend.ts";
+import { lineShapeRemover } from "../../kit/line-shape.ts";
 import { type BatchText, type Pick, textWriter } from "../../kit/request-writer.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
@@ -40,6 +41,10 @@ export function createFile(
     example: { path: "./data/telemetry.jsonl" },
     create: <S extends Signal>(config: Config, context: ExporterContext<S>) => {
       const { signal, indexer } = context;
+      const strip = lineShapeRemover(indexer.keys);
+      const text: BatchText = config.keep_line_shape
+        ? (batch) => `${writeJson(batch)}\n`
+        : (batch) => `${writeJson(strip(batch))}\n`;
       const writer =
         config.format === "lines"
           ? compile({
@@ -49,7 +54,7 @@ export function createFile(
               dialect: "v3",
               ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
             })
-          : textWriter<S>(indexer, pick, (batch) => `${writeJson(batch)}\n`);
+          : textWriter<S>(indexer, pick, text);
       return new FileBackend(config, context, writer, appenderOf(appenders, config));
     },
   };

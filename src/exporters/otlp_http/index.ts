@@ -9,13 +9,14 @@ import type {
   Verdict,
 } from "../../kit/backend.ts";
 import { HttpClient } from "../../kit/http-client.ts";
+import { lineShapeRemover } from "../../kit/line-shape.ts";
 import { type Pick, putBytes, RequestWriter } from "../../kit/request-writer.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
 import { Seldom } from "../../lib/seldom.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Writer } from "../../series/writer.ts";
 import { type Config, config } from "./config.ts";
-import { lineShapeRemover } from "./line-shape.ts";
+
 import { otlpVerdict } from "./verdicts.ts";
 
 const MAX_ITEMS = 1 << 20;

@@ -1,6 +1,6 @@
-import type { Batch } from "../../otlp/batch.ts";
-import type { KeyId, Keys } from "../../otlp/keys.ts";
-import { ENTRY, ITEM_HEADER, Item, NodeType, type Signal } from "../../otlp/tape.ts";
+import type { Batch } from "../otlp/batch.ts";
+import type { KeyId, Keys } from "../otlp/keys.ts";
+import { ENTRY, ITEM_HEADER, Item, NodeType, type Signal } from "../otlp/tape.ts";
 
 /** Attributes by which a record remembers how its line looked; other backends have no use for them. */
 const SHAPE = ["weir.tags", "weir.uint"] as const;
