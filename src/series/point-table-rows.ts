@@ -60,6 +60,9 @@ export class PointTableRows {
   readonly #seed = Math.floor(Math.random() * 0x7fffffff);
   #batch: BatchMemory = NO_BATCH;
   #isPrepared = false;
+  /** The METRIC that `#columnOf` looked at last, and what it found. */
+  #metric = -1;
+  #column = -1;
   /** Why `#value` wrote nothing. */
   #reason = 0;
 
@@ -87,6 +90,7 @@ export class PointTableRows {
     this.#batch = batch;
     this.#shared.clear();
     this.#isPrepared = false;
+    this.#metric = -1;
   }
 
   /** Finds, once per frame, which of the `count` items from tape index `at` on share rows. What it leaves out is not counted. */
@@ -99,7 +103,7 @@ export class PointTableRows {
       if ((tape[p]! & 3) !== NodeType.item) continue;
       left--;
       if ((tape[p + Item.flags]! & PointFlags.noRecordedValue) !== 0) continue;
-      const column = tableColumn(this.#plan, this.#batch, tape[p + Point.metric]!);
+      const column = this.#columnOf(p);
       if (column >= 0 && this.#tableOf(column).isChosen) this.#join(p, column);
     }
   }
@@ -108,8 +112,14 @@ export class PointTableRows {
     return this.#plan.tables[column >>> COLUMN_BITS]!;
   }
 
+  /** See `tableColumn`. Points of one metric stand together. */
   #columnOf(item: number): number {
-    return tableColumn(this.#plan, this.#batch, this.#batch.tape[item + Point.metric]!);
+    const metric = this.#batch.tape[item + Point.metric]!;
+    if (metric !== this.#metric) {
+      this.#metric = metric;
+      this.#column = tableColumn(this.#plan, this.#batch, metric);
+    }
+    return this.#column;
   }
 
   #fieldOf(column: number): PointColumn {
@@ -169,7 +179,9 @@ export class PointTableRows {
     const column = this.#columnOf(item);
     if (this.#series(item, this.#own) < 0) return DROPPED.over_limit;
     const field = this.#fieldOf(column);
-    if (this.#value(field, item, this.#other.view, 0) < 0) this.#left(field.index, this.#reason);
+    const hasValue = this.#batch.tape[item + Point.value]! >= 0;
+    if (hasValue && this.#value(field, item, this.#other.view, 0) < 0)
+      this.#left(field.index, this.#reason);
     return DROPPED.no_value;
   }
 
@@ -228,8 +240,12 @@ export class PointTableRows {
     for (let i = 0; i < fields.length; i++) {
       const column = fields[i]!;
       const stop = this.#field(n, last, column, out, o);
-      if (stop > o && written++ === room) this.#left(column.index, Reason.over_limit);
-      else o = stop;
+      if (stop === o) continue;
+      if (written === room) this.#left(column.index, Reason.over_limit);
+      else {
+        o = stop;
+        written++;
+      }
     }
     return o;
   }
@@ -281,11 +297,10 @@ export class PointTableRows {
     return at;
   }
 
-  /** The value of a point in a column; -1, and why in `#reason`, where it does not fit. */
+  /** The value of a point in a column; -1 where it has none, or (and why in `#reason`) where it does not fit. */
   #value(column: PointColumn, item: number, out: DataView, at: number): number {
     const { tape, view } = this.#batch;
     const from = tape[item + Point.value]!;
-    this.#reason = Reason.empty;
     if (from < 0) return -1;
     const isInt = (tape[item + Item.flags]! & PointFlags.valueIsInt) !== 0;
     const values = isInt ? this.#integers : this.#values;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { plainMetrics } from "../../bench/payloads.ts";
-import { shippedTables } from "../../src/series/load.ts";
+import { loadTables, shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { batchOfSignal, indexer, rangeOf } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
@@ -202,13 +202,13 @@ describe("the writer of data points", () => {
     const result = written(
       request([
         gauge("m", point(Number.NaN), point(Number.POSITIVE_INFINITY), { timeUnixNano: TIME }),
-        gauge("DFF_worker_queue.length", point(1.5), point(Number.NaN)),
+        gauge("DFF_worker_queue.length", point(1.5), point(Number.NaN), { timeUnixNano: TIME }),
         gauge("", point(1)),
         { name: "s", summary: { dataPoints: [summary] } },
       ]),
     );
     expect(result.text).toBe(`s,service_name=unknown_service count=2,0.9=1 ${TIME}\n`);
-    expect(result.dropped).toEqual({ no_value: 5, no_name: 1 });
+    expect(result.dropped).toEqual({ no_value: 6, no_name: 1 });
     expect(result.lost.sort()).toEqual([
       "DFF_worker_queue length inexact 1",
       "DFF_worker_queue length not_finite 1",
@@ -409,6 +409,25 @@ describe("limits of the writer of data points", () => {
       bytes: "aGVsbG8=",
       big: "9223372036854775807",
     });
+  });
+
+  test("a row of a table has at most 499 columns too: fields behind are left out and counted", () => {
+    const names = Array.from({ length: 12 }, (_, i) => `c${i}`);
+    const columns = names.map((name) => `  ${name}: { kind: text, doc: ${name}, from: [${name}] }`);
+    const yaml = ["measurement: wide", "doc: Wide.", "identity: exact", "columns:", ...columns];
+    const [wide] = loadTables([{ name: "wide.yaml", text: yaml.join("\n") }]);
+    const left: string[] = [];
+    const mine = compileLineWriter({
+      ...options,
+      tables: wide === undefined ? [] : [wide],
+      onFieldDropped: (table, column, reason, n) => left.push(`${table} ${column} ${reason} ${n}`),
+    });
+    const ofResource = Object.fromEntries(names.map((name) => [name, text("v")]));
+    const range = rangeOfMetrics(request([gauge("wide.c0", point(1, many(489)))], ofResource));
+    const [row] = readRows(writePoints(mine, range).text);
+    expect(Object.keys(row?.tags ?? {}).length).toBe(489);
+    expect(Object.keys(row?.fields ?? {})).toEqual(names.slice(0, 10));
+    expect(left).toEqual(["wide c10 over_limit 1", "wide c11 over_limit 1"]);
   });
 
   test("10,000 points of one row of a table are one row", () => {
