@@ -5,3 +5,66 @@
 export function settleDown(): void {
   globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
 }
+
+/** Between two looks at the memory. */
+const LOOK_MS = 5_000;
+/** Memory beyond that after the last collection which is worth one. */
+const WORTH_BYTES = 64 << 20;
+/** Share of the time that the event loop may be busy: a collection must not come between requests. */
+const IDLE_SHARE = 0.1;
+
+/** What the keeper looks at; tests have their own. */
+export interface MemoryView {
+  residentBytes(): number;
+  /** Busy share of the event loop since the call before. */
+  busyShare(): number;
+  collect(): void;
+}
+
+/**
+ * Gives memory back after a burst. V8 collects when something is allocated: what a flood of connections or large requests left behind
+ * would stay for hours in a service that is idle afterwards.
+ */
+export class MemoryKeeper implements Disposable {
+  readonly #view: MemoryView;
+  readonly #timer: NodeJS.Timeout;
+  #settledBytes: number;
+
+  constructor(view: MemoryView = processMemory()) {
+    this.#view = view;
+    this.#settledBytes = view.residentBytes();
+    this.#timer = setInterval(() => this.look(), LOOK_MS);
+    this.#timer.unref();
+  }
+
+  /** Collects when there is much to collect and nothing else to do. */
+  look(): void {
+    const view = this.#view;
+    const isIdle = view.busyShare() <= IDLE_SHARE;
+    const bytes = view.residentBytes();
+    this.#settledBytes = Math.min(this.#settledBytes, bytes);
+    if (!isIdle || bytes - this.#settledBytes < WORTH_BYTES) return;
+    view.collect();
+    this.#settledBytes = Number.POSITIVE_INFINITY; // known at the next look: freeing goes on in the background
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+function processMemory(): MemoryView {
+  const { eventLoopUtilization } = performance;
+  let before = eventLoopUtilization();
+  return {
+    residentBytes: () => process.memoryUsage.rss(),
+    busyShare() {
+      const now = eventLoopUtilization();
+      const { utilization } = eventLoopUtilization(now, before);
+      before = now;
+      return utilization;
+    },
+    // Some 10 ms; the last resort at the start takes several times as long.
+    collect: () => globalThis.gc?.({ type: "major", execution: "sync" }),
+  };
+}

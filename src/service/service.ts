@@ -13,7 +13,7 @@ import type { Logger } from "../pipeline/telemetry.ts";
 import { buildGraph, type Graph } from "./graph.ts";
 import { observeJournal, observeLoop, observeProcess } from "./law.ts";
 import { withFields } from "./log.ts";
-import { settleDown } from "./memory.ts";
+import { MemoryKeeper, settleDown } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { createMetricsServer } from "./metrics-server.ts";
 import { MEMORY, openMemory, openStorage, type Storage } from "./storage.ts";
@@ -51,6 +51,7 @@ export class Service {
   readonly #loops: Promise<void>[] = [];
   #telemetry: Pick<Component, "stop"> | undefined;
   #graph: Graph | undefined;
+  #memory: MemoryKeeper | undefined;
   #state: "starting" | "ready" | "stopping" | "closed" = "starting";
 
   constructor(options: ServiceOptions) {
@@ -86,6 +87,7 @@ export class Service {
       );
     for (const receiver of graph.receivers.values()) await receiver.start();
     settleDown();
+    this.#memory = new MemoryKeeper();
     loop.reset();
     this.#state = "ready";
     log.info(
@@ -97,6 +99,7 @@ export class Service {
   /** Finishes what is in flight within 10 s; nothing acknowledged is lost when that is too short. Safe at any moment, also twice. */
   async stop(): Promise<void> {
     this.#state = "stopping";
+    this.#memory?.[Symbol.dispose]();
     const timer = setTimeout(() => this.#deadline.abort(), STOP_MS);
     const deadline = this.#deadline.signal;
     const receivers = [...(this.#graph?.receivers.values() ?? [])];

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { MemoryKeeper } from "../../src/service/memory.ts";
+
+const MIB = 1 << 20;
+
+test("memory is given back once after a burst, when the service is idle again", () => {
+  let resident = 100 * MIB;
+  let busy = 0;
+  let collections = 0;
+  using keeper = new MemoryKeeper({
+    residentBytes: () => resident,
+    busyShare: () => busy,
+    collect() {
+      collections++;
+    },
+  });
+  keeper.look();
+  resident = 150 * MIB;
+  keeper.look();
+  expect(collections, "not much to collect").toBe(0);
+  resident = 700 * MIB;
+  busy = 0.5;
+  keeper.look();
+  expect(collections, "busy").toBe(0);
+  busy = 0.01;
+  keeper.look();
+  expect(collections).toBe(1);
+  resident = 130 * MIB;
+  keeper.look();
+  resident = 190 * MIB;
+  keeper.look();
+  expect(collections, "what stays is in use").toBe(1);
+  resident = 195 * MIB;
+  keeper.look();
+  expect(collections).toBe(2);
+});
