@@ -1,12 +1,12 @@
 import { ENTRY, Item, Kind, Log, LogFlags } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import type { PlanColumn, PlanTable, Text } from "./compile.ts";
-import { Code, SlotKind } from "./slots.ts";
 import type { Gather } from "./gather.ts";
-import { Act, type LineProgram, PAIR_OP, PairOp } from "./line-program.ts";
+import { Act, type LineProgram } from "./line-program.ts";
 import type { LineRules } from "./line-rules.ts";
-import { latin, NameList } from "./name-list.ts";
+import { NameList } from "./name-list.ts";
 import type { RowWriter } from "./rows.ts";
+import { Code, SlotKind } from "./slots.ts";
 import { Reason } from "./values.ts";
 
 const COMMA = 44;
@@ -55,7 +55,6 @@ export class LineCompiler {
       if (this.#has(Item.trace)) this.#addId(program, traceId, Item.trace);
       if (this.#has(Item.span)) this.#addId(program, spanId, Item.span);
     }
-    if (program.isPlain && hasEqualHeads(program)) program.isPlain = false;
     program.keep(this.#gather, table === undefined ? -1 : table.index);
   }
 
@@ -224,19 +223,6 @@ function actOf(column: PlanColumn, kind: number): number {
     if (code === Code.integer || code === Code.any) return Act.integer;
   }
   return kind === SlotKind.hex && code === Code.text ? Act.hex : Act.column;
-}
-
-/** Whether two pairs have one name. */
-function hasEqualHeads({ ops, end, heads }: LineProgram): boolean {
-  const bytes = new Uint8Array(heads.buffer);
-  const seen = new Set<string>();
-  for (let i = 0; i < end; i += PAIR_OP) {
-    const from = ops[i + PairOp.headAt]!;
-    const name = latin(bytes, from, from + ops[i + PairOp.headLength]!);
-    if (seen.has(name)) return true;
-    seen.add(name);
-  }
-  return false;
 }
 
 function isTime(out: DataView, from: number, end: number): boolean {

@@ -51,7 +51,7 @@ export class LineProgram {
   /** `,name=` of each pair. */
   heads: DataView = new DataView(new ArrayBuffer(1 << 10));
   headsEnd = 0;
-  /** No name differs from what was sent, and none is twice. */
+  /** No name differs from what was sent, so none is twice. */
   isPlain = true;
   /** No pair was left out for its name. */
   isWhole = true;
