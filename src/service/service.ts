@@ -33,6 +33,7 @@ export interface ServiceOptions {
 const CACHE_SHARE = 0.125;
 const CACHE_BYTES = 64 << 20;
 const STOP_MS = 10_000;
+const JOURNALS_STOP_MS = 2_000;
 /** How long queues without storage may be emptied at the stop. */
 const DRAIN_MS = 5_000;
 
@@ -112,7 +113,9 @@ export class Service {
     await Promise.allSettled(
       (this.#graph?.outlets ?? []).map(({ backend }) => backend.stop(deadline)),
     );
-    for (const storage of this.#storages.values()) await this.#quietly(storage.stop(deadline));
+    // A time of their own: a slow client may have used up all of the other, and cursors that are not written are sent again.
+    const journals = AbortSignal.timeout(JOURNALS_STOP_MS);
+    for (const storage of this.#storages.values()) await this.#quietly(storage.stop(journals));
     for (const extension of [...this.#extensions.values()].reverse())
       await this.#quietly(extension.stop(deadline));
     if (this.#telemetry !== undefined) await this.#quietly(this.#telemetry.stop(deadline));

@@ -1,0 +1,33 @@
+import { connect } from "node:net";
+import { expect, test } from "vitest";
+import { isBalanced } from "../support/service.ts";
+import { Stand } from "./stand.ts";
+
+test("a client that never finishes its request cannot make a stop unclean", {
+  timeout: 30_000,
+}, async () => {
+  await using stand = await Stand.open(
+    (it) => `${it.frame}
+exporters:
+  file: { path: "${it.path("out.lp")}", format: lines, tables: [function_logs], sending_queue: { storage: file_storage } }
+${it.serviceWith("logs: { receivers: [otlp], exporters: [file] }")}`,
+  );
+  await stand.service.start();
+  expect((await stand.post(["before"])).status).toBe(200);
+  await stand.until((laws) => laws.every(({ delivered }) => delivered === 1));
+  const slow = connect(stand.ports.http, "127.0.0.1");
+  slow.on("error", () => {});
+  slow.write(
+    "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 9\r\n\r\nabc",
+  );
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const begun = Date.now();
+  expect(await stand.service.kill("SIGTERM")).toBe(0);
+  expect(Date.now() - begun).toBeLessThan(14_000);
+  expect(stand.service.log).not.toMatch(/journal write failed|not noted|could not be written/);
+  slow.destroy();
+  await stand.service.start();
+  const laws = await stand.service.law();
+  expect(laws.every(isBalanced)).toBe(true);
+  expect(laws[0]).toMatchObject({ appended: 1, delivered: 1, queued: 0 });
+});
