@@ -38,6 +38,7 @@ const FIELDS = [
   "bounds",
   "quantiles",
 ] as const;
+const ID_BYTES = { trace_id: 16, span_id: 8 } as const;
 const FIELD_INDICES = FIELDS.map((_, index) => ({ index }));
 /** Bits of a number in `MetricPlan.points` that are the column. */
 export const COLUMN_BITS = 12;
@@ -49,6 +50,8 @@ export interface PointSource {
   readonly key: number;
   readonly isResource: boolean;
   readonly divideBy: number;
+  /** Bytes of the id that the text must be, in hex; 0: any value. */
+  readonly idBytes: number;
 }
 
 /** A column that a row of data points may have. */
@@ -157,7 +160,7 @@ class Compiler {
   #table(table: Table, index: number, isChosen: boolean): PointTable {
     const columns = table.columns.map((column) => this.#column(column));
     const extra = (names: readonly string[], code: number) =>
-      names.map((name) => this.#add(name, code, [this.#source(name, false, 1)], undefined));
+      names.map((name) => this.#add(name, code, [this.#source(name, false)], undefined));
     const tags = [
       ...columns.filter(({ code }) => code === Code.tag),
       ...extra(table.extraTags, Code.tag),
@@ -184,10 +187,13 @@ class Compiler {
 
   #column(column: Column): PointColumn {
     const sources = column.sources.flatMap((source) => {
-      if (source.of !== "attribute" || source.spansOnly || source.form !== undefined) return [];
-      const { name, place, divideBy = 1 } = source;
-      const record = this.#source(name, false, divideBy);
-      const resource = this.#source(name, true, divideBy);
+      if (source.of !== "attribute" || source.spansOnly) return [];
+      const { name, place, divideBy = 1, form } = source;
+      // Ids are taken in hex only: those in other forms stay tags.
+      if (form !== undefined && form !== "trace_id" && form !== "span_id") return [];
+      const idBytes = form === undefined ? 0 : ID_BYTES[form];
+      const record = this.#source(name, false, divideBy, idBytes);
+      const resource = this.#source(name, true, divideBy, idBytes);
       if (place === "record") return [record];
       if (place === "resource") return [resource];
       return place === "both" ? [record, resource] : [resource, record];
@@ -201,7 +207,7 @@ class Compiler {
   #resourceTags(names: readonly string[], own: readonly PointColumn[]): PointColumn[] {
     const tags = new Map<string, PointColumn>();
     for (const name of names) {
-      const source = this.#source(name, true, 1);
+      const source = this.#source(name, true);
       const known = own.find(({ sources }) => sources[0]?.key === source.key);
       const called = name === "time" ? "time_" : name.replaceAll(".", "_");
       const tag = known ?? this.#add(called, Code.tag, [source], undefined);
@@ -210,8 +216,8 @@ class Compiler {
     return [...tags.values()];
   }
 
-  #source(name: string, isResource: boolean, divideBy: number): PointSource {
-    return { key: this.#keys.id(name), isResource, divideBy };
+  #source(name: string, isResource: boolean, divideBy = 1, idBytes = 0): PointSource {
+    return { key: this.#keys.id(name), isResource, divideBy, idBytes };
   }
 
   #add(

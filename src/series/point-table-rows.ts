@@ -1,15 +1,5 @@
 import type { LineText } from "../line/writer.ts";
-import {
-  ENTRY,
-  Group,
-  ITEM_HEADER,
-  Item,
-  Kind,
-  NodeType,
-  Point,
-  PointFlags,
-} from "../otlp/tape.ts";
-import { JsonWriter } from "../otlp/value-json.ts";
+import { ENTRY, Group, ITEM_HEADER, Item, NodeType, Point, PointFlags } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import { type BatchMemory, NO_BATCH } from "./batch-memory.ts";
 import type { ItemTime } from "./item-time.ts";
@@ -22,21 +12,17 @@ import {
 } from "./metric-plan.ts";
 import type { KeyOrder } from "./order.ts";
 import { DROPPED } from "./point-drops.ts";
-import { isTagPresent, lastEntry, tableColumn } from "./point-head.ts";
+import { tableColumn } from "./point-head.ts";
 import { SharedRows } from "./point-shared-rows.ts";
+import { PointColumns } from "./point-table-columns.ts";
 import { TAGS_MAX, type ThoroughTags } from "./point-tags-thorough.ts";
-import { Code } from "./slots.ts";
 import { hashBytes } from "./spread.ts";
-import { Reason, Scratch, Values } from "./values.ts";
+import { Reason, Scratch, type Values } from "./values.ts";
 
-const EQUALS = 61;
-/** A field called like a tag gets an underscore for each tag that is called so. */
-const UNDERSCORES_MAX = 512;
 /** Most bytes of a row for each byte of an item or resource, and beside them for each column and row. */
 const FACTOR = 20;
 const COLUMN_ROOM = 64;
 const ROW_ROOM = 1_024;
-const VARINT_MAX = 10;
 
 /**
  * Rows of declared tables from points named `<table>.<column>` (mapping §4): the point's value fills that column, its attributes are the
@@ -46,10 +32,7 @@ const VARINT_MAX = 10;
 export class PointTableRows {
   readonly #plan: MetricPlan;
   readonly #tags: ThoroughTags;
-  readonly #values: Values;
-  /** For integers, which points have as fixed64: they are read from a varint of its own. */
-  readonly #integers: Values;
-  readonly #varint = new Uint8Array(VARINT_MAX + 8);
+  readonly #columns: PointColumns;
   readonly #order: KeyOrder;
   readonly #time: ItemTime;
   readonly #left: (column: number, reason: number) => void;
@@ -63,8 +46,6 @@ export class PointTableRows {
   /** The METRIC that `#columnOf` looked at last, and what it found. */
   #metric = -1;
   #column = -1;
-  /** Why `#value` wrote nothing. */
-  #reason = 0;
 
   constructor(
     plan: MetricPlan,
@@ -77,17 +58,15 @@ export class PointTableRows {
   ) {
     this.#plan = plan;
     this.#tags = tags;
-    this.#values = values;
     this.#order = order;
     this.#time = time;
     this.#left = left;
-    const json = new JsonWriter();
-    json.reset(this.#varint, new DataView(this.#varint.buffer));
-    this.#integers = new Values(lines, json);
+    this.#columns = new PointColumns(plan, lines, values, tags.names, left);
   }
 
   open(batch: BatchMemory): void {
     this.#batch = batch;
+    this.#columns.open(batch);
     this.#shared.clear();
     this.#isPrepared = false;
     this.#metric = -1;
@@ -129,7 +108,8 @@ export class PointTableRows {
   /** Gives a point its row, if it has a value that fits. */
   #join(item: number, column: number): void {
     const length = this.#series(item, this.#own);
-    if (length < 0 || this.#value(this.#fieldOf(column), item, this.#other.view, 0) < 0) return;
+    if (length < 0 || this.#columns.value(this.#fieldOf(column), item, this.#other.view, 0) < 0)
+      return;
     this.#time.set(this.#batch.view, this.#batch.tape[item + Item.time]!, false);
     const { low, high } = this.#time;
     const hash =
@@ -180,8 +160,8 @@ export class PointTableRows {
     if (this.#series(item, this.#own) < 0) return DROPPED.over_limit;
     const field = this.#fieldOf(column);
     const hasValue = this.#batch.tape[item + Point.value]! >= 0;
-    if (hasValue && this.#value(field, item, this.#other.view, 0) < 0)
-      this.#left(field.index, this.#reason);
+    if (hasValue && this.#columns.value(field, item, this.#other.view, 0) < 0)
+      this.#left(field.index, this.#columns.reason);
     return DROPPED.no_value;
   }
 
@@ -212,7 +192,7 @@ export class PointTableRows {
     let o = copy(out, at, constants.view, table.measurement.at, table.measurement.length);
     for (let i = 0; i < table.tags.length; i++) {
       const column = table.tags[i]!;
-      const stop = this.#attribute(item, column, out, o);
+      const stop = this.#columns.attribute(item, column, out, o);
       if (stop > o) tags.take(out, o + 1, o + column.head.length - 1);
       o = stop;
     }
@@ -258,94 +238,9 @@ export class PointTableRows {
       const other = this.#columnOf(item[m]!);
       if (this.#fieldOf(other) === column) found = item[m]!;
     }
-    if (found < 0) return this.#attribute(last, column, out, at);
-    const start = this.#head(column, out, at);
-    const stop = this.#value(column, found, out, start);
+    if (found < 0) return this.#columns.attribute(last, column, out, at);
+    const start = this.#columns.head(column, out, at);
+    const stop = this.#columns.value(column, found, out, start);
     return stop < 0 ? at : stop;
-  }
-
-  /** `,name=`; a field that is called like a tag gets underscores. */
-  #head(column: PointColumn, out: DataView, at: number): number {
-    const { constants } = this.#plan;
-    const end = copy(out, at, constants.view, column.head.at, column.head.length);
-    if (column.code === Code.tag) return end;
-    const stop = this.#tags.names.free(out, at + 1, end - 1, UNDERSCORES_MAX);
-    out.setUint8(stop, EQUALS);
-    return stop + 1;
-  }
-
-  /** A column from the first attribute, of the point or its resource, that is present. */
-  #attribute(item: number, column: PointColumn, out: DataView, at: number): number {
-    const { tape } = this.#batch;
-    const group = tape[item + Item.group]!;
-    for (let i = 0; i < column.sources.length; i++) {
-      const { key, isResource, divideBy } = column.sources[i]!;
-      const first = isResource ? tape[group + Group.resourceEntries]! : item + ITEM_HEADER;
-      const count = tape[isResource ? group + Group.resourceCount : item + Item.attributes]!;
-      const entry = lastEntry(tape, first, first + ENTRY * count, key);
-      if (entry < 0) continue;
-      const kind = tape[entry]! & 15;
-      const from = tape[entry + 2]!;
-      const end = tape[entry + 3]!;
-      if (column.code === Code.tag ? !isTagPresent(kind, from, end) : kind === Kind.none) continue;
-      const start = this.#head(column, out, at);
-      const stop = write(this.#values, column.code, out, start, kind, from, end, divideBy);
-      if (stop >= 0) return stop;
-      this.#left(column.index, this.#values.reason);
-      return at;
-    }
-    return at;
-  }
-
-  /** The value of a point in a column; -1 where it has none, or (and why in `#reason`) where it does not fit. */
-  #value(column: PointColumn, item: number, out: DataView, at: number): number {
-    const { tape, view } = this.#batch;
-    const from = tape[item + Point.value]!;
-    if (from < 0) return -1;
-    const isInt = (tape[item + Item.flags]! & PointFlags.valueIsInt) !== 0;
-    const values = isInt ? this.#integers : this.#values;
-    if (isInt) writeVarint(this.#varint, view.getInt32(from, true), view.getInt32(from + 4, true));
-    const stop = isInt
-      ? write(values, column.code, out, at, Kind.int, 0, VARINT_MAX, 1)
-      : write(values, column.code, out, at, Kind.double, from, from + 8, 1);
-    if (stop < 0) this.#reason = values.reason;
-    return stop;
-  }
-}
-
-function write(
-  values: Values,
-  code: number,
-  out: DataView,
-  at: number,
-  kind: number,
-  from: number,
-  end: number,
-  divideBy: number,
-): number {
-  switch (code) {
-    case Code.tag:
-      return values.tag(out, at, kind, from, end);
-    case Code.float:
-      return values.float(out, at, kind, from, end, divideBy);
-    case Code.integer:
-      return values.integer(out, at, kind, from, end);
-    case Code.boolean:
-      return values.boolean(out, at, kind, from, end);
-    case Code.text:
-      return values.textField(out, at, kind, from, end);
-    default:
-      return values.any(out, at, kind, from, end);
-  }
-}
-
-/** An int64 given as its halves. */
-function writeVarint(to: Uint8Array, low: number, high: number): void {
-  let rest = low;
-  let upper = high;
-  for (let i = 0; i < VARINT_MAX; i++) {
-    to[i] = (rest & 127) | (i < VARINT_MAX - 1 ? 128 : 0);
-    rest = (rest >>> 7) | (upper << 25);
-    upper >>>= 7;
   }
 }

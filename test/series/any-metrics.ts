@@ -204,6 +204,12 @@ const sharedPoint = fc
         [...queue, { key: "zone", value: text("a") }, { key: "area", value: text("b") }],
         [{ key: "area", value: text("b") }, ...queue, { key: "zone", value: text("a") }],
         [...queue, { key: "message", value: text("one") }],
+        [...queue, { key: "trace.id", value: text("4BF92F3577B34DA6A3CE929D0E0E4736") }],
+        [
+          { key: "trace_id", value: text("0".repeat(32)) },
+          { key: "traceId", value: text("x") },
+        ],
+        [{ key: "span_id", value: text("00f067aa0ba902b7") }, ...queue],
         [...queue, { key: "message", value: text("two") }],
         [],
       ),

@@ -104,6 +104,18 @@ describe("the writer of data points", () => {
     expect(writer.itemOfRow(range, 1, 1)).toBe(2);
   });
 
+  test("ids among the attributes of a table's point are fields, malformed ones count as absent", () => {
+    const ids = {
+      trace_id: text("0".repeat(32)),
+      traceId: text("4BF92F3577B34DA6A3CE929D0E0E4736"),
+      span_id: text("00f067aa0ba902b"),
+    };
+    const { text: lines } = written(request([gauge("DFF_worker_queue.length", point(1, ids))]));
+    expect(lines).toBe(
+      `DFF_worker_queue length=1i,trace_id="4bf92f3577b34da6a3ce929d0e0e4736" ${TIME}\n`,
+    );
+  });
+
   test("a metric that is called like a table gets _metric, also once it is cleaned", () => {
     const { text: lines } = written(
       request(["logs", "#logs", "lo\u0001gs", "logs.x"].map((name) => gauge(name, point(1)))),

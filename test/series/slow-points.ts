@@ -221,7 +221,7 @@ class PointFrame {
 
   /** Text of the first source that is present; "" where it does not fit, undefined where there is none. */
   #columnText(item: PointItem, column: Column, isOwn: boolean): string | undefined {
-    for (const { name, place } of attributeSources(column)) {
+    for (const { name, place, form } of attributeSources(column)) {
       const places = {
         both: [item.attributes, item.resource],
         record: [item.attributes],
@@ -231,6 +231,12 @@ class PointFrame {
       for (const one of places) {
         const value = one.get(name);
         if (value === undefined || !isText(value, column.kind === "tag")) continue;
+        if (form !== undefined) {
+          const id = String(value["stringValue"] ?? "").toLowerCase();
+          const isId = new RegExp(`^[0-9a-f]{${form === "trace_id" ? 32 : 16}}$`).test(id);
+          if (isId && /[1-9a-f]/.test(id)) return `"${id}"`;
+          continue;
+        }
         if (isOwn) return tagText(value, this.#dialect, false) ?? "";
         return plainText(value, column, this.#dialect) ?? "";
       }
@@ -249,7 +255,9 @@ type AttributeSource = Extract<Source, { of: "attribute" }>;
 function attributeSources(column: Column): AttributeSource[] {
   return column.sources.filter(
     (source): source is AttributeSource =>
-      source.of === "attribute" && !source.spansOnly && source.form === undefined,
+      source.of === "attribute" &&
+      !source.spansOnly &&
+      (source.form === undefined || source.form === "trace_id" || source.form === "span_id"),
   );
 }
 
