@@ -50,7 +50,7 @@ test("fuzz: data points equal their slow twin, in a child with a kill timer", ()
   const count = process.env["WEIR_FUZZ"] ?? "150";
   const seed = String(Math.trunc(Date.now() / 86_400_000));
   const timeout = 20_000 + 10 * Number(count);
-  const child = join(import.meta.dirname, "point-fuzz-child.ts");
+  const child = join(import.meta.dirname, "fuzz-points.ts");
   const run = spawnSync(process.execPath, [child, seed, count], { timeout });
   expect(`${run.stdout}${run.stderr}`).toBe("");
   expect(run.status).toBe(0);
