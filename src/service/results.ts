@@ -9,7 +9,8 @@ import type { Signal } from "../otlp/tape.ts";
  */
 export class AwaitedReader<S extends Signal = Signal> implements Reader<S> {
   readonly #reader: Reader<S>;
-  readonly #waiting = new Map<Batch, () => void>();
+  /** Weak, because the outgrown tables of a Map would keep batches in memory (see FrameCache). */
+  readonly #waiting = new WeakMap<Batch, () => void>();
 
   constructor(reader: Reader<S>) {
     this.#reader = reader;

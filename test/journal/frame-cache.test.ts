@@ -2,12 +2,15 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { FrameCache } from "../../src/journal/frame-cache.ts";
+import type { Reader, Tally } from "../../src/journal/journal.ts";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { Flights } from "../../src/journal/route-state.ts";
-import type { Stored } from "../../src/otlp/range.ts";
+import type { Range, Stored } from "../../src/otlp/range.ts";
+import { AwaitedReader } from "../../src/service/results.ts";
 import { batchOf } from "./fake.ts";
 
 const BYTES = 10_000;
+const NOTHING: Tally = { delivered: 0, unconfirmed: 0, deadLettered: 0, dropped: new Map() };
 
 /** What a frame of BYTES weighs: the fake's tape has eight ints. */
 const WEIGHT = BYTES + 32;
@@ -76,7 +79,7 @@ describe("frames that every route is past go with the young generation, not at t
 
   it("in the hands of a reader", async () => {
     const flights = new Flights();
-    const out: Parameters<Flights["get"]>[0][] = [];
+    const out: Range[] = [];
     const bytes = await left((seq) => {
       const range = { first: seq, last: seq, frames: [frame(seq)], items: 1 };
       const flight = { interval: [seq, seq] as const, items: 1, bytes: BYTES, frames: 1, lost: 0 };
@@ -97,6 +100,32 @@ describe("frames that every route is past go with the young generation, not at t
       await file.write([new Uint8Array(BYTES)], 0);
       if (seq > 5) await io.remove(`${seq - 5}`);
     });
+    expect(bytes).toBeLessThan(few);
+  });
+
+  it("where an acknowledgement waits for the answer", async () => {
+    const never = () => Promise.reject(new Error("not read here"));
+    const reader: Reader = {
+      name: "one",
+      route: 1,
+      signal: "logs",
+      read: never,
+      settle() {},
+      counts: () => {
+        throw new Error("not counted here");
+      },
+    };
+    const awaited = new AwaitedReader(reader);
+    const out: Range[] = [];
+    const answers: Promise<void>[] = [];
+    const bytes = await left((seq) => {
+      const range = { first: seq, last: seq, frames: [frame(seq)], items: 1 };
+      for (const { batch } of range.frames) answers.push(awaited.result(batch));
+      if (out.push(range) < 5) return;
+      const settled = out.shift();
+      if (settled !== undefined) awaited.settle(settled, NOTHING);
+    });
+    await Promise.all(answers.slice(0, 1_996));
     expect(bytes).toBeLessThan(few);
   });
 });
