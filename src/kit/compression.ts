@@ -1,7 +1,16 @@
-import { constants, gunzip, gunzipSync, zstdDecompress, zstdDecompressSync } from "node:zlib";
+import {
+  constants,
+  gunzip,
+  gunzipSync,
+  inflate,
+  inflateSync,
+  zstdDecompress,
+  zstdDecompressSync,
+} from "node:zlib";
 import type { Refusal } from "../otlp/status.ts";
 import { SLACK } from "../wire/slack.ts";
 import { MEMORY_USED_UP } from "./budget.ts";
+import { SnappyError, snappyLength, unsnappy } from "./snappy.ts";
 
 /** Bytes of a message and their count; SLACK bytes behind `length` are readable. */
 export interface Body {
@@ -9,10 +18,11 @@ export interface Body {
   readonly length: number;
 }
 
-export type Coding = "identity" | "gzip" | "zstd";
+type ZlibCoding = "gzip" | "zstd" | "deflate";
+export type Coding = "identity" | ZlibCoding | "snappy";
 
 /** Codings that servers announce in Accept-Encoding and grpc-accept-encoding. */
-export const ACCEPTED_CODINGS = "gzip, zstd";
+export const ACCEPTED_CODINGS = "gzip, zstd, deflate, snappy";
 
 /** Output below this is produced at once: the way through the thread pool costs more (40–80 µs) than it frees. */
 const SYNC_BYTES = 1024 * 1024;
@@ -37,15 +47,18 @@ export function codingOf(header: string | undefined): Coding | undefined {
   const name = header.trim().toLowerCase();
   if (name === "" || name === "identity" || name === "none") return "identity";
   if (name === "gzip" || name === "x-gzip") return "gzip";
-  return name === "zstd" ? "zstd" : undefined;
+  if (name === "zstd") return "zstd";
+  // Both are RFC 1950, as in the Collector and in HTTP (RFC 9110 §8.4.1.2).
+  if (name === "deflate" || name === "zlib") return "deflate";
+  return name === "snappy" || name === "x-snappy-framed" ? "snappy" : undefined;
 }
 
 /** What to tell who sent a coding that `codingOf` does not know. */
 export function unknownCoding(header: string): string {
   const stacked = header.includes(",");
   return stacked
-    ? `the body is encoded more than once (${JSON.stringify(header.slice(0, 60))}): send it with one encoding, gzip, zstd or none`
-    : `unknown encoding ${JSON.stringify(header.slice(0, 60))}: send gzip, zstd or none`;
+    ? `the body is encoded more than once (${JSON.stringify(header.slice(0, 60))}): send it with one encoding, ${ACCEPTED_CODINGS} or none`
+    : `unknown encoding ${JSON.stringify(header.slice(0, 60))}: send ${ACCEPTED_CODINGS} or none`;
 }
 
 /**
@@ -60,15 +73,33 @@ export function decompress(
   lease?: Growing,
 ): Body | Refusal | Promise<Body | Refusal> {
   if (coding === "identity") return length > limitBytes ? tooLarge(limitBytes) : { bytes, length };
+  const input = bytes.subarray(0, length);
+  if (coding === "snappy") return fromSnappy(input, limitBytes, lease);
   const expected = expectedBytes(coding, bytes, length);
   if (expected > limitBytes) return tooLarge(limitBytes);
   const first = expected < 0 ? length * GUESS_FACTOR : expected;
   const room = Math.min(limitBytes, Math.max(first, SMALLEST_OUTPUT));
-  return attempt({ coding, input: bytes.subarray(0, length), limitBytes, lease }, room);
+  return attempt({ coding, input, limitBytes, lease }, room);
+}
+
+async function fromSnappy(
+  input: Uint8Array,
+  limitBytes: number,
+  lease: Growing | undefined,
+): Promise<Body | Refusal> {
+  try {
+    const length = snappyLength(input);
+    if (length > limitBytes) return tooLarge(limitBytes);
+    if (lease?.grow(length) === false) return MEMORY_USED_UP;
+    return { bytes: await unsnappy(input, length), length };
+  } catch (error) {
+    if (!(error instanceof SnappyError)) throw error;
+    return damaged("snappy", error.message);
+  }
 }
 
 interface Job {
-  readonly coding: "gzip" | "zstd";
+  readonly coding: ZlibCoding;
   readonly input: Uint8Array;
   readonly limitBytes: number;
   readonly lease: Growing | undefined;
@@ -109,10 +140,14 @@ function afterFailure(
       retryAfterMs: 0,
       why: `the body is ${MANY_FRAMES} of ${job.coding}: compress it as one`,
     };
+  return damaged(job.coding, String(code));
+}
+
+function damaged(coding: Coding, detail: string): Refusal {
   return {
     kind: "invalid",
     retryAfterMs: 0,
-    why: `the body is not ${job.coding}, as its encoding header says, or it is damaged (${String(code)})`,
+    why: `the body is not ${coding}, as its encoding header says, or it is damaged (${detail})`,
   };
 }
 
@@ -126,28 +161,41 @@ function optionsOf(job: Job, room: number) {
   };
 }
 
+interface Decoder {
+  now(input: Uint8Array, options: ReturnType<typeof optionsOf>): unknown;
+  later(
+    input: Uint8Array,
+    options: ReturnType<typeof optionsOf>,
+    done: (error: Error | null, output: unknown) => void,
+  ): void;
+}
+
+const DECODERS: Readonly<Record<ZlibCoding, Decoder>> = {
+  gzip: { now: gunzipSync, later: gunzip },
+  deflate: { now: inflateSync, later: inflate },
+  zstd: { now: zstdDecompressSync, later: zstdDecompress },
+};
+
 function decodeNow(job: Job, room: number): Uint8Array {
-  const decode = job.coding === "gzip" ? gunzipSync : zstdDecompressSync;
-  return whole(job, decode(job.input, optionsOf(job, room)));
+  return whole(job, DECODERS[job.coding].now(job.input, optionsOf(job, room)));
 }
 
 async function decodeLater(job: Job, room: number): Promise<Uint8Array> {
   const decoded = await new Promise((resolve, reject) => {
     const done = (error: Error | null, output: unknown) =>
       error === null ? resolve(output) : reject(error);
-    if (job.coding === "gzip") gunzip(job.input, optionsOf(job, room), done);
-    else zstdDecompress(job.input, optionsOf(job, room), done);
+    DECODERS[job.coding].later(job.input, optionsOf(job, room), done);
   });
   return whole(job, decoded);
 }
 
 /**
- * The output, after a look at how much input it took (`info: true`, which the types of node:zlib do not know): for zstd, node:zlib stops
- * silently behind the first frame, and what was in the others would be lost.
+ * The output, after a look at how much input it took (`info: true`, which the types of node:zlib do not know): for zstd and deflate,
+ * node:zlib stops silently behind the first frame, and what was in the others would be lost.
  */
 function whole(job: Job, decoded: unknown): Uint8Array {
   if (!isDecoded(decoded)) throw new TypeError("node:zlib ignores `info`");
-  if (job.coding === "zstd" && decoded.engine.bytesWritten !== job.input.length)
+  if (job.coding !== "gzip" && decoded.engine.bytesWritten !== job.input.length)
     throw Object.assign(new Error(MANY_FRAMES), { code: MANY_FRAMES });
   return decoded.buffer;
 }
@@ -169,8 +217,9 @@ function slacked(output: Uint8Array): Body {
 }
 
 /** Size of the output as the data itself claims; -1 when it does not, or not credibly. */
-function expectedBytes(coding: "gzip" | "zstd", bytes: Uint8Array, length: number): number {
+function expectedBytes(coding: ZlibCoding, bytes: Uint8Array, length: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  if (coding === "deflate") return -1;
   return coding === "gzip" ? gzipSize(view) : zstdContentSize(view);
 }
 

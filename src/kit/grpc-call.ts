@@ -2,7 +2,7 @@ import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "nod
 import { isRefusal, type Refusal } from "../otlp/status.ts";
 import type { Lease } from "../pipeline/contracts.ts";
 import { MEMORY_USED_UP } from "./budget.ts";
-import { type Body, type Coding, codingOf, decompress } from "./compression.ts";
+import { ACCEPTED_CODINGS, type Body, type Coding, codingOf, decompress } from "./compression.ts";
 import { firstLeaseBytes, GrowingBody } from "./growing-body.ts";
 import {
   failureOf,
@@ -19,7 +19,7 @@ const PREFIX_BYTES = 5;
 const DEADLINE_STEP_MS = 50;
 /** A longer deadline than setTimeout can take is no deadline. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-const ACCEPTED = "identity,gzip,zstd";
+const ACCEPTED = `identity, ${ACCEPTED_CODINGS}`;
 const HEAD = {
   ":status": 200,
   "content-type": "application/grpc",

@@ -17,6 +17,7 @@ const MIB = 1024 * 1024;
 const CODINGS = [
   ["gzip", gzipSync],
   ["zstd", zstdCompressSync],
+  ["deflate", deflateSync],
 ] as const;
 
 async function decode(coding: Coding, bytes: Uint8Array, limit = MIB): Promise<string | Body> {
@@ -65,6 +66,11 @@ test("several gzip members are one body", async () => {
     gzipSync(" end"),
   ]);
   expect(await textOf("gzip", members)).toBe(`one ${"x".repeat(100_000)} end`);
+});
+
+test("data behind the end of a deflate stream is refused: it would be lost", async () => {
+  const two = Buffer.concat([deflateSync("a"), deflateSync("b")]);
+  expect(await decode("deflate", two)).toBe("invalid");
 });
 
 test("several zstd frames are refused: node:zlib would silently keep the first", async () => {
@@ -160,7 +166,13 @@ test("encodings are read tolerantly, and only one at a time", () => {
     "gzip",
     "zstd",
   ]);
-  for (const header of ["gzip, gzip", "br", "deflate", "gzip,", "__proto__"])
+  expect(["deflate", "zlib", "snappy", "x-snappy-framed"].map(codingOf)).toEqual([
+    "deflate",
+    "deflate",
+    "snappy",
+    "snappy",
+  ]);
+  for (const header of ["gzip, gzip", "br", "lz4", "gzip,", "__proto__"])
     expect(codingOf(header)).toBeUndefined();
   expect(unknownCoding("gzip, gzip")).toContain("more than once");
   expect(unknownCoding("br")).toContain('unknown encoding "br"');

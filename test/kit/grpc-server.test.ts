@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { constants } from "node:http2";
 import { connect } from "node:net";
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Budget, createBudget } from "../../src/kit/budget.ts";
 import type { UnaryMethod } from "../../src/kit/grpc-call.ts";
@@ -16,6 +16,7 @@ import { SLACK } from "../../src/wire/slack.ts";
 import { GrpcClient } from "../support/grpc-client.ts";
 import { dial, readAll, until } from "../support/otlp-door.ts";
 import { ended, framed, RawGrpc } from "../support/raw-grpc.ts";
+import { snappyFramed } from "../support/snappy.ts";
 
 const MIB = 1024 * 1024;
 const PATH = "/test.Service/Method";
@@ -87,12 +88,14 @@ test("the message has slack behind it and a lease of its size", async () => {
   ]);
 });
 
-test("compressed messages: gzip and zstd; the flag without an encoding is an error", async () => {
+test("O1: compressed messages: gzip, zstd, deflate and snappy; the flag without an encoding is an error", async () => {
   await serve();
   const text = Buffer.from("hello ".repeat(100));
   for (const [name, compress] of [
     ["gzip", gzipSync],
     ["zstd", zstdCompressSync],
+    ["deflate", deflateSync],
+    ["snappy", (bytes: Uint8Array) => snappyFramed(bytes, () => 0)],
   ] as const) {
     const { status, body } = await raw.send(PATH, framed(compress(text), 1), {
       "grpc-encoding": name,
@@ -106,7 +109,7 @@ test("compressed messages: gzip and zstd; the flag without an encoding is an err
   const unknown = await raw.send(PATH, framed(text), { "grpc-encoding": "br" });
   expect([unknown.status, unknown.headers["grpc-accept-encoding"]]).toEqual([
     "12",
-    "identity,gzip,zstd",
+    "identity, gzip, zstd, deflate, snappy",
   ]);
   expect((await raw.send(PATH, framed(text, 1), { "grpc-encoding": "gzip" })).status).toBe("3");
 });

@@ -1,10 +1,11 @@
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, expect, test } from "vitest";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { PipelineError } from "../../src/otlp/status.ts";
 import { SIGNALS, type Signal } from "../../src/otlp/tape.ts";
 import { decodeMessage, encodeRequest, responseType, typeOf } from "../support/otlp.ts";
 import { Door, type DoorOptions, dial, readAll, requestOf, until } from "../support/otlp-door.ts";
+import { snappyBlock } from "../support/snappy.ts";
 
 const MIB = 1024 * 1024;
 const PROTOBUF = "application/x-protobuf";
@@ -65,17 +66,23 @@ test.each(SIGNALS)(
       await post(path, bytes),
       await post(path, gzipSync(bytes), { "content-encoding": "gzip" }),
       await post(path, zstdCompressSync(bytes), { "content-encoding": "zstd" }),
+      await post(path, deflateSync(bytes), { "content-encoding": "deflate" }),
+      await post(
+        path,
+        snappyBlock(bytes, () => 0),
+        { "content-encoding": "snappy" },
+      ),
       await post(path, bytes, { "content-encoding": "identity" }),
     ];
     for (const { status, headers, body } of answers) {
       expect([status, headers.get("content-type"), body.length]).toEqual([200, PROTOBUF, 0]);
     }
     expect(door.submitted.map((batch) => [batch.signal, batch.items])).toEqual(
-      Array.from({ length: 4 }, () => [signal, 3]),
+      Array.from({ length: 6 }, () => [signal, 3]),
     );
     for (const batch of door.submitted)
       expect(Buffer.from(batch.bytes.subarray(0, batch.length)).equals(bytes)).toBe(true);
-    expect(door.outcome("http", "accepted")).toBe(4);
+    expect(door.outcome("http", "accepted")).toBe(6);
   },
 );
 
@@ -181,7 +188,7 @@ test("O6: each refusal has a Status body in the request's own encoding", async (
   }
   expect(cases[5]?.[0].headers.get("content-type")).toBe("application/json");
   expect(cases[6]?.[0].body.toString()).toContain("not an OTLP/JSON logs request");
-  expect(cases[9]?.[0].headers.get("accept-encoding")).toBe("gzip, zstd");
+  expect(cases[9]?.[0].headers.get("accept-encoding")).toBe("gzip, zstd, deflate, snappy");
 });
 
 test("O7, O12: JSON on the same port, answered in JSON: full, partial, empty, too large", async () => {

@@ -1,9 +1,10 @@
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { createBudget } from "../../src/kit/budget.ts";
 import { decompress } from "../../src/kit/compression.ts";
 import { isRefusal } from "../../src/otlp/status.ts";
+import { snappyBlock, snappyFramed } from "./snappy.ts";
 
-/** Child process of the compression fuzz: mutated gzip and zstd, seeded; exits 1 when a promise of `decompress` is broken. */
+/** Child process of the compression fuzz: mutated gzip, zstd, deflate and snappy, seeded; exits 1 when a promise of `decompress` is broken. */
 const rounds = Number(process.argv[2]);
 const LIMIT = 300_000;
 let state = Number(process.argv[3] ?? 12_345);
@@ -13,11 +14,23 @@ function random(below: number): number {
   return Math.floor((state / 2 ** 32) * below);
 }
 
+const CODINGS = [
+  ["gzip", gzipSync],
+  ["zstd", zstdCompressSync],
+  ["deflate", deflateSync],
+  ["snappy", (content: Buffer) => snappyBlock(content, random)],
+  ["snappy", (content: Buffer) => snappyFramed(content, random)],
+] as const;
 const budget = createBudget(64 * 1024 * 1024);
 for (let round = 0; round < rounds; round++) {
-  const coding = random(2) === 0 ? "gzip" : "zstd";
-  const content = Buffer.alloc(random(5) === 0 ? random(2 * LIMIT) : random(2_000), random(256));
-  const packed = coding === "gzip" ? gzipSync(content) : zstdCompressSync(content);
+  const [coding, compress] = CODINGS[random(CODINGS.length)] as (typeof CODINGS)[number];
+  // The encoder of Snappy is of the tests, and slow.
+  const seldom = coding === "snappy" ? 60 : 5;
+  const content = Buffer.alloc(
+    random(seldom) === 0 ? random(2 * LIMIT) : random(2_000),
+    random(256),
+  );
+  const packed = compress(content);
   for (let hits = random(4); hits > 0; hits--) packed[random(packed.length)] = random(256);
   const length = random(3) === 0 ? random(packed.length + 1) : packed.length;
   {
