@@ -5,7 +5,7 @@ import { hasJsonStart, isJsonStart } from "./json-values.ts";
 
 const FIRST = 1 << 16;
 
-/** Lines behind one another that are all JSON, or all line protocol. */
+/** A line of JSON, or all lines of line protocol between two of them. */
 export interface Run {
   readonly from: number;
   readonly to: number;
@@ -90,7 +90,7 @@ export class Framing {
     let wasJson = false;
     reader.reset(this.bytes, this.view, 0, length);
     while (this.#next(length)) {
-      if (this.#isJson !== wasJson) {
+      if (this.#isJson || wasJson) {
         if (end > from) runs.push({ from, to: end, isJson: wasJson });
         from = reader.lineAt;
         wasJson = this.#isJson;

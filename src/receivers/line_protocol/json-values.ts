@@ -35,7 +35,7 @@ export function looksLikeJson(bytes: Uint8Array, from: number, to: number): bool
 /**
  * A cursor over the objects in a text: one, several behind one another (NDJSON), or those of an array. It only looks at quotes and
  * brackets; what is inside an object is for JSON.parse to say. What is damaged costs itself: the cursor goes on behind it, or at the next
- * line of it that begins with a brace; from then on an object ends on its line, so that no byte is looked at again and again.
+ * line of it that begins with a brace or bracket; from then on an object ends on its line, so that no byte is looked at again and again.
  */
 export class JsonValues {
   /** The object, its braces included. */
@@ -88,7 +88,7 @@ export class JsonValues {
     return true;
   }
 
-  /** The object is not what its brackets promised: the next line that begins with a brace is read again. */
+  /** The object is not what its brackets promised: its next line that begins so is read again. */
   fail(problem: string): void {
     this.#fail(problem);
   }
@@ -98,8 +98,9 @@ export class JsonValues {
     const stop = this.end < 0 ? this.#to : this.end;
     this.#next = stop;
     for (let p = this.at; p + 1 < stop; p++)
-      if (this.#bytes[p] === NEWLINE && this.#bytes[p + 1] === OPEN_OBJECT) {
+      if (this.#bytes[p] === NEWLINE && isJsonStart(this.#bytes[p + 1])) {
         this.#next = p + 1;
+        if (this.#bytes[p + 1] === OPEN_ARRAY) this.#isInArray = false;
         this.#isByLine = true;
         return;
       }

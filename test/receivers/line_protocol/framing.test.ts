@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Framing } from "../../../src/receivers/line_protocol/framing.ts";
+import { JsonPoints } from "../../../src/receivers/line_protocol/json-points.ts";
+import { readPoints } from "../../line/points.ts";
+
+const json = new JsonPoints();
+
+/** What the runs of the first `length` bytes are to the receiver: points, and how many are bad. */
+function read(framing: Framing, length: number): unknown[] {
+  const seen: unknown[] = [];
+  for (const { from, to, isJson } of framing.runs(length)) {
+    if (isJson) {
+      json.read(framing.bytes, framing.view, from, to);
+      seen.push(...readPoints(json.bytes, 0, json.length));
+      for (let i = 0; i < json.bad; i++) seen.push("bad JSON");
+    } else
+      for (const point of readPoints(framing.bytes, from, to))
+        seen.push("problem" in point ? "bad line" : point);
+  }
+  framing.take(length);
+  return seen;
+}
+
+function through(text: string, cuts: readonly number[]): unknown[] {
+  const bytes = Buffer.from(text);
+  const framing = new Framing(1 << 20);
+  const seen: unknown[] = [];
+  let from = 0;
+  for (const cut of [
+    ...cuts.map((c) => c % (bytes.length + 1)).sort((a, b) => a - b),
+    bytes.length,
+  ]) {
+    framing.push(bytes.subarray(from, cut));
+    from = cut;
+    seen.push(...read(framing, framing.whole()));
+  }
+  seen.push(...read(framing, framing.length));
+  expect([framing.length, framing.tooLong]).toEqual([0, 0]);
+  return seen;
+}
+
+test("however a connection's bytes are cut, the same lines and points come out", () => {
+  const line = fc.constantFrom(
+    "a v=1",
+    'b,t=x s="one\ntwo\n{three",v=2i 5',
+    'c s="{\n[",v=1',
+    "d,k={x} v=1",
+    '{"measurement":"j","fields":{"v":1,"s":"a=\\"b\\n"}}',
+    '[{"measurement":"k","fields":{"v":1}},{"measurement":"l"}]',
+    '  {"measurement":"m","fields":{"é":"ü"}}\r',
+    "# comment {",
+    "",
+    "no line",
+    '{"x="y',
+    "{",
+  );
+  const text = fc
+    .tuple(fc.array(line, { maxLength: 8 }), fc.boolean())
+    .map(([lines, ends]) => lines.join("\n") + (ends ? "\n" : ""));
+  fc.assert(
+    fc.property(text, fc.array(fc.nat({ max: 400 }), { maxLength: 6 }), (all, cuts) => {
+      expect(through(all, cuts)).toEqual(through(all, []));
+    }),
+    { numRuns: 1_500 },
+  );
+});
+
+test("many bytes one by one cost no more than their number", () => {
+  const framing = new Framing(1 << 20);
+  framing.push(Buffer.from(`m s="${"x".repeat(900_000)}`));
+  expect(framing.whole()).toBe(0);
+  const begun = performance.now();
+  for (let i = 0; i < 100_000; i++) {
+    framing.push(Buffer.from("y"));
+    expect(framing.whole()).toBe(0);
+  }
+  expect(performance.now() - begun).toBeLessThan(5_000);
+});
