@@ -27,10 +27,6 @@ const REQUEST: Readonly<Record<Signal, string>> = {
   metrics: "ExportMetricsServiceRequest",
   traces: "ExportTraceServiceRequest",
 };
-/** Where work pauses between two fields: messages around items. */
-const OUTER = /^(Export|Resource|Scope)\w*(Request|Logs|Metrics|Spans)$/;
-/** … and those around data points: many metrics have few points, so only in requests that are read slowly. */
-const METRIC = /^(Metric|Gauge|Sum|Histogram|ExponentialHistogram|Summary)$/;
 const ITEM_LISTS: ReadonlySet<string> = new Set(["logRecords", "spans", "dataPoints"]);
 /** Bytes of a row of names: the longest, "dropped_attributes_count", its quote, and zeros. */
 const ROW_SHIFT = 5;
@@ -38,9 +34,6 @@ const BUCKETS = 1_024;
 const MESSAGES: readonly string[] = Object.keys(SCHEMA);
 /** Field numbers of OTLP messages are below this. */
 export const NUMBERS = 32;
-
-/** When work on a message pauses: never, when the request is read slowly, or always. */
-const Pauses = { never: 0, slowly: 1, always: 2 } as const;
 
 /**
  * The fields of all OTLP messages by their JSON names, in numbers. Messages and fields are numbered through; 0 is no field. A name is
@@ -59,8 +52,7 @@ export class FieldTable {
   readonly isImplicit: Uint8Array;
   /** Bytes that an id has; 0: no id. */
   readonly idSizes: Uint8Array;
-  /** Of messages: `Pauses`. */
-  readonly pauses: Uint8Array;
+  readonly messageCount = MESSAGES.length;
   /** Per message and field number: bits of the numbers of other members of its oneof. */
   readonly siblings: Int32Array;
   readonly names: string[] = [""];
@@ -88,7 +80,6 @@ export class FieldTable {
     this.isItems = new Uint8Array(count);
     this.isImplicit = new Uint8Array(count);
     this.idSizes = new Uint8Array(count);
-    this.pauses = Uint8Array.from(MESSAGES, pauseOf);
     this.siblings = new Int32Array(MESSAGES.length * NUMBERS);
     this.#lengths = new Uint8Array(rows);
     this.#fields = new Uint16Array(rows);
@@ -143,13 +134,6 @@ export class FieldTable {
     this.#heads[bucket] = row;
   }
 
-  /** Whether values of a field are read with pauses. */
-  isPausing(field: number, isSlow: boolean): boolean {
-    if (this.kinds[field] !== FieldKind.message) return false;
-    const when = this.pauses[this.messages[field]!]!;
-    return this.isItems[field] === 1 || when === Pauses.always || (isSlow && when !== Pauses.never);
-  }
-
   /** What to give as `before` for the first name of a message. */
   first(message: number): number {
     return this.#lengths.length + message;
@@ -195,11 +179,6 @@ export function messageNumber(name: string): number {
   const number = MESSAGES.indexOf(name);
   if (number < 0) throw new Error(`proto/ has no message ${name}`);
   return number;
-}
-
-function pauseOf(message: string): number {
-  if (OUTER.test(message)) return Pauses.always;
-  return METRIC.test(message) ? Pauses.slowly : Pauses.never;
 }
 
 function bucketOf(message: number, word: number): number {

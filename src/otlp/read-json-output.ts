@@ -44,7 +44,7 @@ export class JsonOutput {
   constructor(table: FieldTable, room?: Room) {
     this.#table = table;
     this.#room = room;
-    this.#widths = new Uint8Array(table.pauses.length).fill(1);
+    this.#widths = new Uint8Array(table.messageCount).fill(1);
   }
 
   /** For input of `bytes`. */

@@ -4,6 +4,7 @@ import type { Breathe } from "./canonicalize.ts";
 import { breather } from "./indexing.ts";
 import { FieldTable } from "./read-json-fields.ts";
 import { JsonPass } from "./read-json-pass.ts";
+import { JsonSlices } from "./read-json-slices.ts";
 import { NoRoom, type Room } from "./room.ts";
 import type { Signal } from "./tape.ts";
 
@@ -18,11 +19,12 @@ export type JsonRead =
 
 /** What `readSlowly` takes between two looks at the clock (bytes). */
 const STEP_BYTES = 64 * 1024;
+/** Some milliseconds' worth. */
+const WINDOW_BYTES = 1024 * 1024;
 /** … of texts that only native code looks at. */
 const NATIVE_STEP_BYTES = 1024 * 1024;
 /** Memory that is kept from request to request. */
 const KEPT_BYTES = 2 * 1024 * 1024;
-const NEVER = 0x7fff_ffff;
 
 /**
  * OTLP/JSON → canonical OTLP bytes (specification 1.11, "JSON Protobuf Encoding"), in one pass without objects. Ids in hex of either case,
@@ -33,28 +35,33 @@ const NEVER = 0x7fff_ffff;
  */
 export class JsonReader {
   readonly #table = new FieldTable();
+  readonly #windowBytes: number;
   #pass: JsonPass | undefined;
   /** Ends with the last `readSlowly`. */
   #turn: Promise<void> = Promise.resolve();
+
+  /** `windowBytes`: what `readSlowly` reads in one go, when a single value is larger. */
+  constructor(windowBytes = WINDOW_BYTES) {
+    this.#windowBytes = windowBytes;
+  }
 
   /** Reads `bytes[0, length)`. Behind them, SLACK bytes are written to and restored. */
   read(signal: Signal, bytes: Uint8Array, length: number): JsonRead {
     const valid = isUtf8(bytes.subarray(0, length)) ? bytes : repaired(bytes, length);
     const size = valid === bytes ? length : valid.length - SLACK;
-    this.#pass ??= new JsonPass(this.#table, false);
+    this.#pass ??= new JsonPass(this.#table);
     const pass = this.#pass;
     begin(pass, valid, size);
-    pass.pause = NEVER;
     try {
-      const { value: isDone } = pass.request(this.#table.request(signal)).next();
-      return isDone === true ? done(pass, pass.out.copy()) : refusal(signal, pass);
+      const end = pass.message(this.#table.request(signal), pass.start, 0, 0);
+      return pass.isEnd(end) ? done(pass, pass.out.copy()) : refusal(signal, pass);
     } finally {
       pass.scan.release();
       if (pass.out.bytes.length > KEPT_BYTES) pass.out.release();
     }
   }
 
-  /** The same for large requests, in slices of some 10 ms; all memory is taken from `room`. A single item is not sliced. */
+  /** The same for large requests, in slices of some 10 ms; all memory is taken from `room`. */
   readSlowly(signal: Signal, bytes: Uint8Array, length: number, room: Room): Promise<JsonRead> {
     const read = this.#turn.then(() => this.#slowly(signal, bytes, length, room));
     this.#turn = read.then(
@@ -69,15 +76,16 @@ export class JsonReader {
     await breathe(true);
     try {
       const valid = await validText(bytes, length, room, breathe);
-      const pass = new JsonPass(this.#table, true, room);
+      const pass = new JsonPass(this.#table, room);
       begin(pass, valid.bytes, valid.length);
       try {
-        const steps = pass.request(this.#table.request(signal));
-        pass.pause = STEP_BYTES;
+        const slices = new JsonSlices(pass, this.#windowBytes);
+        const steps = slices.request(this.#table.request(signal));
+        slices.pause = STEP_BYTES;
         let step = steps.next();
         for (; step.done !== true; step = steps.next()) {
           await breathe();
-          pass.pause = pass.position + STEP_BYTES;
+          slices.pause = slices.position + STEP_BYTES;
         }
         return step.value ? done(pass, pass.out.bytes) : refusal(signal, pass);
       } finally {

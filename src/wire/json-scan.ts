@@ -43,13 +43,16 @@ export class JsonScan {
   end = 0;
   failedAt = -1;
   expected = "";
-  /** Where `text` ended in its target. */
+  /** Where `text` ended in its target; when it failed at `failedAt`, what it had written by then. */
   written = 0;
   /** Open brackets around the place where `skipSome` paused; 0: it did not. */
   openBrackets = 0;
   readonly #brackets = new Uint8Array(MAX_NESTING);
   #heldLow = 0;
   #heldHigh = 0;
+  #narrowedLow = 0;
+  #narrowedHigh = 0;
+  #wideEnd = 0;
 
   /** Reads `bytes[0, end)`. Until `release`, 8 bytes behind `end` are zero; then they are again what they were. */
   begin(bytes: Uint8Array, view: DataView, end: number): void {
@@ -71,6 +74,23 @@ export class JsonScan {
     this.view.setInt32(this.end + 4, this.#heldHigh, true);
     this.bytes = NO_BYTES;
     this.view = NO_VIEW;
+  }
+
+  /** Lets the text end at `end`, which is before its own, until `widen`. What is read meanwhile fails there as it would at the end. */
+  narrow(end: number): void {
+    const { view } = this;
+    this.#narrowedLow = view.getInt32(end, true);
+    this.#narrowedHigh = view.getInt32(end + 4, true);
+    this.#wideEnd = this.end;
+    this.end = end;
+    view.setInt32(end, 0, true);
+    view.setInt32(end + 4, 0, true);
+  }
+
+  widen(): void {
+    this.view.setInt32(this.end, this.#narrowedLow, true);
+    this.view.setInt32(this.end + 4, this.#narrowedHigh, true);
+    this.end = this.#wideEnd;
   }
 
   fail(at: number, expected: string): -1 {
@@ -105,10 +125,8 @@ export class JsonScan {
       p += n;
       o += n;
       const c = this.bytes[p]!;
-      if (c === QUOTE) {
-        this.written = o;
-        return p + 1;
-      }
+      this.written = o;
+      if (c === QUOTE) return p + 1;
       if (c !== BACKSLASH) return this.#badText(p);
       p = this.#unescape(p, target, o);
       if (p < 0) return -1;
@@ -157,6 +175,12 @@ export class JsonScan {
     return (a | b | c | d) > 15 ? -1 : (a << 12) | (b << 8) | (c << 4) | d;
   }
 
+  /** Whether `\u` is at `p`, or the text of which it could be the beginning ends there. */
+  #isUnitOrEnd(p: number): boolean {
+    if (p >= this.end) return true;
+    return this.bytes[p] === BACKSLASH && (p + 1 >= this.end || this.bytes[p + 1] === LETTER_U);
+  }
+
   #unescape(p: number, target: DataView, o: number): number {
     const next = this.#escapeEnd(p);
     if (next < 0) return -1;
@@ -173,7 +197,8 @@ export class JsonScan {
     }
     // A surrogate: half of a pair, or alone and then nothing.
     const isHigh = unit < 0xdc00;
-    const isPair = isHigh && this.bytes[next] === BACKSLASH && this.bytes[next + 1] === LETTER_U;
+    const isPair = isHigh && this.#isUnitOrEnd(next);
+    if (isPair && next + 6 > this.end) return this.fail(p, "the end of a text");
     const low = isPair ? this.#unit(next + 2) : -1;
     if (low >>> 10 !== 0x37) {
       this.written = writeCodePoint(target, o, REPLACEMENT);

@@ -13,7 +13,8 @@ import { anyForm, seeded } from "./json-forms.ts";
 import { arbitraryRequest } from "./requests.ts";
 import { isSame, slowRead } from "./slow-json.ts";
 
-const reader = new JsonReader();
+/** Its windows are so small that most values do not fit. */
+const reader = new JsonReader(40);
 const indexer = createIndexer();
 const ROOM = { grow: () => true };
 
@@ -53,9 +54,9 @@ test("every form of a request becomes the bytes that protobufjs makes of it, and
       if ("refused" in indexed) throw new Error(indexed.why);
       expect([indexed.batch.bytes === fast.bytes, indexed.rejected]).toEqual([true, 0]);
     }),
-    { numRuns: 600 },
+    { numRuns: 150 },
   );
-  expect(exact).toBeGreaterThan(100);
+  expect(exact).toBeGreaterThan(25);
 });
 
 test.each([
@@ -75,7 +76,7 @@ test.each([
 );
 
 /** Requests per run, each damaged some ten times; WEIR_FUZZ asks for more. */
-const ROUNDS = Number(process.env["WEIR_FUZZ"] ?? 250);
+const ROUNDS = Number(process.env["WEIR_FUZZ"] ?? 70);
 const KILL_AFTER_MS = 20_000 + ROUNDS * 50;
 const child = fileURLToPath(new URL("json-fuzz-child.ts", import.meta.url));
 
@@ -89,7 +90,7 @@ test(
     );
     const { tally, failures } = JSON.parse(stdout);
     expect(failures).toEqual([]);
-    for (const count of Object.values(tally)) expect(count).toBeGreaterThan(20);
+    for (const count of Object.values(tally)) expect(count).toBeGreaterThan(8);
   },
   KILL_AFTER_MS + 5000,
 );

@@ -302,7 +302,7 @@ test("of the members of a oneof the last one that is there counts", () => {
 test("a record with very many repeated names is put in order in time that grows with its length", () => {
   const members = (count: number) =>
     `{${'"flags":1,"severityText":"a","body":null,'.repeat(count)}"flags":7}`;
-  expect(record(members(50_000))).toEqual({ severityText: "a", flags: 7 });
+  expect(record(members(20_000))).toEqual({ severityText: "a", flags: 7 });
 });
 
 test("texts are decoded: escapes, pairs of surrogates, halves of them, and bytes that are no UTF-8", () => {
@@ -341,13 +341,13 @@ test("the lengths of messages are minimal, whatever their sizes before", () => {
 });
 
 test("lists of small numbers may need more memory than their text", async () => {
-  const bounds = Array.from({ length: 30_000 }, () => 1);
+  const bounds = Array.from({ length: 3_000 }, () => 1);
   const point = { explicitBounds: bounds, bucketCounts: bounds, sum: 1, min: 1, max: 1 };
   const request = {
     resourceMetrics: [{ scopeMetrics: [{ metrics: [{ histogram: { dataPoints: [point] } }] }] }],
   };
   const { hex, length } = accepted("metrics", JSON.stringify(request));
-  expect(length).toBeGreaterThan(480_000);
+  expect(length).toBeGreaterThan(48_000);
   expect(hex).toBe(Buffer.from(encodeRequest("metrics", request)).toString("hex"));
   const slow = await readSlowly("metrics", JSON.stringify(request));
   expect(Buffer.from(slow.bytes.subarray(0, slow.length)).toString("hex")).toBe(hex);
