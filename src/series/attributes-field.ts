@@ -4,7 +4,7 @@ import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
 import { type Plan, type PlanTable, WORD } from "./compile.ts";
-import { EntryOrder } from "./entry-order.ts";
+import { ENTRIES_MAX, EntryOrder, SHAPES } from "./entry-order.ts";
 import type { Gather } from "./gather.ts";
 import type { KeyOrder } from "./order.ts";
 import { KEY, type Program } from "./program.ts";
@@ -18,6 +18,17 @@ const BACKSLASH = 92;
 const DELETE = 127;
 /** More columns than this are too many for InfluxDB 3 (500 in a table): further ones stay in `attributes`. */
 const FIELDS_MAX = 400;
+
+/** By shape of items: which of their entries a table does not declare. */
+class KnownLeft {
+  /** By shape: the shape's `learnt` that it is of, and the number of places. */
+  readonly learnt = new Int32Array(SHAPES);
+  readonly counts = new Int32Array(SHAPES);
+  readonly places: readonly Int32Array[] = Array.from(
+    { length: SHAPES },
+    () => new Int32Array(ENTRIES_MAX),
+  );
+}
 
 /** Writes what no column takes: fields by the end of their names, and the field `attributes`. */
 export class AttributesField {
@@ -40,6 +51,10 @@ export class AttributesField {
   /** By place in order: the row that has it as a field of its own. */
   #fieldOf = new Int32Array(64);
   #row = 0;
+  /** Places in order of what the table does not declare: of the present item in a table, and of shapes by table. */
+  #left: Int32Array = new Int32Array(64);
+  #leftCount = 0;
+  readonly #known: readonly (KnownLeft | undefined)[];
   /** By table. */
   readonly #resources: readonly (ResourceJson | undefined)[];
   readonly #ends: readonly (readonly Uint8Array[])[];
@@ -61,6 +76,9 @@ export class AttributesField {
     this.#ends = plan.tables.map(({ table }) =>
       table.extraFieldEnds.map((end) => new TextEncoder().encode(end)),
     );
+    this.#known = plan.tables.map(({ table, isChosen }) =>
+      isChosen && table.attributes ? new KnownLeft() : undefined,
+    );
   }
 
   /** `item` counts the items: rows of one share their bytes. */
@@ -74,8 +92,9 @@ export class AttributesField {
     resource?.prepare();
     if (this.#item !== item) this.#sort(item);
     this.#row++;
+    this.#findLeft(index);
     let o = at;
-    if (ends.length > 0) o = this.#fields(index, ends, out, o);
+    if (ends.length > 0) o = this.#fields(ends, out, o);
     return table.table.attributes ? this.#object(table, resource, out, o) : o;
   }
 
@@ -90,102 +109,124 @@ export class AttributesField {
     this.#fieldOf = new Int32Array(2 * sorted.count);
   }
 
-  /** Not 0 where the table declares the name of the entry, or the entry has no value. */
-  #isLeftOut(table: number, entry: number): number {
-    const head = this.#gather.tape[entry]!;
-    const key = head >>> 4;
+  /** Whether the table declares the name of the entry. */
+  #isDeclared(table: number, entry: number): boolean {
+    const key = this.#gather.tape[entry]! >>> 4;
     const word =
       table < WORD
         ? this.#keys[key * KEY]!
         : this.#declaredBy[key * this.#declaredWords + (table >>> 5)]!;
-    return (word & (1 << table)) | ((head & 15) === Kind.none ? 1 : 0);
+    return (word & (1 << table)) !== 0;
+  }
+
+  /** Fills `#left` for a table. */
+  #findLeft(table: number): void {
+    const { list, count, shape, learnt } = this.#sorted;
+    const known = shape < 0 ? undefined : this.#known[table];
+    if (known !== undefined && known.learnt[shape] === learnt[shape]) {
+      this.#left = known.places[shape]!;
+      this.#leftCount = known.counts[shape]!;
+      return;
+    }
+    const left = known === undefined ? new Int32Array(count) : known.places[shape]!;
+    let n = 0;
+    for (let i = 0; i < count; i++) if (!this.#isDeclared(table, list[i]!)) left[n++] = i;
+    this.#left = left;
+    this.#leftCount = n;
+    if (known === undefined) return;
+    known.learnt[shape] = learnt[shape]!;
+    known.counts[shape] = n;
   }
 
   /** The field `attributes`: one JSON object with sorted keys, in quotes, written with both escapes at once. */
   #object(table: PlanTable, resource: ResourceJson | undefined, out: DataView, at: number): number {
-    const { list, count } = this.#sorted;
-    const start = copy(out, at, this.#constants, table.attributes.at, table.attributes.length);
-    out.setUint16(start, 0x227b); // "{
-    const first = start + 2;
+    const first = copy(out, at, this.#constants, table.attributes.at, table.attributes.length) + 1;
+    const count = this.#leftCount;
     let o = first;
-    if (resource !== undefined && resource.length > 0) {
-      if (resource.mixes(list, count)) o = resource.writeMixed(out, first, this.#left(table.index));
+    if (resource === undefined || resource.length === 0) o = this.#members(0, count, out, o);
+    else {
+      const entries = this.#leftEntries();
+      if (resource.mixes(entries)) o = resource.writeMixed(out, o, entries);
       else {
-        const split = resource.placeIn(list, count);
-        o = this.#members(table.index, 0, split, out, first, first);
-        if (o > first) out.setUint8(o++, COMMA);
+        const split = resource.placeIn(this.#sorted.list, this.#left, count);
+        o = this.#members(0, split, out, o);
         o = resource.put(out, o);
-        o = this.#members(table.index, split, count, out, o, first);
+        o = this.#members(split, count, out, o);
       }
-    } else o = this.#members(table.index, 0, count, out, first, first);
-    return o === first ? at : this.#close(out, o);
+    }
+    if (o === first) return at;
+    // The first member's comma gives way.
+    out.setUint16(first - 1, 0x227b); // "{
+    out.setUint16(o, 0x7d22); // }"
+    return o + 2;
   }
 
-  /** Entries of the list that stay for `attributes`. */
-  #left(table: number): number[] {
-    const { list, count } = this.#sorted;
-    return [...list.subarray(0, count)].filter(
-      (entry, i) => this.#fieldOf[i] !== this.#row && this.#isLeftOut(table, entry) === 0,
-    );
-  }
-
-  /** Members from the list; those that stand in an earlier row of the item are copied, neighbours at once. */
-  #members(
-    table: number,
-    from: number,
-    to: number,
-    out: DataView,
-    at: number,
-    first: number,
-  ): number {
+  /** Entries that stay for `attributes`. */
+  #leftEntries(): Int32Array {
     const { list } = this.#sorted;
+    const { tape } = this.#gather;
+    const left = this.#left.subarray(0, this.#leftCount);
+    const stays = (i: number) =>
+      this.#fieldOf[i] !== this.#row && (tape[list[i]!]! & 15) !== Kind.none;
+    return left.filter(stays).map((i) => list[i]!);
+  }
+
+  /** Members with their commas; those that stand in an earlier row of the item are copied, neighbours at once. */
+  #members(from: number, to: number, out: DataView, at: number): number {
+    const { list } = this.#sorted;
+    const { tape, view } = this.#gather;
+    const left = this.#left;
     const writtenFor = this.#writtenFor;
+    const writtenFrom = this.#writtenFrom;
+    const writtenEnd = this.#writtenEnd;
     const item = this.#item;
     let o = at;
-    let runFrom = -1;
-    let runEnd = -1;
-    for (let i = from; i < to; i++) {
+    let run = 0;
+    let runEnd = 0;
+    for (let k = from; k < to; k++) {
+      const i = left[k]!;
       const entry = list[i]!;
-      if (this.#isLeftOut(table, entry) !== 0 || this.#fieldOf[i] === this.#row) continue;
-      const isWritten = writtenFor[i] === item;
-      const start = isWritten ? this.#writtenFrom[i]! : -1;
-      // One comma stands between.
-      if (isWritten && start === runEnd + 1) {
-        runEnd = this.#writtenEnd[i]!;
+      const kind = tape[entry]! & 15;
+      if (kind === Kind.none || this.#fieldOf[i] === this.#row) continue;
+      if (writtenFor[i] === item) {
+        if (writtenFrom[i] !== runEnd) {
+          o = this.#run(out, o, run, runEnd);
+          run = writtenFrom[i]!;
+        }
+        runEnd = writtenEnd[i]!;
         continue;
       }
-      if (runFrom >= 0) o = this.#run(out, o, first, runFrom, runEnd);
-      runFrom = start;
-      runEnd = isWritten ? this.#writtenEnd[i]! : -2;
-      if (isWritten) continue;
-      if (o > first) out.setUint8(o++, COMMA);
+      o = this.#run(out, o, run, runEnd);
+      run = runEnd;
       writtenFor[i] = item;
-      this.#writtenFrom[i] = o;
-      o = this.#value(out, this.#name(out, o, entry), entry);
-      this.#writtenEnd[i] = o;
+      writtenFrom[i] = o;
+      o = this.#name(out, o, entry);
+      o =
+        kind === Kind.text
+          ? writeQuotedJsonText(out, o, view, tape[entry + 2]!, tape[entry + 3]!)
+          : this.#value(out, o, entry);
+      writtenEnd[i] = o;
     }
-    return runFrom >= 0 ? this.#run(out, o, first, runFrom, runEnd) : o;
+    return this.#run(out, o, run, runEnd);
   }
 
-  #run(out: DataView, at: number, first: number, from: number, end: number): number {
-    let o = at;
-    if (o > first) out.setUint8(o++, COMMA);
-    return copy(out, o, out, from, end - from);
+  /** Copies members. Of the first one in its row, the comma has given way. */
+  #run(out: DataView, at: number, from: number, end: number): number {
+    if (from === end) return at;
+    const stop = copy(out, at, out, from, end - from);
+    out.setUint8(at, COMMA);
+    return stop;
   }
 
-  #close(out: DataView, at: number): number {
-    out.setUint16(at, 0x7d22); // }"
-    return at + 2;
-  }
-
-  /** The name and its colon. */
+  /** A comma, the name and its colon. */
   #name(out: DataView, at: number, entry: number): number {
     const key = (this.#gather.tape[entry]! >>> 4) * KEY;
     const length = this.#keys[key + 5]!;
     if (length > 0) return copy(out, at, this.#constants, this.#keys[key + 4]!, length);
     const order = this.#order;
     const view = this.#gather.view;
-    const o = writeQuotedJsonText(out, at, view, order.keyFrom(entry), order.keyEnd(entry));
+    out.setUint8(at, COMMA);
+    const o = writeQuotedJsonText(out, at + 1, view, order.keyFrom(entry), order.keyEnd(entry));
     out.setUint8(o, COLON);
     return o + 1;
   }
@@ -209,17 +250,19 @@ export class AttributesField {
   }
 
   /** Those of the list whose names end so, as fields of their own types. */
-  #fields(table: number, ends: readonly Uint8Array[], out: DataView, at: number): number {
+  #fields(ends: readonly Uint8Array[], out: DataView, at: number): number {
     const order = this.#order;
     const { tape, view } = this.#gather;
-    const { list, count } = this.#sorted;
+    const { list } = this.#sorted;
     let o = at;
-    let left = FIELDS_MAX;
-    for (let i = 0; i < count && left > 0; i++) {
+    let room = FIELDS_MAX;
+    for (let k = 0; k < this.#leftCount && room > 0; k++) {
+      const i = this.#left[k]!;
       const e = list[i]!;
+      if ((tape[e]! & 15) === Kind.none) continue;
       const from = order.keyFrom(e);
       const end = order.keyEnd(e);
-      if (this.#isLeftOut(table, e) !== 0 || !this.#isField(ends, from, end)) continue;
+      if (!this.#isField(ends, from, end)) continue;
       out.setUint8(o, COMMA);
       const equals = this.#text.writeName(out, o + 1, view, from, end);
       out.setUint8(equals, EQUALS);
@@ -228,7 +271,7 @@ export class AttributesField {
       if (stop < 0) continue; // NaN and the like stay in `attributes`
       o = stop;
       this.#fieldOf[i] = this.#row;
-      left--;
+      room--;
     }
     return o;
   }

@@ -7,9 +7,9 @@ const ZERO = 48;
 /** Up to 15 digits name one double, so they are its shortest text. */
 const DIGITS_MAX = 1e15;
 
-/** Decimal places of a duration of this kind, in nanoseconds. */
-function placesOf(kind: number): number {
-  return kind === SlotKind.millis ? 6 : kind === SlotKind.seconds ? 9 : 0;
+/** Counts of this kind in one unit: nanoseconds, or whole units. */
+function scaleOf(kind: number): number {
+  return kind === SlotKind.millis ? 1_000_000 : kind === SlotKind.seconds ? 1_000_000_000 : 1;
 }
 
 /** The nanoseconds as a double; of whole milliseconds, these. */
@@ -23,12 +23,12 @@ function countOf(kind: number, low: number, high: number): number {
 
 /** A duration as a number: milliseconds, seconds or nanoseconds. */
 export function durationOf(kind: number, low: number, high: number): number {
-  return countOf(kind, low, high) / 10 ** placesOf(kind);
+  return countOf(kind, low, high) / scaleOf(kind);
 }
 
 /** Whether it is an integer, which is then in `durationOf` below 2^53. */
 export function isWholeDuration(kind: number, low: number, high: number): boolean {
-  return countOf(kind, low, high) % 10 ** placesOf(kind) === 0;
+  return countOf(kind, low, high) % scaleOf(kind) === 0;
 }
 
 /** The shortest text of `durationOf`. */
@@ -40,9 +40,8 @@ export function writeDuration(
   high: number,
 ): number {
   const count = countOf(kind, low, high);
-  const places = placesOf(kind);
-  if (places === 0) return writeDouble(out, at, count);
-  const scale = 10 ** places;
+  const scale = scaleOf(kind);
+  if (scale === 1) return writeDouble(out, at, count);
   // Below a millionth, numbers are written with an exponent.
   if (count >= DIGITS_MAX || count * 1e6 < scale) return writeDouble(out, at, count / scale);
   const whole = Math.floor(count / scale);

@@ -2,8 +2,8 @@ import { ENTRY } from "../otlp/tape.ts";
 import type { Gather } from "./gather.ts";
 
 /** Shapes that are remembered, a power of two, and entries of one at most. */
-const SHAPES = 64;
-const ENTRIES_MAX = 32;
+export const SHAPES = 64;
+export const ENTRIES_MAX = 32;
 
 /**
  * The attribute entries of the present item in the order of their keys' bytes, of equal keys the last. Items repeat the names of their
@@ -13,6 +13,10 @@ export class EntryOrder {
   /** The first `count` are tape indices. */
   list = new Int32Array(2 * ENTRIES_MAX);
   count = 0;
+  /** The remembered shape of the item, -1 where it is not remembered, and how many shapes were learnt when this one was. */
+  shape = -1;
+  readonly learnt = new Int32Array(SHAPES);
+  #learnt = 0;
   readonly #gather: Gather;
   /** By shape: number of entries (-1: none kept), number in order; then the heads' key ids; then places in order. */
   readonly #sizes = new Int32Array(SHAPES).fill(-1);
@@ -35,6 +39,7 @@ export class EntryOrder {
       hash = Math.imul(hash ^ key, 0x9e3779b1);
     }
     const shape = (hash >>> 16) & (SHAPES - 1);
+    this.shape = isKnown ? shape : -1;
     if (isKnown && this.#find(shape, size)) return;
     this.#sort(size);
     if (isKnown) this.#keep(shape, size);
@@ -69,6 +74,7 @@ export class EntryOrder {
   #keep(shape: number, size: number): void {
     const { tape, entries } = this.#gather;
     const first = shape * ENTRIES_MAX;
+    this.learnt[shape] = ++this.#learnt;
     this.#sizes[shape] = size;
     this.#counts[shape] = this.count;
     for (let i = 0; i < size; i++) this.#keys[first + i] = tape[entries + i * ENTRY]! >>> 4;

@@ -13,7 +13,7 @@ export const Action = { ...Code, word: 7, careful: 8, general: 9 } as const;
 
 /**
  * Ints per key of `keys`: the first word of `declaredBy`, place of its slot on the record less `noSlot`, first and last + 1 of its uses (at least two),
- * place and length of its name as JSON inside a string. All 0 for keys that no table knows.
+ * place and length of a comma and its name as JSON inside a string. All 0 for keys that no table knows.
  */
 export const KEY = 8;
 
@@ -69,7 +69,7 @@ export function compileProgram(plan: Plan, nameOf: (key: KeyId) => string): Prog
     for (let u = usesStart[key]!; u < usesStart[key + 1]!; u++) uses.push(mask[u]!, bit[u]!);
     while (uses.length < from + 4) uses.push(...none);
     const text = JSON.stringify(nameOf(key as KeyId)).replace(/["\\]/g, "\\$&");
-    const name = plan.constants.add(`${text}:`);
+    const name = plan.constants.add(`,${text}:`);
     let slot = recordSlot[key]! < 0 ? noSlot : recordSlot[key]! * SLOT;
     if (key === plan.lineTags) slot = tagsSlot;
     else if (key === plan.lineUint) slot = uintSlot;

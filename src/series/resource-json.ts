@@ -62,16 +62,15 @@ export class ResourceJson {
     const members = this.#members;
     members.need(4 * jsonRoom(bytes) + this.#entries.length * (4 * this.#prefix.length + 64));
     let o = 0;
-    for (const entry of this.#entries) {
-      if (o > 0) members.view.setUint8(o++, COMMA);
-      o = this.#member(members.view, o, entry);
-    }
+    for (const entry of this.#entries) o = this.#member(members.view, o, entry);
     this.length = o;
   }
 
+  /** With a comma in front. */
   #member(out: DataView, at: number, entry: number): number {
-    const { view } = this.#name;
-    const o = writeQuotedJsonText(out, at, view, 0, this.#nameOf(entry));
+    const length = this.#nameOf(entry);
+    out.setUint8(at, COMMA);
+    const o = writeQuotedJsonText(out, at + 1, this.#name.view, 0, length);
     out.setUint8(o, COLON);
     return this.#value(out, o + 1, entry);
   }
@@ -102,15 +101,16 @@ export class ResourceJson {
   }
 
   /** Whether names of these entries mix with the members: they start with the prefix too. */
-  mixes(list: Int32Array, count: number): boolean {
-    for (let i = 0; i < count; i++) if (this.#compare(list[i]!, this.#prefix) === 0) return true;
+  mixes(entries: Int32Array): boolean {
+    for (let i = 0; i < entries.length; i++)
+      if (this.#compare(entries[i]!, this.#prefix) === 0) return true;
     return false;
   }
 
-  /** How many of these entries, which are in order, stand before the members. */
-  placeIn(list: Int32Array, count: number): number {
+  /** How many of the entries at these places of a list, which are in order, stand before the members. */
+  placeIn(list: Int32Array, places: Int32Array, count: number): number {
     let i = 0;
-    while (i < count && this.#compare(list[i]!, this.#prefix) < 0) i++;
+    while (i < count && this.#compare(list[places[i]!]!, this.#prefix) < 0) i++;
     return i;
   }
 
@@ -119,7 +119,7 @@ export class ResourceJson {
   }
 
   /** The members and these entries of the item, one by one in the order of names; of equal names the item's. Rare. */
-  writeMixed(out: DataView, at: number, entries: readonly number[]): number {
+  writeMixed(out: DataView, at: number, entries: Int32Array): number {
     const { order, bytes } = this.#gather;
     const named = new Map<string, { readonly entry: number; readonly isOwn: boolean }>();
     for (const entry of this.#entries) {
@@ -131,10 +131,10 @@ export class ResourceJson {
     let o = at;
     for (const name of [...named.keys()].sort((a, b) => (a < b ? -1 : 1))) {
       const { entry, isOwn } = named.get(name)!;
-      if (o > at) out.setUint8(o++, COMMA);
       if (!isOwn) o = this.#member(out, o, entry);
       else {
         const view = this.#gather.view;
+        out.setUint8(o++, COMMA);
         o = writeQuotedJsonText(out, o, view, order.keyFrom(entry), order.keyEnd(entry));
         out.setUint8(o++, COLON);
         o = this.#value(out, o, entry);
