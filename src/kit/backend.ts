@@ -8,7 +8,14 @@ import type { Writer } from "../series/writer.ts";
 /** What an exporter component is: a writer, limits, and one way to post a body. The export loop does the rest. */
 export interface Backend<S extends Signal = Signal> extends Component {
   readonly writer: Writer<S>;
-  readonly limits: { readonly bytes: number; readonly items: number; readonly lanes: number };
+  readonly limits: {
+    /** Of a request. */
+    readonly bytes: number;
+    readonly items: number;
+    readonly lanes: number;
+    /** An item of more bytes on the wire is a dead letter: writing it would keep the event loop too long. Default: none is. */
+    readonly itemBytes?: number;
+  };
   /** A transport error is a verdict, not a throw. `stop` aborts the attempt (timeout or shutdown). */
   post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict>;
 }

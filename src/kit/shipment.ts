@@ -7,6 +7,7 @@ import type { Slab, Written } from "../series/writer.ts";
 import { attempt } from "./attempt.ts";
 import type { Sending, Verdict } from "./backend.ts";
 import type { DeliveryRoute } from "./delivery-route.ts";
+import { firstOversize } from "./oversize.ts";
 import { frontOf } from "./slabs.ts";
 
 /** Longest pause that a destination can ask for. */
@@ -110,11 +111,14 @@ export class Shipment<S extends Signal> {
   #write(part: Part): Made | string {
     const { slabs, bodyLimit, pace, options } = this.#route;
     const slab = slabs.take();
-    const to = Math.min(part.to, part.from + pace.items);
+    const { itemBytes = Number.POSITIVE_INFINITY } = options.backend.limits;
+    const wanted = Math.min(part.to, part.from + pace.items);
+    const to = firstOversize(this.#range, part.from, wanted, itemBytes);
     const bytes = Math.min(bodyLimit.bytes, options.batch?.maxBytes ?? Number.POSITIVE_INFINITY);
     try {
-      const made = this.#fill(slab, frontOf(slab, bytes), part.from, to);
-      if (made.written.to > part.from) return made;
+      const front = frontOf(slab, bytes);
+      const made = this.#fill(slab, front, part.from, to);
+      if (made.written.to > part.from || front === slab || to === part.from) return made;
       slab.length = 0;
       return this.#fill(slab, slab, part.from, part.from + 1);
     } catch (reason) {

@@ -7,6 +7,7 @@ import type {
   Verdict,
 } from "../../kit/backend.ts";
 import { lineShapeRemover } from "../../kit/line-shape.ts";
+import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
 import { type BatchText, type Pick, textWriter } from "../../kit/request-writer.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
@@ -86,7 +87,12 @@ class FileBackend<S extends Signal> implements Backend<S> {
 
   constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>, appender: Appender) {
     this.writer = writer;
-    this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes: 1 };
+    this.limits = {
+      bytes: config.max_body_size,
+      items: MAX_ITEMS,
+      lanes: 1,
+      ...(config.format === "lines" && { itemBytes: LARGEST_LINE_ITEM }),
+    };
     this.#context = context;
     this.#path = config.path;
     this.#appender = appender;

@@ -6,6 +6,7 @@ import type {
   Verdict,
 } from "../../kit/backend.ts";
 import { HttpClient } from "../../kit/http-client.ts";
+import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
@@ -65,7 +66,8 @@ class Influxdb<S extends Signal> implements Backend<S> {
   constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>) {
     const lanes = config.sending_queue.num_consumers;
     this.writer = writer;
-    this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes };
+    const itemBytes = LARGEST_LINE_ITEM;
+    this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes, itemBytes };
     this.#api = config.api;
     this.#client = new HttpClient({
       origin: config.endpoint,
