@@ -12,6 +12,8 @@ const MARGIN = 4_096;
 /** What is moved byte by byte; larger pieces are held in memory of their own. */
 const FEW_BYTES = 64;
 const MEMBERS = 256;
+/** Least that is taken from the budget at once. */
+const CHARGED_BYTES = 1 << 18;
 /** Ints per member. */
 const MEMBER = 3;
 /** Bit 0, as no field has that number. */
@@ -38,6 +40,8 @@ export class JsonOutput {
   /** Of each member: field number, start, and bits: a bit per number up to here, OUT_OF_ORDER. */
   #members = new Int32Array(MEMBER * MEMBERS);
   #memberTop = 0;
+  /** Bytes taken from the budget. */
+  #charged = 0;
   readonly #held = new Uint8Array(FEW_BYTES);
 
   /** `room`: what larger memory is taken from. */
@@ -51,17 +55,32 @@ export class JsonOutput {
   begin(bytes: number): void {
     this.length = 0;
     this.#memberTop = 0;
+    this.#charged = 0;
     this.keep(bytes);
   }
 
   /** Makes room for what `rest` bytes of input become. */
   keep(rest: number): void {
     if (this.bytes.length - this.length < rest + MARGIN) this.#enlarge(this.length + rest + MARGIN);
+    if (this.length > this.#charged) this.#charge(this.length >>> 2);
+  }
+
+  /** Takes from the budget what has been written and is not paid for yet, and `ahead` bytes. Memory that is not written to costs nothing. */
+  #charge(ahead: number): void {
+    const bytes = this.length - this.#charged + Math.max(ahead, CHARGED_BYTES);
+    if (this.#room?.grow(bytes) === false) throw new NoRoom();
+    this.#charged += bytes;
+  }
+
+  /** Takes from the budget what is missing, at the end. */
+  settle(): void {
+    if (this.length > this.#charged) this.#charge(0);
   }
 
   #enlarge(need: number): void {
     const size = Math.max(need, Math.ceil(this.length * 1.5));
-    if (this.#room?.grow(size) === false) throw new NoRoom();
+    // What was written so far is there twice for a while.
+    if (this.#room?.grow(this.length) === false) throw new NoRoom();
     const larger = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer, 0, size);
     larger.set(this.bytes.subarray(0, this.length));
     this.bytes = larger;

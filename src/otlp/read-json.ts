@@ -61,7 +61,7 @@ export class JsonReader {
     }
   }
 
-  /** The same for large requests, in slices of some 10 ms; all memory is taken from `room`. */
+  /** The same for large requests, in slices of some 10 ms; the memory it fills is taken from `room`. */
   readSlowly(signal: Signal, bytes: Uint8Array, length: number, room: Room): Promise<JsonRead> {
     const read = this.#turn.then(() => this.#slowly(signal, bytes, length, room));
     this.#turn = read.then(
@@ -87,6 +87,7 @@ export class JsonReader {
           await breathe();
           slices.pause = slices.position + STEP_BYTES;
         }
+        pass.out.settle();
         return step.value ? done(pass, pass.out.bytes) : refusal(signal, pass);
       } finally {
         pass.scan.release();
