@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts, Service } from "../test/support/service.ts";
 import { payloads } from "./cases.ts";
+import { jsonOf } from "./json.ts";
 import type { GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
 
 interface Row {
@@ -37,6 +38,7 @@ const METRIC_JOBS = [
 const HTTP_KINDS = {
   plain: { path: "/v1/logs", what: "plain logs → function_logs lines" },
   mixed: { path: "/v1/logs", what: "mixed logs → function_logs lines" },
+  json: { path: "/v1/logs", what: "plain JSON logs → function_logs lines" },
   metrics: { path: "/v1/metrics", what: "data points → lines" },
   mixedMetrics: { path: "/v1/metrics", what: "mixed data points → lines" },
 } as const;
@@ -82,6 +84,13 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
       what: "metrics",
       isDurable,
       run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
+    };
+  for (const n of [100, 1000])
+    yield {
+      what: "json",
+      isDurable: false,
+      run: (service, { http: port }) =>
+        httpRow(service, load, { port, kind: "json", n, isDurable: false }),
     };
   for (const n of [100, 1000])
     yield {
@@ -158,9 +167,10 @@ async function httpRow(
   { port, kind, n, isDurable }: HttpJob,
 ): Promise<Row> {
   const { path, what } = HTTP_KINDS[kind];
-  const requests = payloads[kind](n)
+  const isJson = kind === "json";
+  const requests = payloads[isJson ? "plain" : kind](n)
     .slice(0, MOST_PAYLOADS)
-    .map((body) => requestOf(path, body));
+    .map((body) => requestOf(path, isJson ? jsonOf("logs", body) : body, isJson));
   const job: HttpLoad = { kind: "http", port, requests, connections: 8, ms: MS };
   await give(load, { ...job, ms: WARM_MS });
   await settled(service);
@@ -196,8 +206,9 @@ function messageOf(body: Uint8Array): string {
 }
 
 /** The whole HTTP request, as the load wants it. */
-function requestOf(path: string, body: Uint8Array): string {
-  const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${body.length}\r\n\r\n`;
+function requestOf(path: string, body: Uint8Array, isJson: boolean): string {
+  const type = isJson ? "application/json" : "application/x-protobuf";
+  const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head), body]).toString("base64");
 }
 
