@@ -9,6 +9,7 @@ import { LineDoor } from "../src/series/door.ts";
 import { lineShapes } from "../src/series/line-shapes.ts";
 import { shippedTables } from "../src/series/load.ts";
 import { compileLineWriter } from "../src/series/plan.ts";
+import type { Table } from "../src/series/tables.ts";
 import type { Slab, Writer } from "../src/series/writer.ts";
 import { SLACK, withSlack } from "../src/wire/slack.ts";
 import { requestType } from "../test/support/otlp.ts";
@@ -62,8 +63,9 @@ export function linesJob(
   payloads: readonly Uint8Array[],
   tables: readonly string[],
   signal: Signal = "logs",
+  more: readonly Table[] = [],
 ): Job {
-  const write = lineWriting(tables, signal);
+  const write = lineWriting(tables, signal, more);
   const roomy = payloads.map((bytes) => withSlack(Uint8Array.from(bytes)));
   let turn = 0;
   return () => {
@@ -72,12 +74,13 @@ export function linesJob(
   };
 }
 
-/** Indexes a request and writes its lines; says how many items it had. */
+/** Indexes a request and writes its lines; says how many items it had. `more` tables are there beside the shipped ones. */
 export function lineWriting(
   tables: readonly string[],
   signal: Signal,
+  more: readonly Table[] = [],
 ): (bytes: Uint8Array, length: number) => number {
-  const all = shippedTables();
+  const all = [...shippedTables(), ...more];
   const chosen = all.filter(({ measurement }) => tables.includes(measurement));
   const writer = compileLineWriter({
     signal,

@@ -22,6 +22,7 @@ import {
 import { journalRow } from "./journal.ts";
 import { jsonIndexJob, jsonLinesJob, jsonParseJob } from "./json.ts";
 import { type Figure, FULL, heapGrowth, measure, QUICK } from "./measure.ts";
+import { allTablesJob, REQUESTS, threeSignalsJob, userTables } from "./span-cases.ts";
 
 interface Gate {
   readonly what: string;
@@ -150,6 +151,16 @@ async function micro(): Promise<void> {
       linesJob(payloads.mixed(n), FUNCTION_LOGS),
     );
   row("wire → lines, all tables", linesJob(plain, ["function_logs", "logs"]));
+  for (const n of [100, 1000])
+    row(
+      `spans → requests, errors, ${n} a request`,
+      linesJob(payloads.spans(n), REQUESTS, "traces"),
+    );
+  row("spans → all tables", allTablesJob(1000));
+  row("spans → all tables, 50 of a user loaded", allTablesJob(1000, userTables()));
+  const { all: threeSignals, spans: spansAfterAll } = threeSignalsJob(1000);
+  row("logs, spans and points in turn", threeSignals);
+  row("spans → requests, errors, after the three", spansAfterAll);
   for (const n of [100, 1000])
     row(`points → lines, ${n} a request`, linesJob(payloads.metrics(n), ["metrics"], "metrics"));
   for (const n of [100, 1000])

@@ -265,8 +265,13 @@ export function writeQuotedJsonText(
     const y = source.getInt32(p + 4, true);
     out.setInt32(o, x, true);
     out.setInt32(o + 4, y, true);
-    const odd = oddInJson(x);
-    const oddAfter = oddInJson(y);
+    let odd = oddInJson(x);
+    let oddAfter = oddInJson(y);
+    const rest = end - p;
+    if (rest < 8) {
+      odd &= FIRST_BYTES[rest]!;
+      oddAfter &= LAST_BYTES[rest]!;
+    }
     if ((odd | oddAfter) === 0) {
       p += 8;
       o += 8;
@@ -275,7 +280,6 @@ export function writeQuotedJsonText(
     const plain = plainBytes(odd, oddAfter);
     p += plain;
     o += plain;
-    if (p >= end) break;
     const c = source.getUint8(p++);
     // The backslash of the escape; the rest of an escape needs one more only where it is a quote or a backslash.
     out.setUint8(o, BACKSLASH);
@@ -290,6 +294,10 @@ export function writeQuotedJsonText(
   out.setUint16(o, ESCAPED_QUOTE);
   return o + 2;
 }
+
+/** By bytes that are left of eight: which of the first and of the last four are text. What stands behind a text is odd nearly always. */
+const FIRST_BYTES = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1, -1, -1, -1);
+const LAST_BYTES = Int32Array.of(0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff);
 
 /** Marks (bit 7 of a byte) `"`, `\` and control characters; the lowest mark is never wrong. */
 function oddInJson(x: number): number {
