@@ -3,6 +3,8 @@ const LONG_MS = 40;
 const SHORT_MS = 12;
 /** Fewer would make requests of a few rows only, on a machine that is merely busy. */
 const FEWEST = 128;
+/** The first call: nothing is known yet. */
+const FIRST = 8_192;
 
 /**
  * How many items one call of a writer gets. Writers are synchronous, and what an item costs them depends on what senders put into it:
@@ -13,7 +15,7 @@ export class WritePace {
   #items: number;
   constructor(most: number) {
     this.#most = most;
-    this.#items = most;
+    this.#items = Math.min(FIRST, most);
   }
 
   get items(): number {

@@ -16,6 +16,7 @@ test("long calls halve the next one down to a floor, short ones double it again"
     pace.took(pace.items, 1);
     expect(pace.items).toBe(items);
   }
+  expect(new WritePace(1 << 20).items).toBe(8_192);
   const few = new WritePace(5);
   few.took(5, 99);
   expect(few.items).toBe(5);
