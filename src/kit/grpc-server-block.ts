@@ -8,16 +8,24 @@ import { tlsServer } from "./tls-block.ts";
 
 const MIB = 1024 * 1024;
 
+const PING_TIMEOUT_MS = 20_000;
+
 const serverParameters = z
   .strictObject({
-    max_connection_idle: duration("A connection without calls is closed after this.", "5m"),
+    max_connection_idle: duration(
+      "A connection without calls is closed after this. 0s: no limit, here and below.",
+      "5m",
+    ),
     max_connection_age: duration(
       "A connection is asked to reconnect after this, give or take 10 %, so that load spreads over new instances.",
       "30m",
     ),
     max_connection_age_grace: duration("Calls in flight may take this long after that.", "60s"),
     time: duration("The server pings each connection this often. 0s: never.", "2h"),
-    timeout: duration("A client that does not answer a ping for this long is cut off.", "20s"),
+    timeout: duration(
+      "A client that does not answer a ping for this long is cut off. 0s: 20s, as in gRPC.",
+      "20s",
+    ),
   })
   .prefault({})
   .describe("Limits on the life of a connection.");
@@ -98,7 +106,9 @@ export function grpcServerOptions(block: GrpcServerBlock) {
     maxIdleMs: life.max_connection_idle,
     maxAgeMs: life.max_connection_age,
     ageGraceMs: life.max_connection_age_grace,
-    ...(life.time > 0 && { pings: { everyMs: life.time, timeoutMs: life.timeout } }),
+    ...(life.time > 0 && {
+      pings: { everyMs: life.time, timeoutMs: life.timeout || PING_TIMEOUT_MS },
+    }),
     ...(policy !== undefined && {
       enforcedPings: { minMs: policy.min_time, withoutCalls: policy.permit_without_stream },
     }),

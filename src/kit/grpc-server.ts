@@ -49,7 +49,7 @@ export interface GrpcServerOptions {
   readonly maxConnections?: number;
   /** From the head of a call to the end of its message. Default 60 s. */
   readonly requestTimeoutMs?: number;
-  /** A connection without calls is closed after this. Default 5 min. */
+  /** A connection without calls is closed after this. Default 5 min; here and in the next two, 0 = no limit. */
   readonly maxIdleMs?: number;
   /** A connection is asked to move (GOAWAY) after this, ± 10 %. Default 30 min. */
   readonly maxAgeMs?: number;
@@ -165,13 +165,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     this.#sessions.add(session);
     session.setTimeout(this.#options.maxIdleMs ?? 300_000, () => session.close());
-    const ageMs = (this.#options.maxAgeMs ?? 1_800_000) * (0.9 + Math.random() * 0.2);
-    let timer = setTimeout(() => {
-      session.close();
-      timer = setTimeout(() => session.destroy(), this.#options.ageGraceMs ?? AGE_GRACE_MS);
-      timer.unref();
-    }, ageMs);
-    timer.unref();
+    const timer = this.#retire(session);
     const { pings, enforcedPings } = this.#options;
     const stopPings = pings && sendPings(session, pings);
     if (enforcedPings !== undefined) guardPings(session, enforcedPings);
@@ -180,6 +174,24 @@ class Http2GrpcServer implements GrpcServer, CallHost {
       stopPings?.();
       this.#sessions.delete(session);
     });
+  }
+
+  /** After its age, GOAWAY; after the grace, the end of calls in flight. */
+  #retire(session: ServerHttp2Session): NodeJS.Timeout | undefined {
+    const { maxAgeMs = 1_800_000, ageGraceMs = AGE_GRACE_MS } = this.#options;
+    if (maxAgeMs === 0) return undefined;
+    const timer = setTimeout(
+      () => {
+        session.close();
+        if (ageGraceMs === 0 || session.destroyed) return;
+        const cut = setTimeout(() => session.destroy(), ageGraceMs);
+        cut.unref();
+        session.on("close", () => clearTimeout(cut));
+      },
+      maxAgeMs * (0.9 + Math.random() * 0.2),
+    );
+    timer.unref();
+    return timer;
   }
 
   #open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {

@@ -1,9 +1,6 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-/** How long a refused client may go on sending before its connection is cut. */
-const LINGER_MS = 2_000;
-
 /** Statuses for what the HTTP parser refuses; everything else is 400. */
 const STATUS_LINES: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
@@ -38,14 +35,11 @@ function hasBegun(response: unknown): boolean {
 
 /**
  * Lets a client that is still sending read its answer: closing a socket with unread input resets the connection, and the answer is
- * lost with it. So after the answer only our side is closed, the rest of the body is thrown away, and the connection is cut when the
- * client closes or after 2 s.
+ * lost with it. So after the answer only our side is closed and the rest of the body is thrown away; the connection is cut when the
+ * client closes, or soon after (`Connections`).
  */
 export function lingerOnClose(socket: Socket): void {
   socket.destroySoon = () => {
     socket.end();
-    const cut = setTimeout(() => socket.destroy(), LINGER_MS);
-    cut.unref();
-    socket.once("close", () => clearTimeout(cut));
   };
 }

@@ -5,6 +5,9 @@ import { describeListenError } from "./listen-error.ts";
 /** Pending connections that the system may hold for us. */
 const BACKLOG = 1_024;
 
+/** How long a client may take to close its side of a connection. */
+const LINGER_MS = 2_000;
+
 /** What a listener is called and where it listens. */
 export interface Listening {
   readonly endpoint: string;
@@ -65,12 +68,23 @@ export class Connections {
       socket.on("error", ignore);
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
+      cutAfterEnd(socket);
     });
+    server.on("secureConnection", cutAfterEnd);
   }
 
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
+}
+
+/** A client that does not close its side after we have closed ours would keep the connection for ever. */
+function cutAfterEnd(socket: Socket): void {
+  socket.once("finish", () => {
+    const cut = setTimeout(() => socket.destroy(), LINGER_MS);
+    cut.unref();
+    socket.once("close", () => clearTimeout(cut));
+  });
 }
 
 function ignore(): void {}

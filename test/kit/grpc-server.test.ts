@@ -366,6 +366,27 @@ test("idle and old connections are closed with GOAWAY, calls in flight finish", 
   expect(server.address()).not.toBe(address);
 });
 
+test("a client that does not close its side after GOAWAY is cut; 0 is no limit of age", async () => {
+  const address = await serve({ maxIdleMs: 100, maxAgeMs: 0 });
+  const stubborn = connect({ port: Number(address.split(":")[1]), allowHalfOpen: true });
+  stubborn.on("error", () => {});
+  stubborn.resume();
+  stubborn.write(
+    Buffer.concat([
+      Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+      Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+    ]),
+  );
+  await once(stubborn, "end");
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  // The first write meets a connection that is gone, and is answered with a reset; the next one learns of it.
+  const gone = expect(once(stubborn, "close")).rejects.toThrow(/EPIPE|ECONNRESET/);
+  stubborn.write(Buffer.alloc(10));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  stubborn.write(Buffer.alloc(10));
+  await gone;
+});
+
 test("keepalive: a client that does not answer pings is cut off, one that answers is not", async () => {
   const address = await serve({ pings: { everyMs: 50, timeoutMs: 100 } });
   const mute = await dial(address);
