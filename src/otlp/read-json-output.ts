@@ -16,8 +16,9 @@ const MEMBERS = 256;
 const CHARGED_BYTES = 1 << 18;
 /** Ints per member. */
 const MEMBER = 3;
-/** Bit 0, as no field has that number. */
+/** Bits that are no field's number: a member stands behind one of a higher number; one is there twice, or excludes another. */
 const OUT_OF_ORDER = 1;
+const REPEATED = 1 << 30;
 /** KeyValue.key */
 const KEY = 0x0a;
 
@@ -37,7 +38,7 @@ export class JsonOutput {
   readonly #room: Room | undefined;
   /** Bytes the length of a message took last time. */
   readonly #widths: Uint8Array;
-  /** Of each member: field number, start, and bits: a bit per number up to here, OUT_OF_ORDER. */
+  /** Of each member: field number, start, and bits: one per number up to here, OUT_OF_ORDER, REPEATED. */
   #members = new Int32Array(MEMBER * MEMBERS);
   #memberTop = 0;
   /** Bytes taken from the budget. */
@@ -169,8 +170,9 @@ export class JsonOutput {
     let bits = 0;
     if (top > mark) {
       bits = members[top - 1]!;
-      const siblings = this.#table.siblings[message * NUMBERS + number]!;
-      if (number <= members[top - MEMBER]! || (siblings & bits) !== 0) bits |= OUT_OF_ORDER;
+      const rivals = this.#table.siblings[message * NUMBERS + number]! | (1 << number);
+      if (number < members[top - MEMBER]!) bits |= OUT_OF_ORDER;
+      if ((rivals & bits) !== 0) bits |= REPEATED;
     }
     members[top] = number;
     members[top + 1] = this.length;
@@ -190,10 +192,9 @@ export class JsonOutput {
    */
   arrange(message: number, mark: number): void {
     const top = this.#memberTop;
-    if (top > mark && (this.#members[top - 1]! & OUT_OF_ORDER) !== 0) {
-      this.#dropRepeated(message, mark);
-      this.#sort(mark);
-    }
+    const bits = top > mark ? this.#members[top - 1]! : 0;
+    if ((bits & REPEATED) !== 0) this.#dropRepeated(message, mark);
+    if ((bits & OUT_OF_ORDER) !== 0) this.#sort(mark);
     this.#memberTop = mark;
   }
 
