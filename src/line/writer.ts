@@ -1,3 +1,5 @@
+import { bytesBelowMark } from "../wire/marks.ts";
+
 /**
  * Line protocol out: text that can never become structure. Word-at-a-time where nothing has to be escaped, byte by byte elsewhere.
  * Words overshoot by up to 7 bytes, of what is read and of what is written: sources need SLACK, and `room()` counts them.
@@ -79,7 +81,7 @@ export class LineText {
         o += 8;
         continue;
       }
-      const plain = plainBytes(odd, oddAfter);
+      const plain = bytesBelowMark(odd, oddAfter);
       p += plain;
       o += plain;
       if (p >= end) break;
@@ -158,14 +160,6 @@ function oddInString(x: number): number {
   return (((x ^ 0x22222222) - 0x01010101) | ((x ^ 0x5c5c5c5c) - 0x01010101)) & ~x & 0x80808080;
 }
 
-/** Number of bytes below the lowest mark of two words, of which one has a mark; without a branch, as it is anyone's guess which. */
-function plainBytes(marks: number, marksAfter: number): number {
-  const first = (31 - Math.clz32(marks & -marks)) >> 3;
-  const after = (31 - Math.clz32(marksAfter & -marksAfter)) >>> 3;
-  // Without a mark, `first` is -1.
-  return first + ((first >> 31) & (5 + after));
-}
-
 /** The content of a quoted string, without its quotes: `"` and `\` escaped, everything else as it is, newlines too. */
 export function writeStringContent(
   out: DataView,
@@ -188,7 +182,7 @@ export function writeStringContent(
       o += 8;
       continue;
     }
-    const plain = plainBytes(odd, oddAfter);
+    const plain = bytesBelowMark(odd, oddAfter);
     p += plain;
     o += plain;
     if (p >= end) break;

@@ -1,3 +1,4 @@
+import { bytesBelowMark } from "../wire/marks.ts";
 import { writeDouble, writeInt } from "../wire/numbers.ts";
 import { Kind } from "./tape.ts";
 
@@ -238,7 +239,7 @@ function writeJsonText(
       o += 8;
       continue;
     }
-    const plain = plainBytes(odd, oddAfter);
+    const plain = bytesBelowMark(odd, oddAfter);
     p += plain;
     o += plain;
     if (p >= end) break;
@@ -277,7 +278,7 @@ export function writeQuotedJsonText(
       o += 8;
       continue;
     }
-    const plain = plainBytes(odd, oddAfter);
+    const plain = bytesBelowMark(odd, oddAfter);
     p += plain;
     o += plain;
     const c = source.getUint8(p++);
@@ -304,14 +305,6 @@ function oddInJson(x: number): number {
   const quote = (x ^ 0x22222222) - 0x01010101;
   const backslash = (x ^ 0x5c5c5c5c) - 0x01010101;
   return (quote | backslash | (x - 0x20202020)) & ~x & 0x80808080;
-}
-
-/** Number of bytes below the lowest mark of two words, of which one has a mark; without a branch, as it is anyone's guess which. */
-function plainBytes(marks: number, marksAfter: number): number {
-  const first = (31 - Math.clz32(marks & -marks)) >> 3;
-  const after = (31 - Math.clz32(marksAfter & -marksAfter)) >>> 3;
-  // Without a mark, `first` is -1.
-  return first + ((first >> 31) & (5 + after));
 }
 
 /** A character that `oddInJson` marks. */
