@@ -12,15 +12,14 @@ import {
 } from "./metric-plan.ts";
 import type { KeyOrder } from "./order.ts";
 import { DROPPED } from "./point-drops.ts";
-import { tableColumn } from "./point-head.ts";
+import { factorOf, tableColumn } from "./point-head.ts";
 import { SharedRows } from "./point-shared-rows.ts";
 import { PointColumns } from "./point-table-columns.ts";
 import { TAGS_MAX, type ThoroughTags } from "./point-tags-thorough.ts";
 import { hashBytes } from "./spread.ts";
 import { Reason, Scratch, type Values } from "./values.ts";
 
-/** Most bytes of a row for each byte of an item or resource, and beside them for each column and row. */
-const FACTOR = 20;
+/** Bytes of a row for each column and row, beside those of the item and its resource. */
 const COLUMN_ROOM = 64;
 const ROW_ROOM = 1_024;
 
@@ -148,8 +147,14 @@ export class PointTableRows {
     const group = tape[item + Item.group]!;
     const resource = tape[group + Group.resourceEnd]! - tape[group + Group.resourceAt]!;
     const own = tape[item + Item.end]! - tape[item + Item.at]!;
+    const entries = item + ITEM_HEADER;
+    const shared = tape[group + Group.resourceEntries]!;
+    const factor = Math.max(
+      factorOf(tape, entries, entries + ENTRY * tape[item + Item.attributes]!),
+      factorOf(tape, shared, shared + ENTRY * tape[group + Group.resourceCount]!),
+    );
     const columns = headsLength + COLUMN_ROOM * (tags.length + fields.length);
-    return ROW_ROOM + columns + FACTOR * fanOut * (own + resource);
+    return ROW_ROOM + columns + factor * fanOut * (own + resource);
   }
 
   /** Why the item leads no row, as DROPPED; `shared`: its value is in the row of another. Counts what does not fit. */

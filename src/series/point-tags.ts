@@ -24,6 +24,8 @@ const TIME = "time";
 
 /** The attributes of a point as tags: the usual ones, fast. For the others see ThoroughTags. */
 export class PointTags {
+  /** Some value becomes JSON or base64, which takes more room. */
+  isOdd = false;
   /** Tags of the row that `plain` wrote. */
   count = 0;
   readonly #lines: LineText;
@@ -74,17 +76,17 @@ export class PointTags {
   look(first: number, end: number): boolean {
     const { tape } = this.#batch;
     const shape = this.#shape;
+    const isLong = end - first > SHAPE_MAX * ENTRY;
     let kinds = 0;
     let differs = (this.#shapeCount * ENTRY) ^ (end - first);
-    if (end - first > SHAPE_MAX * ENTRY) differs = -1;
-    else
-      for (let e = first, i = 0; e < end; e += ENTRY, i++) {
-        const head = tape[e]!;
-        if ((head & 15) > kinds) kinds = head & 15;
-        differs |= (head >>> 4) ^ shape[i]!;
-      }
+    for (let e = first, i = 0; e < end; e += ENTRY, i++) {
+      const head = tape[e]!;
+      if ((head & 15) > kinds) kinds = head & 15;
+      if (!isLong) differs |= (head >>> 4) ^ shape[i]!;
+    }
     if (differs !== 0) this.#learn(first, end);
-    return this.#isPlain && kinds <= Kind.double;
+    this.isOdd = kinds > Kind.double;
+    return this.#isPlain && !this.isOdd;
   }
 
   #learn(first: number, end: number): void {

@@ -13,7 +13,7 @@ import { writeHistogram } from "./point-buckets.ts";
 import { DROPPED, PointDrops } from "./point-drops.ts";
 import { ExponentialFields } from "./point-exponential.ts";
 import { PointFields } from "./point-fields.ts";
-import { PointHead } from "./point-head.ts";
+import { JSON_FACTOR, PointHead, TEXT_FACTOR } from "./point-head.ts";
 import { PointTableRows } from "./point-table-rows.ts";
 import { PointTags } from "./point-tags.ts";
 import { ThoroughTags } from "./point-tags-thorough.ts";
@@ -28,10 +28,6 @@ const OTHER_FIELDS = 8;
 const FIXED_ROOM = 2_048;
 /** Bytes that the bounds of an exponential histogram may take. */
 const EXPONENTIAL_ROOM = 160 * 64;
-/** Most bytes that the rest of a row takes for each byte of its item: plain values, and those that become JSON in a tag. */
-const PLAIN_FACTOR = 4;
-const THOROUGH_FACTOR = 20;
-
 /** What drops are told of (columns are counted from 0) and why. */
 type Left = (column: number, reason: number) => void;
 
@@ -187,7 +183,7 @@ export class PointLineWriter implements Writer<"metrics"> {
   #room(at: number): number {
     if (this.#isTable) return this.#tables.room(at);
     const length = this.#tape[at + Item.end]! - this.#tape[at + Item.at]!;
-    const factor = this.#isPlain ? PLAIN_FACTOR : THOROUGH_FACTOR;
+    const factor = this.#tags.isOdd ? JSON_FACTOR : TEXT_FACTOR;
     const extra = this.#head.type === MetricType.exponentialHistogram ? EXPONENTIAL_ROOM : 0;
     return this.#head.length + FIXED_ROOM + extra + length * factor;
   }
