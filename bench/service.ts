@@ -28,8 +28,11 @@ const UDP_JOBS = [
   [true, 1, 120_000],
   [true, 20, 25_000],
 ] as const;
-/** With the journal or without, payload, points in a request. */
-const METRIC_JOBS = [
+/** With the journal or without, payload, spans or points in a request. */
+const OTHER_JOBS = [
+  [false, "spans", 100],
+  [false, "spans", 1000],
+  [true, "spans", 100],
   [false, "metrics", 100],
   [false, "metrics", 1000],
   [false, "mixedMetrics", 100],
@@ -39,6 +42,7 @@ const HTTP_KINDS = {
   plain: { path: "/v1/logs", what: "plain logs → function_logs lines" },
   mixed: { path: "/v1/logs", what: "mixed logs → function_logs lines" },
   json: { path: "/v1/logs", what: "plain JSON logs → function_logs lines" },
+  spans: { path: "/v1/traces", what: "spans → requests and errors lines" },
   metrics: { path: "/v1/metrics", what: "data points → lines" },
   mixedMetrics: { path: "/v1/metrics", what: "mixed data points → lines" },
 } as const;
@@ -79,9 +83,9 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
           isDurable,
           run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
         };
-  for (const [isDurable, kind, n] of METRIC_JOBS)
+  for (const [isDurable, kind, n] of OTHER_JOBS)
     yield {
-      what: "metrics",
+      what: kind === "spans" ? "spans" : "metrics",
       isDurable,
       run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
     };
@@ -134,13 +138,14 @@ exporters:
   influxdb:
     endpoint: "http://127.0.0.1:${sinkPort}"
     database: weir
-    tables: [function_logs, metrics]
+    tables: [function_logs, requests, errors, metrics]
     sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
 service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metrics} } } } }] } }
   pipelines:
     logs: { receivers: [otlp, line_protocol], exporters: [influxdb] }
+    traces: { receivers: [otlp], exporters: [influxdb] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `,
   );

@@ -1,3 +1,4 @@
+import { getOrMake } from "../lib/get-or-make.ts";
 import { type LineText, writeStringContent } from "../line/writer.ts";
 import { Kind } from "../otlp/tape.ts";
 import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
@@ -30,6 +31,8 @@ class KnownLeft {
   );
 }
 
+const makeKnown = () => new KnownLeft();
+
 /** Writes what no column takes: fields by the end of their names, and the field `attributes`. */
 export class AttributesField {
   readonly #gather: Gather;
@@ -54,7 +57,7 @@ export class AttributesField {
   /** Places in order of what the table does not declare: of the present item in a table, and of shapes by table. */
   #left: Int32Array = new Int32Array(64);
   #leftCount = 0;
-  readonly #known: readonly (KnownLeft | undefined)[];
+  readonly #known = new Map<number, KnownLeft>();
   /** By table. */
   readonly #resources: readonly (ResourceJson | undefined)[];
   readonly #ends: readonly (readonly Uint8Array[])[];
@@ -75,9 +78,6 @@ export class AttributesField {
     );
     this.#ends = plan.tables.map(({ table }) =>
       table.extraFieldEnds.map((end) => new TextEncoder().encode(end)),
-    );
-    this.#known = plan.tables.map(({ table, isChosen }) =>
-      isChosen && table.attributes ? new KnownLeft() : undefined,
     );
   }
 
@@ -122,7 +122,7 @@ export class AttributesField {
   /** Fills `#left` for a table. */
   #findLeft(table: number): void {
     const { list, count, shape, learnt } = this.#sorted;
-    const known = shape < 0 ? undefined : this.#known[table];
+    const known = shape < 0 ? undefined : getOrMake(this.#known, table, makeKnown);
     if (known !== undefined && known.learnt[shape] === learnt[shape]) {
       this.#left = known.places[shape]!;
       this.#leftCount = known.counts[shape]!;

@@ -206,7 +206,8 @@ class Compiler implements Lookup {
     const extraFields = table.extraFields.map((name) => this.#extra(name, "any", index));
     const named = (name: string | undefined) => columns.find((column) => column.name === name);
     this.#rules(table, columns);
-    const ownColumn = new Int16Array(KEY_IDS).fill(-1);
+    // Only log records can be lines.
+    const ownColumn = new Int16Array(this.signal === "logs" ? KEY_IDS : 0).fill(-1);
     for (const column of [...columns, ...extraTags, ...extraFields])
       ownColumn[this.#keys.id(column.name)] = column.index;
     const tags = [...columns.filter((c) => c.kind === "tag"), ...extraTags];

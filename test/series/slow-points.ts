@@ -8,7 +8,7 @@ import {
   isText,
   list,
   measurementText,
-  nameText,
+  tagEscaped,
   tagText,
   type Value,
   valueText,
@@ -160,7 +160,7 @@ class PointFrame {
     const taken = new Set(first.map(([name]) => name));
     const pairs = [...first];
     for (const [name, value] of attributes) {
-      const written = nameText(name, this.#dialect);
+      const written = tagEscaped(name, this.#dialect);
       const key = written === "time" ? "time_" : written;
       const free = Array.from({ length: 9 }, (_, i) => key + "_".repeat(i)).find(
         (one) => !taken.has(one),

@@ -164,7 +164,6 @@ function cleaned(text: string, dialect: Dialect, structure: RegExp): string {
 }
 
 export const tagEscaped = (text: string, dialect: Dialect) => cleaned(text, dialect, /[,= ]/g);
-export const nameText = tagEscaped;
 /** A measurement may not start with `#`: that would be a comment. */
 export function measurementText(text: string, dialect: Dialect): string {
   const chars = [...text];

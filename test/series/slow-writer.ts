@@ -10,8 +10,8 @@ import {
   kindOf,
   list,
   measurementText,
-  nameText,
   quoted,
+  tagEscaped,
   tagText,
   type Value,
   valueText,
@@ -117,11 +117,11 @@ class Frame {
       isText(v, false) ? anyText(v as Value, false) : undefined;
     for (const name of table.extraTags) {
       const text = tagOf(item.record.get(name));
-      if (text !== undefined) tags.push(`${nameText(name, this.#dialect)}=${text}`);
+      if (text !== undefined) tags.push(`${tagEscaped(name, this.#dialect)}=${text}`);
     }
     for (const name of table.extraFields) {
       const text = fieldOf(item.record.get(name));
-      if (text !== undefined) fields.push(`${nameText(name, this.#dialect)}=${text}`);
+      if (text !== undefined) fields.push(`${tagEscaped(name, this.#dialect)}=${text}`);
     }
     const declared = new Set(
       table.columns.flatMap((c) => c.sources.flatMap((s) => (s.of === "attribute" ? s.name : []))),
@@ -135,7 +135,7 @@ class Frame {
         table.extraFieldEnds.some((end) => name.endsWith(end) && name !== end) && !isChanged(name);
       const text = isField ? anyText(value, false) : undefined;
       if (text === undefined) rest.set(name, json(value));
-      else fields.push(`${nameText(name, this.#dialect)}=${text}`);
+      else fields.push(`${tagEscaped(name, this.#dialect)}=${text}`);
     }
     const { resourceAttributes } = table;
     for (const [name, value] of resourceAttributes === undefined ? [] : item.resource) {
@@ -196,13 +196,13 @@ class Frame {
       const isTag = table?.extraTags.includes(name) === true;
       const isUint = uints.has(name) && kindOf(value) === "intValue";
       const text = isTag ? tagText(value, this.#dialect, isUint) : anyText(value, isUint);
-      if (text !== undefined) (isTag ? tags : fields).push([nameText(name, this.#dialect), text]);
+      if (text !== undefined) (isTag ? tags : fields).push([tagEscaped(name, this.#dialect), text]);
     }
     const ids: Record<string, string> = { trace_id: traceId, span_id: spanId };
     for (const [name, id] of Object.entries(ids))
       if (/[1-9a-f]/.test(id) && !tagNames.has(name)) own.delete(name);
     for (const { name, value } of lastOf(item.list, own)) {
-      const key = nameText(name, this.#dialect);
+      const key = tagEscaped(name, this.#dialect);
       if (key === "" || kindOf(value) === "none") continue;
       const isUint = uints.has(name) && kindOf(value) === "intValue";
       const text = tagNames.has(name)
