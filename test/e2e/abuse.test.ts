@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { CROOKED, type Huge } from "../otlp/huge.ts";
 import { isBalanced } from "../support/service.ts";
 import { request, Stand } from "./stand.ts";
 
@@ -132,4 +133,20 @@ test("a flood beyond the byte budget is refused before it is read, and the memor
   for (const socket of [late, ...sockets]) socket.destroy();
   await sleep(300);
   expect((await stand.post(["after"])).status).toBe(200);
+});
+
+test("a few kilobytes that decompress to millions of tiny parts cost bounded memory", async () => {
+  const { make } = CROOKED["empty parts of a body"] as Huge;
+  const bomb = gzipSync(make(12 << 20));
+  expect(bomb.length).toBeLessThan(20_000);
+  await using stand = await Stand.open(config);
+  await stand.service.start();
+  const answer = await fetch(`http://127.0.0.1:${stand.ports.http}/v1/logs`, {
+    method: "POST",
+    headers: { "content-type": "application/x-protobuf", "content-encoding": "gzip" },
+    body: bomb,
+  });
+  expect(answer.status).toBe(200);
+  expect(await stand.service.metric("otelcol_process_memory_rss")).toBeLessThan(350e6);
+  expect(await stand.service.metric("weir_budget_used_bytes")).toBe(0);
 });
