@@ -130,7 +130,7 @@ export class JsonPass {
     return this.#misfit(level, p, "must be an object");
   }
 
-  /** The name at `p` and its colon: to the value. Leaves `#row` and `#field`, 0 when unknown. */
+  /** The name at `p` and its colon: to the value. Leaves `row` and `field`, 0 when unknown. */
   name(message: number, p: number, before: number, mark: number): number {
     const { scan } = this;
     const { bytes, view } = scan;
@@ -153,7 +153,11 @@ export class JsonPass {
 
   /** The row of a name that is written with escapes, in [p, end). */
   #escapedName(message: number, p: number, end: number): number {
-    if (end - p > LONGEST_NAME || !this.scan.bytes.subarray(p, end).includes(BACKSLASH)) return 0;
+    if (end - p > LONGEST_NAME) return 0;
+    const { bytes } = this.scan;
+    let q = p;
+    while (q < end && bytes[q] !== BACKSLASH) q++;
+    if (q === end) return 0;
     const memory = this.#nameMemory;
     this.scan.text(p + 1, memory, 0);
     memory.setUint8(this.scan.written, QUOTE);
