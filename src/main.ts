@@ -10,7 +10,7 @@ const LEAN = "WEIR_LEAN";
 const FLAGS = [
   "--expose-gc",
   "--max-semi-space-size=8",
-  "--heap-growing-percent=100",
+  "--heap-growing-percent=400",
   "--max-inlined-bytecode-size=1000",
   "--max-inlined-bytecode-size-cumulative=2000",
 ];
