@@ -1,11 +1,11 @@
 import { getOrMake } from "../lib/get-or-make.ts";
 import { type LineText, writeStringContent } from "../line/writer.ts";
-import { Kind } from "../otlp/tape.ts";
+import { ENTRY, Kind } from "../otlp/tape.ts";
 import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
 import { type Plan, type PlanTable, WORD } from "./compile.ts";
-import { ENTRIES_MAX, EntryOrder, SHAPES } from "./entry-order.ts";
+import { ENTRIES_MAX, EntryShapes, SHAPES } from "./entry-shapes.ts";
 import type { Gather } from "./gather.ts";
 import type { KeyOrder } from "./order.ts";
 import { KEY, type Program } from "./program.ts";
@@ -19,8 +19,9 @@ const BACKSLASH = 92;
 const DELETE = 127;
 /** More columns than this are too many for InfluxDB 3 (500 in a table): further ones stay in `attributes`. */
 const FIELDS_MAX = 400;
+const FEW = 5;
 
-/** By shape of items: which of their entries a table does not declare. */
+/** By shape of items: places of the entries that a table does not declare, in the order of their names. */
 class KnownLeft {
   /** By shape: the shape's `learnt` that it is of, and the number of places. */
   readonly learnt = new Int32Array(SHAPES);
@@ -44,19 +45,24 @@ export class AttributesField {
   readonly #declaredBy: Int32Array;
   readonly #declaredWords: number;
   readonly #json = new Scratch();
-  readonly #sorted: EntryOrder;
-  /** The item that `#sorted` is of, as `RowWriter.begin` counts them. */
+  readonly #shapes: EntryShapes;
+  /** The item, as `RowWriter.begin` counts them, and the one that the shape is of. */
   #item = 0;
-  /** By place in order: the item for which its member stands in the output, from where to where. */
+  #shaped = 0;
+  /** By table: how many names were left of the item before. */
+  readonly #usual: Int32Array;
+  /** By place of an entry: the item for which its member stands in the output, from where to where. */
   #writtenFor = new Int32Array(64);
   #writtenFrom = new Int32Array(64);
   #writtenEnd = new Int32Array(64);
-  /** By place in order: the row that has it as a field of its own. */
+  /** By place of an entry: the row that has it as a field of its own. */
   #fieldOf = new Int32Array(64);
   #row = 0;
-  /** Places in order of what the table does not declare: of the present item in a table, and of shapes by table. */
+  /** Places of entries that the table does not declare, in the order of their names: of the present item, and of shapes by table. */
   #left: Int32Array = new Int32Array(64);
   #leftCount = 0;
+  /** `#left` of an item whose shape is not remembered. */
+  #own: Int32Array = new Int32Array(64);
   readonly #known = new Map<number, KnownLeft>();
   /** By table. */
   readonly #resources: readonly (ResourceJson | undefined)[];
@@ -67,7 +73,8 @@ export class AttributesField {
     this.#order = gather.order;
     this.#text = text;
     this.#values = values;
-    this.#sorted = new EntryOrder(gather);
+    this.#shapes = new EntryShapes(gather);
+    this.#usual = new Int32Array(plan.tables.length);
     this.#constants = plan.constants.view;
     this.#keys = program.keys;
     this.#declaredBy = plan.declaredBy;
@@ -90,7 +97,7 @@ export class AttributesField {
     const ends = this.#ends[index]!;
     if (!table.table.attributes && ends.length === 0) return at;
     resource?.prepare();
-    if (this.#item !== item) this.#sort(item);
+    if (this.#item !== item) this.#open(item);
     this.#row++;
     this.#findLeft(index);
     let o = at;
@@ -98,44 +105,63 @@ export class AttributesField {
     return table.table.attributes ? this.#object(table, resource, out, o) : o;
   }
 
-  #sort(item: number): void {
+  #open(item: number): void {
     this.#item = item;
-    const sorted = this.#sorted;
-    sorted.sort();
-    if (sorted.count <= this.#writtenFor.length) return;
-    this.#writtenFor = new Int32Array(2 * sorted.count);
-    this.#writtenFrom = new Int32Array(2 * sorted.count);
-    this.#writtenEnd = new Int32Array(2 * sorted.count);
-    this.#fieldOf = new Int32Array(2 * sorted.count);
+    const { entries, entriesEnd } = this.#gather;
+    const count = (entriesEnd - entries) / ENTRY;
+    if (count <= this.#writtenFor.length) return;
+    this.#writtenFor = new Int32Array(2 * count);
+    this.#writtenFrom = new Int32Array(2 * count);
+    this.#writtenEnd = new Int32Array(2 * count);
+    this.#fieldOf = new Int32Array(2 * count);
+    this.#own = new Int32Array(2 * count);
   }
 
-  /** Whether the table declares the name of the entry. */
-  #isDeclared(table: number, entry: number): boolean {
-    const key = this.#gather.tape[entry]! >>> 4;
-    const word =
-      table < WORD
-        ? this.#keys[key * KEY]!
-        : this.#declaredBy[key * this.#declaredWords + (table >>> 5)]!;
-    return (word & (1 << table)) !== 0;
-  }
-
-  /** Fills `#left` for a table. */
+  /** Fills `#left` for a table. Few names are sorted sooner than a shape is found. */
   #findLeft(table: number): void {
-    const { list, count, shape, learnt } = this.#sorted;
-    const known = shape < 0 ? undefined : getOrMake(this.#known, table, makeKnown);
-    if (known !== undefined && known.learnt[shape] === learnt[shape]) {
-      this.#left = known.places[shape]!;
-      this.#leftCount = known.counts[shape]!;
+    const shape = this.#usual[table]! <= FEW ? -1 : this.#shapeOfItem();
+    if (shape < 0) {
+      this.#left = this.#own;
+      this.#leftCount = this.#collect(table, this.#own);
+      this.#usual[table] = this.#leftCount;
       return;
     }
-    const left = known === undefined ? new Int32Array(count) : known.places[shape]!;
-    let n = 0;
-    for (let i = 0; i < count; i++) if (!this.#isDeclared(table, list[i]!)) left[n++] = i;
-    this.#left = left;
-    this.#leftCount = n;
-    if (known === undefined) return;
-    known.learnt[shape] = learnt[shape]!;
-    known.counts[shape] = n;
+    const { learnt } = this.#shapes;
+    const known = getOrMake(this.#known, table, makeKnown);
+    this.#left = known.places[shape]!;
+    if (known.learnt[shape] !== learnt[shape]) {
+      known.counts[shape] = this.#collect(table, this.#left);
+      known.learnt[shape] = learnt[shape]!;
+    }
+    this.#leftCount = known.counts[shape]!;
+    this.#usual[table] = this.#leftCount;
+  }
+
+  #shapeOfItem(): number {
+    if (this.#shaped !== this.#item) this.#shapes.find();
+    this.#shaped = this.#item;
+    return this.#shapes.shape;
+  }
+
+  /** Places of the entries that the table does not declare, by name, of equal names the last; returns their number. */
+  #collect(table: number, places: Int32Array): number {
+    const { tape, entries, entriesEnd } = this.#gather;
+    const order = this.#order;
+    const list = order.begin((entriesEnd - entries) / ENTRY);
+    const isFirst = table < WORD;
+    const words = isFirst ? this.#keys : this.#declaredBy;
+    const stride = isFirst ? KEY : this.#declaredWords;
+    const word = isFirst ? 0 : Math.floor(table / WORD);
+    let count = 0;
+    for (let e = entries; e < entriesEnd; e += ENTRY) {
+      // Kept or overwritten by the next, without a branch.
+      list[count] = e;
+      count += (~words[(tape[e]! >>> 4) * stride + word]! >>> (table % WORD)) & 1;
+    }
+    order.count = count;
+    order.sort();
+    for (let i = 0; i < order.count; i++) places[i] = (list[i]! - entries) / ENTRY;
+    return order.count;
   }
 
   /** The field `attributes`: one JSON object with sorted keys, in quotes, written with both escapes at once. */
@@ -148,7 +174,7 @@ export class AttributesField {
       const entries = this.#leftEntries();
       if (resource.mixes(entries)) o = resource.writeMixed(out, o, entries);
       else {
-        const split = resource.placeIn(this.#sorted.list, this.#left, count);
+        const split = resource.placeIn(this.#left, count);
         o = this.#members(0, split, out, o);
         o = resource.put(out, o);
         o = this.#members(split, count, out, o);
@@ -163,18 +189,16 @@ export class AttributesField {
 
   /** Entries that stay for `attributes`. */
   #leftEntries(): Int32Array {
-    const { list } = this.#sorted;
-    const { tape } = this.#gather;
+    const { tape, entries } = this.#gather;
     const left = this.#left.subarray(0, this.#leftCount);
     const stays = (i: number) =>
-      this.#fieldOf[i] !== this.#row && (tape[list[i]!]! & 15) !== Kind.none;
-    return left.filter(stays).map((i) => list[i]!);
+      this.#fieldOf[i] !== this.#row && (tape[entries + i * ENTRY]! & 15) !== Kind.none;
+    return left.filter(stays).map((i) => entries + i * ENTRY);
   }
 
   /** Members with their commas; those that stand in an earlier row of the item are copied, neighbours at once. */
   #members(from: number, to: number, out: DataView, at: number): number {
-    const { list } = this.#sorted;
-    const { tape, view } = this.#gather;
+    const { tape, view, entries } = this.#gather;
     const left = this.#left;
     const writtenFor = this.#writtenFor;
     const writtenFrom = this.#writtenFrom;
@@ -185,7 +209,7 @@ export class AttributesField {
     let runEnd = 0;
     for (let k = from; k < to; k++) {
       const i = left[k]!;
-      const entry = list[i]!;
+      const entry = entries + i * ENTRY;
       const kind = tape[entry]! & 15;
       if (kind === Kind.none || this.#fieldOf[i] === this.#row) continue;
       if (writtenFor[i] === item) {
@@ -252,13 +276,12 @@ export class AttributesField {
   /** Those of the list whose names end so, as fields of their own types. */
   #fields(ends: readonly Uint8Array[], out: DataView, at: number): number {
     const order = this.#order;
-    const { tape, view } = this.#gather;
-    const { list } = this.#sorted;
+    const { tape, view, entries } = this.#gather;
     let o = at;
     let room = FIELDS_MAX;
     for (let k = 0; k < this.#leftCount && room > 0; k++) {
       const i = this.#left[k]!;
-      const e = list[i]!;
+      const e = entries + i * ENTRY;
       if ((tape[e]! & 15) === Kind.none) continue;
       const from = order.keyFrom(e);
       const end = order.keyEnd(e);

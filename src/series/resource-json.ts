@@ -107,10 +107,11 @@ export class ResourceJson {
     return false;
   }
 
-  /** How many of the entries at these places of a list, which are in order, stand before the members. */
-  placeIn(list: Int32Array, places: Int32Array, count: number): number {
+  /** How many of the entries at these places of the item, which are in order, stand before the members. */
+  placeIn(places: Int32Array, count: number): number {
+    const { entries } = this.#gather;
     let i = 0;
-    while (i < count && this.#compare(list[places[i]!]!, this.#prefix) < 0) i++;
+    while (i < count && this.#compare(entries + places[i]! * ENTRY, this.#prefix) < 0) i++;
     return i;
   }
 
