@@ -58,13 +58,10 @@ export class RequestPass {
     const s = this.#scan;
     const end = this.#end;
     for (;;) {
-      const step = this.#steps?.next();
-      if (step?.done === false) {
-        this.#reached = step.value;
-        return Progress.paused;
+      if (this.#steps !== undefined) {
+        const progress = this.#step(this.#steps);
+        if (progress !== Progress.done) return progress;
       }
-      this.#steps = undefined;
-      if (step?.value === false) return Progress.bad;
       if (this.#scopedEnd >= 0 && !this.#scoped(pause)) return Progress.bad;
       if (this.#steps !== undefined) continue;
       if (this.#scopedEnd < 0 && this.#outerEnd >= 0 && !this.#outer(pause)) return Progress.bad;
@@ -89,6 +86,17 @@ export class RequestPass {
         if (this.#position < 0) return Progress.bad;
       }
     }
+  }
+
+  /** Goes on with a large part; done when that is. */
+  #step(steps: Steps): Progress {
+    const step = steps.next();
+    if (!step.done) {
+      this.#reached = step.value;
+      return Progress.paused;
+    }
+    this.#steps = undefined;
+    return step.value ? Progress.done : Progress.bad;
   }
 
   /** ResourceLogs | ResourceSpans | ResourceMetrics, up to the items of its next scope. Canonical: one Resource, before the scopes. */
