@@ -2,6 +2,7 @@ import type { Delivery } from "./config/blocks.ts";
 import { createDebug } from "./exporters/debug/index.ts";
 import { createFile } from "./exporters/file/index.ts";
 import { createInfluxdb } from "./exporters/influxdb/index.ts";
+import { createOtlpGrpc } from "./exporters/otlp_grpc/index.ts";
 import { createOtlpHttp } from "./exporters/otlp_http/index.ts";
 import { basicAuth } from "./extensions/basic_auth/index.ts";
 import { bearerTokenAuth } from "./extensions/bearer_token_auth/index.ts";
@@ -39,7 +40,8 @@ export function createComponents(): Components {
       createDebug(pickItems, writeRequestJson),
       createFile(tables, compileLineWriter, pickItems, writeRequestJson),
       createInfluxdb(tables, compileLineWriter),
-      createOtlpHttp(pickItems),
+      createOtlpGrpc(pickItems),
+      createOtlpHttp(pickItems, writeRequestJson),
     ]),
     extensions: byType<ExtensionFactory<unknown>>([
       basicAuth,

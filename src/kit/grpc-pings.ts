@@ -1,9 +1,9 @@
-import { constants, type ServerHttp2Session } from "node:http2";
+import { constants, type Http2Session, type ServerHttp2Session } from "node:http2";
 
-/** Pings that the server sends: a connection whose client does not answer is dead (gRPC keepalive). */
+/** Pings that one side sends: a connection whose other side does not answer is dead (gRPC keepalive). */
 export interface KeepalivePings {
   readonly everyMs: number;
-  /** A client that has not answered after this is gone. */
+  /** A peer that has not answered after this is gone. */
   readonly timeoutMs: number;
 }
 
@@ -21,7 +21,7 @@ const WITHOUT_CALLS_MS = 7_200_000;
 
 /** Pings a session until the returned function is called. */
 export function sendPings(
-  session: ServerHttp2Session,
+  session: Http2Session,
   { everyMs, timeoutMs }: KeepalivePings,
 ): () => void {
   let deadline: NodeJS.Timeout | undefined;

@@ -2,6 +2,8 @@ import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import type * as undici from "undici";
 import type { ClientAuth } from "../pipeline/auth.ts";
+import { asError, errorText } from "./error-text.ts";
+import { type Proxied, throughProxy } from "./http-proxy.ts";
 import type { ClientTls } from "./tls-client.ts";
 import type { ClientTlsOptions } from "./tls-options.ts";
 
@@ -31,6 +33,8 @@ export interface HttpClientOptions {
   readonly tls?: ClientTls | undefined;
   /** Adds its headers to each request. */
   readonly auth?: ClientAuth | undefined;
+  /** Address of a proxy; "": none. */
+  readonly proxy?: string;
 }
 
 /** Of a response: kept, read and thrown away, and then the connection is cut. */
@@ -112,20 +116,35 @@ export class HttpClient {
 /** One connection, opened on demand and again after a failure. */
 class Line {
   readonly #client: undici.Client;
+  readonly #proxied: Proxied | undefined;
   #socket: Socket | undefined;
 
-  constructor({ origin, connectTimeoutMs = CONNECT_TIMEOUT_MS, tls }: HttpClientOptions) {
+  constructor({
+    origin,
+    connectTimeoutMs = CONNECT_TIMEOUT_MS,
+    tls,
+    proxy = "",
+  }: HttpClientOptions) {
     const connectorOf = (tlsOptions: ClientTlsOptions | undefined) =>
       buildConnector({ ...tlsOptions, timeout: connectTimeoutMs, allowH2: false });
     let used = tls?.options;
     let connector = connectorOf(used);
-    const connect: undici.buildConnector.connector = (options, callback) => {
+    const direct: undici.buildConnector.connector = (options, callback) => {
       if (used !== tls?.options) {
         used = tls?.options;
         connector = connectorOf(used);
       }
       connector(options, callback);
     };
+    if (proxy !== "")
+      this.#proxied = throughProxy(
+        new URL(proxy),
+        new URL(origin),
+        direct,
+        connectorOf(undefined),
+        connectTimeoutMs,
+      );
+    const connect = this.#proxied?.connect ?? direct;
     this.#client = new Client(new URL(origin).origin, {
       pipelining: 1,
       allowH2: false,
@@ -144,10 +163,14 @@ class Line {
   }
 
   post(path: string, headers: string[], body: Uint8Array, stop: AbortSignal): Promise<HttpAnswer> {
-    if (stop.aborted) return Promise.resolve({ error: whyOf(stop.reason) });
+    if (stop.aborted) return Promise.resolve({ error: errorText(stop.reason) });
     const exchange = new Exchange(stop);
+    const { pathPrefix = "", headers: own = [] } = this.#proxied ?? {};
     try {
-      this.#client.dispatch({ path, method: "POST", headers, body }, exchange);
+      this.#client.dispatch(
+        { path: pathPrefix + path, method: "POST", headers: [...headers, ...own], body },
+        exchange,
+      );
     } catch (reason) {
       exchange.onResponseError(undefined, reason);
     }
@@ -225,7 +248,7 @@ class Exchange implements undici.Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, reason: unknown): void {
-    this.#settle({ error: whyOf(this.#stop.aborted ? this.#stop.reason : reason) });
+    this.#settle({ error: errorText(this.#stop.aborted ? this.#stop.reason : reason) });
   }
 
   #finish(): void {
@@ -248,16 +271,4 @@ class Exchange implements undici.Dispatcher.DispatchHandler {
 
 function first(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
-}
-
-/** Message of an error and of what caused it; several addresses that were tried count as one. */
-function whyOf(reason: unknown): string {
-  if (reason instanceof AggregateError && reason.errors.length > 0) return whyOf(reason.errors[0]);
-  const error = asError(reason);
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
-  return `${error.message}${cause}` || error.name;
 }

@@ -4,9 +4,9 @@ import { parseRetryAfter } from "./retry-after.ts";
 
 /** One row of a destination's verdict table: the first that matches status and body decides. */
 export interface VerdictRule {
-  /** A status, or the first and last of a span. */
+  /** A status (HTTP, gRPC), or the first and last of a span. */
   readonly status: number | readonly [number, number];
-  /** Must be found in the first 64 KiB of the body. */
+  /** Must be found in the first 64 KiB of the body; of gRPC, in the message. */
   readonly body?: RegExp;
   /** `alarm` = retry, logged as ERROR; `special` = the destination's own code reads the body. */
   readonly means:
@@ -43,8 +43,17 @@ export function verdictOf(
   said: string,
   nowMs: number,
 ): Verdict {
-  const why = `HTTP ${answer.status}${said === "" ? "" : `: ${said}`}${rule?.hint === undefined ? "" : ` (${rule.hint})`}`;
-  const afterMs = parseRetryAfter(answer.retryAfter, nowMs);
+  return ruled(rule, `HTTP ${answer.status}`, said, parseRetryAfter(answer.retryAfter, nowMs));
+}
+
+/** The same for any protocol. `answered`: name and code of the answer; `afterMs`: the pause that it asks for. */
+export function ruled(
+  rule: VerdictRule | undefined,
+  answered: string,
+  said: string,
+  afterMs: number | undefined,
+): Verdict {
+  const why = `${answered}${said === "" ? "" : `: ${said}`}${rule?.hint === undefined ? "" : ` (${rule.hint})`}`;
   const pause = afterMs === undefined ? {} : { afterMs };
   switch (rule?.means) {
     case "sent":

@@ -56,29 +56,36 @@ export const tlsServer = z
   .optional()
   .describe("TLS for this listener. Absent: plain text.");
 
-/** `tls:` of a client. */
-export const tlsClient = z
-  .strictObject({
-    ...shared,
-    insecure: z
-      .boolean()
-      .default(false)
-      .describe("Accepted for compatibility: the scheme of the endpoint decides."),
-    insecure_skip_verify: z
-      .boolean()
-      .default(false)
-      .describe("Take any certificate: whoever is in between can read and change everything."),
-    ca_file: path("The server's certificate must be signed by one of these. Default: public ones."),
-    ca_pem: path("The same as text, instead of ca_file."),
-    include_system_ca_certs_pool: z
-      .boolean()
-      .default(false)
-      .describe("Trust what this machine trusts, beside ca_file."),
-    server_name_override: path("Name to ask for and to expect in the server's certificate."),
-  })
-  .superRefine((tls, context) => report(clientTlsProblems(tls), context))
-  .optional()
-  .describe("TLS options for an https endpoint.");
+/** `tls:` of a client; `insecure`: what that option does for it, `what`: when there is TLS. */
+export function tlsClientOf(insecure: string, what: string) {
+  return z
+    .strictObject({
+      ...shared,
+      insecure: z.boolean().default(false).describe(insecure),
+      insecure_skip_verify: z
+        .boolean()
+        .default(false)
+        .describe("Take any certificate: whoever is in between can read and change everything."),
+      ca_file: path(
+        "The server's certificate must be signed by one of these. Default: public ones.",
+      ),
+      ca_pem: path("The same as text, instead of ca_file."),
+      include_system_ca_certs_pool: z
+        .boolean()
+        .default(false)
+        .describe("Trust what this machine trusts, beside ca_file."),
+      server_name_override: path("Name to ask for and to expect in the server's certificate."),
+    })
+    .superRefine((tls, context) => report(clientTlsProblems(tls), context))
+    .optional()
+    .describe(what);
+}
+
+/** `tls:` of a client over HTTP. */
+export const tlsClient = tlsClientOf(
+  "Accepted for compatibility: the scheme of the endpoint decides.",
+  "TLS options for an https endpoint.",
+);
 
 function report(problems: readonly TlsProblem[], context: z.RefinementCtx): void {
   for (const { option, why } of problems)

@@ -1,7 +1,7 @@
 import { gunzipSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import { createOtlpHttp } from "../../src/exporters/otlp_http/index.ts";
-import { otlpVerdict } from "../../src/exporters/otlp_http/verdicts.ts";
+import { otlpHttpVerdict } from "../../src/kit/otlp-verdicts.ts";
 import { makeSlab } from "../../src/kit/slabs.ts";
 import type { Batch } from "../../src/otlp/batch.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
@@ -9,6 +9,7 @@ import { pickItems } from "../../src/otlp/pick.ts";
 import type { Range } from "../../src/otlp/range.ts";
 import { partialSuccessBody, statusBody, successBody } from "../../src/otlp/responses.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
+import { writeRequestJson } from "../../src/otlp/write-json.ts";
 import { recordingLog, recordingMeter, sending } from "../support/export-rig.ts";
 import { httpSink, type SinkAnswer } from "../support/http-sink.ts";
 import { decodeRequest, encodeRequest } from "../support/otlp.ts";
@@ -56,7 +57,7 @@ async function otlp<S extends Signal>(
   const sink = await httpSink(...script);
   onTestFinished(() => sink[Symbol.asyncDispose]());
   const log = recordingLog();
-  const factory = createOtlpHttp(pickItems);
+  const factory = createOtlpHttp(pickItems, writeRequestJson);
   const config = factory.schema.parse({ endpoint: sink.url, ...options });
   const backend = factory.create<S>(config, {
     id: "otlp_http",
@@ -178,14 +179,14 @@ test.each([
   [{ compression: "snappy" }, ""],
   [{ endpont: "x" }, "endpont"],
 ])("%j is a configuration error", (options, message) => {
-  const { schema } = createOtlpHttp(pickItems);
+  const { schema } = createOtlpHttp(pickItems, writeRequestJson);
   const { error } = schema.safeParse({ endpoint: "http://127.0.0.1:1", ...options });
   expect(error?.issues[0]?.message).toContain(message);
   expect(JSON.stringify(error?.issues)).not.toContain("s3cret");
 });
 
 test("header values never print", () => {
-  const { schema } = createOtlpHttp(pickItems);
+  const { schema } = createOtlpHttp(pickItems, writeRequestJson);
   const config = schema.parse({ endpoint: "http://127.0.0.1:1", headers: { a: "s3cret" } });
   expect(JSON.stringify(config)).not.toContain("s3cret");
 });
@@ -218,14 +219,14 @@ test.each([
   [999, { is: "retry", alarm: true }],
 ])("HTTP %i", (code, expected) => {
   const answer = { status: code, body: Buffer.alloc(0), retryAfter: "3", contentType: protobuf };
-  expect(otlpVerdict(answer, NOW, () => {})).toMatchObject(expected);
+  expect(otlpHttpVerdict(answer, NOW, () => {})).toMatchObject(expected);
 });
 
 test.each(["protobuf", "json"] as const)("%s answers are read", (encoding) => {
   const contentType = encoding === "json" ? "application/json" : protobuf;
   const told: unknown[] = [];
   const verdict = (code: number, body: Uint8Array) =>
-    otlpVerdict(
+    otlpHttpVerdict(
       { status: code, body: Buffer.from(body), retryAfter: undefined, contentType },
       NOW,
       (...said) => told.push(said),

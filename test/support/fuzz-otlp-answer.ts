@@ -1,5 +1,5 @@
 import { influxdbVerdict } from "../../src/exporters/influxdb/verdicts.ts";
-import { readExportResponse, readStatusText } from "../../src/exporters/otlp_http/response.ts";
+import { readExportResponse, readStatusText } from "../../src/kit/otlp-answer.ts";
 import { partialSuccessBody, statusBody } from "../../src/otlp/responses.ts";
 
 /** Child process: answers of destinations, damaged; exits 1 when a reader throws or gives what it must not. */

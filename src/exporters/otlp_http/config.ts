@@ -1,10 +1,6 @@
 import { z } from "zod";
-import { delivery, duration, Secret, url } from "../../config/blocks.ts";
-import { auth } from "../../kit/auth-block.ts";
-import { headerProblem } from "../../kit/http-client.ts";
-import { tlsClient } from "../../kit/tls-block.ts";
-
-const headerValue = z.string().transform((text) => new Secret(text));
+import { delivery, duration, url } from "../../config/blocks.ts";
+import { checkHttpClient, httpClientShape } from "../../kit/http-client-block.ts";
 
 export const config = z
   .strictObject({
@@ -14,17 +10,11 @@ export const config = z
     logs_endpoint: url("Whole address for logs, instead of endpoint.").optional(),
     metrics_endpoint: url("Whole address for metrics, instead of endpoint.").optional(),
     traces_endpoint: url("Whole address for traces, instead of endpoint.").optional(),
-    headers: z
-      .record(z.string(), headerValue)
-      .default({})
-      .describe("Headers of every request, for example Authorization. Values never print."),
-    compression: z
-      .enum(["none", "gzip"])
-      .default("none")
-      .describe(
-        "Of request bodies. The Collector's default is gzip; none costs a fraction of the processor time.",
-      ),
-    encoding: z.enum(["proto"]).default("proto").describe("Only protobuf."),
+    encoding: z
+      .enum(["proto", "json"])
+      .default("proto")
+      .describe("json costs many times the processor time of proto, which is sent as it came."),
+    ...httpClientShape,
     keep_line_shape: z
       .boolean()
       .default(false)
@@ -37,20 +27,17 @@ export const config = z
       .max(1 << 30)
       .default(4 << 20)
       .describe("Largest request body in bytes, before compression."),
-    tls: tlsClient,
-    auth,
     ...delivery,
     timeout: duration("How long one attempt may take; 0s = no limit.", "30s"),
   })
   .superRefine((config, context) => {
-    const issue = (path: readonly PropertyKey[], message: string) =>
-      context.addIssue({ code: "custom", path: [...path], message });
-    const { endpoint, logs_endpoint, metrics_endpoint, traces_endpoint, headers } = config;
+    const { endpoint, logs_endpoint, metrics_endpoint, traces_endpoint } = config;
     if (!(endpoint ?? logs_endpoint ?? metrics_endpoint ?? traces_endpoint))
-      issue(["endpoint"], "at least one endpoint must be specified");
-    for (const [name, value] of Object.entries(headers)) {
-      const problem = headerProblem(name, value.reveal());
-      if (problem !== undefined) issue(["headers", name], problem);
-    }
+      context.addIssue({
+        code: "custom",
+        path: ["endpoint"],
+        message: "at least one endpoint must be specified",
+      });
+    checkHttpClient(config, context);
   });
 export type Config = z.output<typeof config>;

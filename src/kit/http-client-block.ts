@@ -1,0 +1,34 @@
+import type { z } from "zod";
+import { secret } from "../config/blocks.ts";
+import { auth } from "./auth-block.ts";
+import { compression } from "./body-coding.ts";
+import { checkHeaders, headers } from "./headers-block.ts";
+import { headerProblem } from "./http-client.ts";
+import { tlsClient } from "./tls-block.ts";
+
+/** The Collector's confighttp for clients: the options that every exporter over HTTP has beside its endpoint. */
+
+/** Put these into the block that has `endpoint`. */
+export const httpClientShape = {
+  headers,
+  compression,
+  tls: tlsClient,
+  auth,
+  proxy_url: secret(
+    "Proxy for all requests, http://proxy:3128; user:password@ in it goes as Proxy-Authorization. The environment names none.",
+  ),
+};
+
+export type HttpClientBlock = z.output<z.ZodObject<typeof httpClientShape>>;
+
+/** Checks that need more than the types. */
+export function checkHttpClient(block: HttpClientBlock, context: z.RefinementCtx): void {
+  checkHeaders(block.headers, headerProblem, context);
+  const proxy = block.proxy_url.reveal();
+  if (proxy !== "" && !/^https?:\/\/[^/]/i.test(URL.parse(proxy)?.href ?? ""))
+    context.addIssue({
+      code: "custom",
+      path: ["proxy_url"],
+      message: 'expected a URL, for example "http://proxy:3128"',
+    });
+}
