@@ -192,6 +192,18 @@ describe("basic_auth", () => {
     expect(guesses.filter((why) => why.includes("is wrong"))).toHaveLength(64);
   });
 
+  test("an unknown name takes as long as a wrong password, and is never let in by the password of another", async () => {
+    const auth = await started(basicAuth, { htpasswd: { inline: `ann:${HASHES.bcrypt}` } });
+    // Both wait in the same queue of slow hashes: none is answered at once.
+    for (const user of ["ann", "bob", ""])
+      expect(
+        auth.server?.check(() => basic(user, "guess")),
+        user,
+      ).toBeInstanceOf(Promise);
+    expect(await knock(auth, basic("bob", "pässword x"))).toBe("user name or password is wrong");
+    expect(await knock(auth, basic("ann", "pässword x"))).toBe("in");
+  });
+
   test("file and inline together: inline wins; a changed file holds, and what was right before is forgotten", async () => {
     const file = join(directory(), "htpasswd");
     writeFileSync(file, `# users\nann:${HASHES.apr1}\nbob:one\n`);

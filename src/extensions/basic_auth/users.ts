@@ -6,7 +6,8 @@ const MOST_WAITING = 64;
 
 /**
  * Who may send. Slow hashes are computed one at a time, and only once for each right password: afterwards a keyed digest of it is
- * compared. So clients pay nothing per request, and guessing cannot take more than a part of one core.
+ * compared. So clients pay nothing per request, and guessing cannot take more than a part of one core. A name that is not there is
+ * checked against the hash of another, so that the time of an answer does not tell which names are.
  */
 export class Users {
   readonly #key = randomBytes(32);
@@ -35,8 +36,24 @@ export class Users {
     const digest = createHmac("sha256", this.#key).update(`${user}:${password}`).digest();
     const right = this.#right.get(user);
     if (right !== undefined && timingSafeEqual(right, digest)) return true;
-    if (check === undefined) return false;
+    if (check === undefined) return this.#unknown(user, password, digest);
     return check.isSlow ? this.#inTurn(user, check, password, digest) : check.matches(password);
+  }
+
+  /** False, after as long as one of the users takes to be refused: for each name always the same one. */
+  #unknown(user: string, password: string, digest: Buffer): boolean | Promise<boolean | "busy"> {
+    const all = [...this.#checks.values()];
+    const pick = createHmac("sha256", this.#key).update(user).digest().readUInt32LE();
+    const stand = all[pick % all.length];
+    if (stand === undefined) return false;
+    const refused: PasswordCheck = {
+      isSlow: stand.isSlow,
+      matches: async (given) => {
+        await stand.matches(given);
+        return false;
+      },
+    };
+    return stand.isSlow ? this.#inTurn(user, refused, password, digest) : false;
   }
 
   #inTurn(
