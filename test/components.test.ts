@@ -129,7 +129,7 @@ const context = (id: string): ExtensionContext & ExporterContext<"logs"> => ({
 });
 const intake: Intake = {
   signals: new Set(["logs"]),
-  admit: () => ({ bytes: 0, grow: () => true, [Symbol.dispose]: () => {} }),
+  admit: () => ({ bytes: 0, grow: () => true, isBeyondBudget: false, [Symbol.dispose]: () => {} }),
   submit: async () => {},
   rejected: () => {},
 };

@@ -13,11 +13,19 @@ const MOST_CONNECTIONS = 10_000;
 const FEWEST_CONNECTIONS = 64;
 
 /** The answer when a body, its decompression or its index does not fit the byte budget. */
-export const MEMORY_USED_UP: Refusal = {
+const MEMORY_USED_UP: Refusal = {
   kind: "refused",
   retryAfterMs: 1000,
   why: "the memory for requests in flight is used up: send again after a pause",
 };
+
+/** The answer for this lease's request after it could not grow. */
+export function outOfMemory(lease: { readonly isBeyondBudget?: boolean } | undefined): Refusal {
+  if (lease?.isBeyondBudget !== true) return MEMORY_USED_UP;
+  const why =
+    "it needs more memory than all requests in flight may hold together: send fewer items in one request";
+  return { kind: "too_large", retryAfterMs: 0, why };
+}
 
 /** Bytes that requests in flight may hold. One per process: all servers take from it. */
 export interface Budget {
@@ -79,6 +87,7 @@ class ByteLease implements Lease {
   readonly #budget: ByteBudget;
   #bytes: number;
   #over = false;
+  isBeyondBudget = false;
   constructor(budget: ByteBudget, bytes: number) {
     this.#budget = budget;
     this.#bytes = bytes;
@@ -87,7 +96,11 @@ class ByteLease implements Lease {
     return this.#bytes;
   }
   grow(bytes: number): boolean {
-    if (this.#over || !this.#budget.charge(bytes)) return false;
+    if (this.#over) return false;
+    if (!this.#budget.charge(bytes)) {
+      this.isBeyondBudget = this.#bytes + bytes > this.#budget.limit;
+      return false;
+    }
     this.#bytes += bytes;
     return true;
   }

@@ -9,7 +9,7 @@ import {
 } from "node:zlib";
 import type { Refusal } from "../otlp/status.ts";
 import { SLACK } from "../wire/slack.ts";
-import { MEMORY_USED_UP } from "./budget.ts";
+import { outOfMemory } from "./budget.ts";
 import { SnappyError, snappyLength, unsnappy } from "./snappy.ts";
 
 /** Bytes of a message and their count; SLACK bytes behind `length` are readable. */
@@ -39,6 +39,7 @@ const MANY_FRAMES = "more than one frame";
 /** Takes from the budget before memory is taken; see Lease. */
 export interface Growing {
   grow(bytes: number): boolean;
+  readonly isBeyondBudget?: boolean;
 }
 
 /** The one coding of a Content-Encoding or grpc-encoding header; undefined for unknown and for stacked ones. */
@@ -90,7 +91,7 @@ async function fromSnappy(
   try {
     const length = snappyLength(input);
     if (length > limitBytes) return tooLarge(limitBytes);
-    if (lease?.grow(length) === false) return MEMORY_USED_UP;
+    if (lease?.grow(length) === false) return outOfMemory(lease);
     return { bytes: await unsnappy(input, length), length };
   } catch (error) {
     if (!(error instanceof SnappyError)) throw error;
@@ -107,7 +108,7 @@ interface Job {
 
 /** Decodes into at most `room` bytes; when that is too little, again with four times as much, up to the limit. */
 function attempt(job: Job, room: number): Body | Refusal | Promise<Body | Refusal> {
-  if (job.lease?.grow(room) === false) return MEMORY_USED_UP;
+  if (job.lease?.grow(room) === false) return outOfMemory(job.lease);
   if (room >= SYNC_BYTES) return attemptOnThreadPool(job, room);
   try {
     return slacked(decodeNow(job, room));

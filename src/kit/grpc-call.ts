@@ -1,7 +1,7 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { isRefusal, type Refusal } from "../otlp/status.ts";
 import type { Lease } from "../pipeline/contracts.ts";
-import { MEMORY_USED_UP } from "./budget.ts";
+import { outOfMemory } from "./budget.ts";
 import { ACCEPTED_CODINGS, type Body, type Coding, codingOf, decompress } from "./compression.ts";
 import { firstLeaseBytes, GrowingBody } from "./growing-body.ts";
 import {
@@ -122,7 +122,7 @@ export class UnaryCall {
     if (rest > body.most - body.length)
       this.#refuse("invalid", "the call has more than its one message");
     else if (!body.add(from === 0 ? chunk : chunk.subarray(from)))
-      this.#fail(failureOfRefusal(MEMORY_USED_UP));
+      this.#fail(failureOfRefusal(outOfMemory(this.#lease)));
   }
 
   /** With the prefix known: limits, then the lease, then memory for the message. Undefined when the call has ended with that. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { PipelineError } from "../otlp/status.ts";
 import { SLACK } from "../wire/slack.ts";
-import { MEMORY_USED_UP } from "./budget.ts";
+import { outOfMemory } from "./budget.ts";
 import type { Body, Growing } from "./compression.ts";
 import { FIRST_LEASE_BYTES, GrowingBody } from "./growing-body.ts";
 
@@ -31,7 +31,7 @@ export function readBody(
       if (growing.length + chunk.length > growing.most) return stop(tooLarge(limitBytes));
       if (chunk.length === declaredBytes && chunk.length <= FIRST_LEASE_BYTES)
         return growing.adopt(withRoom(chunk), declaredBytes);
-      if (!growing.add(chunk)) return stop(new PipelineError(MEMORY_USED_UP));
+      if (!growing.add(chunk)) return stop(new PipelineError(outOfMemory(lease)));
       letGo(chunk);
     };
     const stop = (error: PipelineError) => {

@@ -17,6 +17,8 @@ export interface Lease extends Disposable {
   readonly bytes: number;
   /** Takes more; false when the budget has no more, and then nothing was taken. */
   grow(bytes: number): boolean;
+  /** Whether the last `grow` failed although the whole budget would not have been enough: sending it again cannot help. */
+  readonly isBeyondBudget: boolean;
 }
 
 /** A receiver's only way in. */

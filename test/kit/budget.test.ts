@@ -5,6 +5,7 @@ import {
   defaultBudgetBytes,
   defaultMaxConnections,
   memoryLimitBytes,
+  outOfMemory,
 } from "../../src/kit/budget.ts";
 import type { Lease } from "../../src/pipeline/contracts.ts";
 
@@ -82,4 +83,16 @@ test("the budget is a quarter of the limit, and connections follow from it", () 
   expect(defaultMaxConnections(128 * MIB)).toBe(2048);
   expect(defaultMaxConnections(1 * MIB)).toBe(64);
   expect(defaultMaxConnections(64 * 1024 * MIB)).toBe(10_000);
+});
+
+test("what would not fit the whole budget is too large for ever; what others take is there again later", () => {
+  const budget = createBudget(100);
+  const other = budget.take(50);
+  const lease = budget.take(10);
+  expect(lease?.grow(60)).toBe(false);
+  expect(outOfMemory(lease)).toMatchObject({ kind: "refused", retryAfterMs: 1000 });
+  expect(lease?.grow(91)).toBe(false);
+  expect(outOfMemory(lease)).toMatchObject({ kind: "too_large", retryAfterMs: 0 });
+  other?.[Symbol.dispose]();
+  expect(lease?.grow(90)).toBe(true);
 });

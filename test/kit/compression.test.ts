@@ -122,11 +122,17 @@ test("S2: bombs stop at the limit, quickly and within the lease", async () => {
 
 test("output beyond the lease is refused before its memory is taken", async () => {
   const packed = gzipSync(Buffer.alloc(500_000));
-  const budget = createBudget(100_000);
-  using lease = budget.take(packed.length);
+  const small = createBudget(100_000);
+  using lease = small.take(packed.length);
   const result = decompress("gzip", packed, packed.length, MIB, lease);
-  expect(result).toMatchObject({ kind: "refused", retryAfterMs: 1000 });
-  expect(budget.used).toBe(packed.length);
+  expect(result).toMatchObject({ kind: "too_large", retryAfterMs: 0 });
+  expect(small.used).toBe(packed.length);
+  const busy = createBudget(MIB);
+  using other = busy.take(900_000);
+  using waiting = busy.take(packed.length);
+  const later = decompress("gzip", packed, packed.length, MIB, waiting);
+  expect(later).toMatchObject({ kind: "refused", retryAfterMs: 1000 });
+  expect(busy.used).toBe(packed.length + (other?.bytes ?? 0));
 });
 
 test.each(CODINGS)(

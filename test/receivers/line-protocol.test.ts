@@ -44,6 +44,7 @@ class Recorder implements Intake {
         this.leased += more;
         return true;
       },
+      isBeyondBudget: false,
       [Symbol.dispose]: () => {
         this.leased -= held;
       },

@@ -385,14 +385,14 @@ test("slow clients that declare 64 MiB hold what they have sent, not what they p
   await until(() => door.budget.used === 0);
 });
 
-test("a body that outgrows the budget while it arrives is refused, and its bytes are given back", async () => {
+test("a body that outgrows the whole budget while it arrives is too large, and its bytes are given back", async () => {
   await open({ budgetBytes: 10 * MIB });
   const answer = await post("/v1/logs", new Uint8Array(40 * MIB));
   expect([answer.status, statusOf(answer).message]).toEqual([
-    503,
-    expect.stringContaining("memory for requests in flight"),
+    413,
+    expect.stringContaining("send fewer items in one request"),
   ]);
-  expect(door.outcome("http", "refused")).toBe(1);
+  expect(door.outcome("http", "too_large")).toBe(1);
 });
 
 test("half-open: a client that has sent all and closed its side still gets its answer", async () => {

@@ -1,4 +1,4 @@
-import { MEMORY_USED_UP } from "../../kit/budget.ts";
+import { outOfMemory } from "../../kit/budget.ts";
 import type { Body } from "../../kit/compression.ts";
 import { SLICED_BYTES } from "../../otlp/indexer.ts";
 import { JsonReader } from "../../otlp/read-json.ts";
@@ -71,10 +71,10 @@ export class Exporting {
       ? await this.#json.readSlowly(signal, bytes, length, lease)
       : this.#json.read(signal, bytes, length);
     if ("refused" in read) {
-      if (read.refused === "exhausted") throw new PipelineError(MEMORY_USED_UP);
+      if (read.refused === "exhausted") throw new PipelineError(outOfMemory(lease));
       throw new PipelineError({ kind: "invalid", retryAfterMs: 0, why: read.why });
     }
-    if (!isSliced && !lease.grow(read.bytes.length)) throw new PipelineError(MEMORY_USED_UP);
+    if (!isSliced && !lease.grow(read.bytes.length)) throw new PipelineError(outOfMemory(lease));
     return this.take(signal, read, lease, read);
   }
 
@@ -91,7 +91,7 @@ export class Exporting {
         ? await indexer.indexSlowly(signal, bytes, length, lease)
         : indexer.index(signal, bytes, length);
     if ("refused" in indexed) {
-      if (indexed.refused === "exhausted") throw new PipelineError(MEMORY_USED_UP);
+      if (indexed.refused === "exhausted") throw new PipelineError(outOfMemory(lease));
       const kind = indexed.refused === "malformed" ? "invalid" : "too_large";
       throw new PipelineError({ kind, retryAfterMs: 0, why: indexed.why });
     }
@@ -103,7 +103,7 @@ export class Exporting {
       const copied = batch.bytes.buffer === bytes.buffer ? 0 : batch.length;
       const isCharged = length > SLICED_BYTES;
       if (!isCharged && !lease.grow(batch.tape.byteLength + copied))
-        throw new PipelineError(MEMORY_USED_UP);
+        throw new PipelineError(outOfMemory(lease));
       await this.#intake.submit([batch], lease);
     }
     if (rejected > 0) this.#intake.rejected(signal, rejected, why, this.#transport);
