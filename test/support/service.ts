@@ -110,6 +110,20 @@ export class Service {
     }
     return [...laws.values()];
   }
+
+  /** Dropped items by reason, per exporter. */
+  async dropped(): Promise<ReadonlyMap<string, ReadonlyMap<string, number>>> {
+    const found = new Map<string, Map<string, number>>();
+    for (const [, labels = "", value] of (await this.metrics()).matchAll(
+      /^weir_route_dropped_items_total\{([^}]*)\} (\d+)$/gm,
+    )) {
+      const [, exporter = ""] = /exporter="([^"]*)"/.exec(labels) ?? [];
+      const [, reason = ""] = /reason="([^"]*)"/.exec(labels) ?? [];
+      if (Number(value) === 0) continue;
+      found.set(exporter, (found.get(exporter) ?? new Map()).set(reason, Number(value)));
+    }
+    return found;
+  }
 }
 
 type Term = "appended" | "delivered" | "unconfirmed" | "dropped" | "dead_lettered" | "queued";
