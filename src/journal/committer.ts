@@ -4,7 +4,8 @@ import type { Delta } from "./checkpoint.ts";
 import { type Draft, draftDeltas, draftFrame, draftGroup, type GroupDraft } from "./encode.ts";
 import type { FileIo } from "./file-io.ts";
 import type { FrameCache } from "./frame-cache.ts";
-import type { Frame, Settlement } from "./journal.ts";
+import type { Frame, Removal, Settlement } from "./journal.ts";
+import { findLeaving, type Leaving, removalDeltas } from "./removal.ts";
 import { RouteReader } from "./route-reader.ts";
 import type { RouteState } from "./route-state.ts";
 import { routeNumbers, withoutRoute } from "./routes.ts";
@@ -42,6 +43,7 @@ interface Pending {
   readonly frames: readonly Draft[];
   readonly settles: readonly Settlement[];
   readonly skipped: readonly (readonly [RouteState, number])[];
+  readonly leaving: readonly Leaving[];
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
@@ -100,10 +102,19 @@ export class Committer {
     await this.#writer.close().catch((error: unknown) => this.#warn(error, "clean stop not noted"));
   }
 
-  append(frames: readonly Frame[], settles: readonly Settlement[]): Promise<void> {
+  append(
+    frames: readonly Frame[],
+    settles: readonly Settlement[],
+    removals: readonly Removal[],
+  ): Promise<void> {
+    const leaving = removals.map((removal) => findLeaving(this.#options.state.segments, removal));
     const skipped: (readonly [RouteState, number])[] = [];
     const drafts = frames.map((frame) => draftFrame(frame, this.#wanting(frame, skipped)));
-    const deltas = [...settles.map(settleDelta), ...skipped.map(skipDelta)];
+    const deltas = [
+      ...settles.map(settleDelta),
+      ...skipped.map(skipDelta),
+      ...leaving.flatMap(removalDeltas),
+    ];
     const records = deltas.length > 0 ? [...drafts, draftDeltas(deltas)] : drafts;
     const group = draftGroup(records);
     if (group.bytes > GROUP_BYTES_MAX)
@@ -113,7 +124,7 @@ export class Committer {
         why: `one request of ${group.bytes} bytes; the journal takes at most ${GROUP_BYTES_MAX}`,
       });
     return new Promise((resolve, reject) => {
-      this.#queue.push({ group, frames: drafts, settles, skipped, resolve, reject });
+      this.#queue.push({ group, frames: drafts, settles, skipped, leaving, resolve, reject });
       this.#kick();
     });
   }
@@ -212,7 +223,7 @@ export class Committer {
     segment.passedAtMs = undefined;
     const woken = new Set<RouteState>();
     let next = 0;
-    for (const { frames, settles, skipped, resolve } of batch) {
+    for (const { frames, settles, skipped, leaving, resolve } of batch) {
       for (const draft of frames) {
         const entry = entries[next++];
         if (entry === undefined) continue;
@@ -232,6 +243,7 @@ export class Committer {
         route.appended += items;
         route.drop("skipped", items);
       }
+      for (const { route, frames: left, tally } of leaving) route.remove(left, tally);
       resolve();
     }
     for (const route of woken) route.wake();

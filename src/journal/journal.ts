@@ -63,10 +63,30 @@ export interface Settlement {
   readonly tally: Tally;
 }
 
+/** Single frames that wait for a route which nobody reads (dead letters), settled out of turn. */
+export interface Removal {
+  readonly reader: Reader;
+  /** Ascending. */
+  readonly seqs: readonly Seq[];
+  /** Of all of them together. */
+  readonly tally: Tally;
+}
+
+/** A route as the journal knows it, read by somebody or not. */
+export interface KnownRoute {
+  readonly name: string;
+  /** Bit of `Routes`. */
+  readonly number: number;
+  readonly signal: Signal;
+  readonly queuedItems: number;
+}
+
 export interface JournalStats {
   readonly bytes: number;
   readonly segments: number;
   readonly frames: number;
+  /** Number of the newest frame that may have been written; 0 when there was none. */
+  readonly newest: Seq;
   /** Damaged parts set aside, by reason, since the directory was created. */
   readonly quarantined: ReadonlyMap<string, number>;
   readonly fsyncFailures: number;
@@ -87,14 +107,21 @@ export interface Journal {
     limits: RouteLimits,
   ): Reader<S>;
   /** All routes that the journal knows, also those that nobody reads any more, with the items that wait for each. */
-  routes(): readonly { readonly name: string; readonly queuedItems: number }[];
+  routes(): readonly KnownRoute[];
   /** All routes or none. Dispose after append (or instead of it). */
   reserve(routes: Routes, bytes: number, items: number): Disposable | Refusal;
   /** One atomic group; resolves after its fdatasync, rejects with a PipelineError when nothing of it was kept. */
-  append(frames: readonly Frame[], settles?: readonly Settlement[]): Promise<void>;
+  append(
+    frames: readonly Frame[],
+    settles?: readonly Settlement[],
+    removals?: readonly Removal[],
+  ): Promise<void>;
   stats(): JournalStats;
-  /** All retained frames from `from` (default: the oldest) to the newest, settled or not; settles nothing. Unreadable ones are left out. */
-  frames(from?: Seq): AsyncIterable<Stored>;
+  /**
+   * All retained frames from `from` (default: the oldest) to the newest, settled or not; settles nothing. Unreadable ones are left out.
+   * With `waitingFor`, only those that one of these routes has not settled.
+   */
+  frames(from?: Seq, waitingFor?: readonly Reader[]): AsyncIterable<Stored>;
 }
 
 /** A full route refuses: its queue in bytes, items and frames (the Collector's `queue_size` in requests). Infinity = no limit. */

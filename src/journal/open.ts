@@ -10,7 +10,9 @@ import type {
   Frame,
   Journal,
   JournalStats,
+  KnownRoute,
   Reader,
+  Removal,
   RouteLimits,
   Routes,
   Settlement,
@@ -140,9 +142,11 @@ class SegmentJournal implements Journal {
     });
   }
 
-  routes(): readonly { readonly name: string; readonly queuedItems: number }[] {
+  routes(): readonly KnownRoute[] {
     const states = [...this.#state.routes.values()];
-    return states.map(({ name, queued }) => ({ name, queuedItems: queued.items }));
+    return states.map(({ name, number, signal, queued }) => {
+      return { name, number, signal, queuedItems: queued.items };
+    });
   }
 
   #newRoute(name: string, signal: Signal, start: "oldest" | "end"): RouteState {
@@ -210,7 +214,11 @@ class SegmentJournal implements Journal {
     return undefined;
   }
 
-  async append(frames: readonly Frame[], settles: readonly Settlement[] = []): Promise<void> {
+  async append(
+    frames: readonly Frame[],
+    settles: readonly Settlement[] = [],
+    removals: readonly Removal[] = [],
+  ): Promise<void> {
     if (this.#stopped.signal.aborted)
       throw new PipelineError({
         kind: "unavailable",
@@ -222,7 +230,8 @@ class SegmentJournal implements Journal {
       for (const route of this.#states(routes))
         if (route.signal !== batch.signal)
           throw new Error(`route ${route.name} carries ${route.signal}, not ${batch.signal}`);
-    if (frames.length > 0 || settles.length > 0) await committer.append(frames, settles);
+    if (frames.length + settles.length + removals.length > 0)
+      await committer.append(frames, settles, removals);
   }
 
   stats(): JournalStats {
@@ -231,18 +240,21 @@ class SegmentJournal implements Journal {
       bytes: segments.bytes,
       segments: segments.list.length,
       frames: segments.frames,
+      newest: this.#state.nextSeq - 1,
       quarantined: new Map(quarantined),
       fsyncFailures: this.#committer?.fsyncFailures ?? 0,
       fsyncs: this.#committer?.fsyncs ?? 0,
     };
   }
 
-  async *frames(from: Seq = 1): AsyncGenerator<Stored> {
+  async *frames(from: Seq = 1, waitingFor?: readonly Reader[]): AsyncGenerator<Stored> {
     const { frames } = this.#running();
+    const routes = waitingFor?.map(stateOf);
     for (let next = from; ; ) {
       const wanted: Wanted[] = [];
       let bytes = 0;
       this.#state.segments.walk(next, (segment, index) => {
+        if (routes?.some((route) => route.isWaiting(segment, index)) === false) return true;
         wanted.push({ segment, index });
         bytes += segment.size(index);
         return bytes < 1 << 20;
@@ -267,6 +279,11 @@ class SegmentJournal implements Journal {
       throw new Error("the journal is not started");
     return { committer: this.#committer, frames: this.#frames };
   }
+}
+
+function stateOf(reader: Reader): RouteState {
+  if (!(reader instanceof RouteReader)) throw new Error("the reader is not of this journal");
+  return reader.state;
 }
 
 function add(

@@ -10,7 +10,7 @@ export type Interval = readonly [first: Seq, last: Seq];
  */
 export class Progress {
   #upTo: Seq;
-  #open: Interval[];
+  readonly #open: Interval[];
   /** Part of `open` that this process has not handed out yet: left over by the one before. */
   #redo: Interval[];
 
@@ -37,7 +37,26 @@ export class Progress {
   }
 
   isSettled(seq: Seq): boolean {
-    return seq <= this.#upTo && !this.#open.some(([first, last]) => seq >= first && seq <= last);
+    return seq <= this.#upTo && !holds(this.#open, seq);
+  }
+
+  /** Whether the frame is neither settled nor in anybody's hands. */
+  isUnread(seq: Seq): boolean {
+    return seq > this.#upTo || holds(this.#redo, seq);
+  }
+
+  /** Settles one unread frame out of its turn; those before it are still to be handed out. */
+  pass(seq: Seq): void {
+    if (seq <= this.#upTo) {
+      this.settle([seq, seq]);
+      return;
+    }
+    if (seq > this.#upTo + 1) {
+      const before: Interval = [this.#upTo + 1, seq - 1];
+      this.#open.push(before);
+      this.#redo.push(before);
+    }
+    this.#upTo = seq;
   }
 
   /** Hands out everything up to `last`: of the first redo interval, or behind `upTo`. Returns what is now in flight. */
@@ -62,8 +81,8 @@ export class Progress {
       this.#open.push([this.#upTo + 1, last]);
       this.#upTo = last;
     }
-    this.#open = subtract(this.#open, first, last);
-    this.#redo = subtract(this.#redo, first, last);
+    subtract(this.#open, first, last);
+    subtract(this.#redo, first, last);
   }
 
   /** After replay: what is open belongs to nobody. */
@@ -72,15 +91,33 @@ export class Progress {
   }
 }
 
-function subtract(from: readonly Interval[], first: Seq, last: Seq): Interval[] {
+/** Index of the first interval that ends at `seq` or behind it. Intervals stand in order and do not overlap. */
+function indexOf(intervals: readonly Interval[], seq: Seq): number {
+  let low = 0;
+  let high = intervals.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((intervals[middle]?.[1] ?? 0) < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function holds(intervals: readonly Interval[], seq: Seq): boolean {
+  const found = intervals[indexOf(intervals, seq)];
+  return found !== undefined && found[0] <= seq;
+}
+
+/** Takes [first, last] out of the intervals, in place. */
+function subtract(intervals: Interval[], first: Seq, last: Seq): void {
+  const from = indexOf(intervals, first);
   const rest: Interval[] = [];
-  for (const interval of from) {
-    if (interval[1] < first || interval[0] > last) {
-      rest.push(interval);
-      continue;
-    }
+  let to = from;
+  for (; to < intervals.length; to++) {
+    const interval = intervals[to] as Interval;
+    if (interval[0] > last) break;
     if (interval[0] < first) rest.push([interval[0], first - 1]);
     if (interval[1] > last) rest.push([last + 1, interval[1]]);
   }
-  return rest;
+  intervals.splice(from, to - from, ...rest);
 }

@@ -30,6 +30,13 @@ export interface Flight {
   readonly lost: number;
 }
 
+/** A frame in the queue and in nobody's hands. */
+export interface Waiting {
+  readonly seq: Seq;
+  readonly items: number;
+  readonly bytes: number;
+}
+
 interface Size {
   items: number;
   bytes: number;
@@ -92,6 +99,11 @@ export class RouteState {
     );
   }
 
+  /** Whether the frame is this route's and not settled. */
+  isWaiting(segment: Segment, index: number): boolean {
+    return this.belongs(segment, index) && !this.progress.isSettled(segment.seq(index));
+  }
+
   /** Counts a frame that waits for this route from now on. */
   enqueue(items: number, bytes: number): void {
     if (this.unread.frames === 0) this.unreadSince = performance.now();
@@ -132,6 +144,16 @@ export class RouteState {
     grow(this.queued, -flight.items, -flight.bytes, -flight.frames);
     this.addTally(tally);
     this.drop("corrupt", flight.lost);
+  }
+
+  /** Ends the waiting of frames that nobody has read. */
+  remove(frames: readonly Waiting[], tally: Tally): void {
+    for (const { seq, items, bytes } of frames) {
+      this.progress.pass(seq);
+      grow(this.queued, -items, -bytes, -1);
+      grow(this.unread, -items, -bytes, -1);
+    }
+    this.addTally(tally);
   }
 
   /** Passes an interval in which no frame of this route is left. */
@@ -186,7 +208,7 @@ export class RouteState {
     grow(this.queued, -this.queued.items, -this.queued.bytes, -this.queued.frames);
     grow(this.unread, -this.unread.items, -this.unread.bytes, -this.unread.frames);
     segments.walk(this.progress.low + 1, (segment, index) => {
-      if (this.belongs(segment, index) && !this.progress.isSettled(segment.seq(index)))
+      if (this.isWaiting(segment, index))
         this.enqueue(segment.items(index), segment.payload(index));
       return true;
     });

@@ -286,9 +286,9 @@ export class Shipment<S extends Signal> {
     const origin = { journal: journalId, route: route.name, seq, item: number };
     for (;;) {
       try {
-        const batch = this.#pick(item);
+        const { batch, arrivalMs } = this.#pick(item);
         const told = { reason, answer: answer.slice(0, ANSWER_MAX) };
-        await deadLetters.add({ ...origin, batch, ...told, atMs: nowMs() });
+        await deadLetters.add({ ...origin, batch, ...told, atMs: nowMs(), arrivalMs });
         break;
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause);
@@ -313,8 +313,9 @@ export class Shipment<S extends Signal> {
   #pick(item: number) {
     const { indexer, pick } = this.#route.options;
     let first = 0;
-    for (const { batch } of this.#range.frames) {
-      if (item < first + batch.items) return pick(indexer, batch, item - first, item - first + 1);
+    for (const { batch, arrivalMs } of this.#range.frames) {
+      if (item < first + batch.items)
+        return { batch: pick(indexer, batch, item - first, item - first + 1), arrivalMs };
       first += batch.items;
     }
     throw new Error(`item ${item} is not in the range`);

@@ -1,12 +1,15 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { FileIo } from "../../src/journal/file-io.ts";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { createJournal } from "../../src/journal/open.ts";
 import {
   type DeadLetter,
   deadLetterRoute,
+  type KeptLetter,
+  type LetterBox,
   openDeadLetters,
   readDeadLetterNote,
+  type WhenFull,
 } from "../../src/kit/dead-letters.ts";
 import type { Batch } from "../../src/otlp/batch.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
@@ -28,7 +31,7 @@ function logs(...bodies: readonly string[]): Batch<"logs"> {
   return indexed.batch;
 }
 
-async function open(io: FileIo, maxBytes = 4 << 20) {
+async function open(io: FileIo, maxBytes = 4 << 20, onFull: WhenFull = "refuse") {
   const log = recordingLog();
   const journal = createJournal({
     io,
@@ -36,10 +39,14 @@ async function open(io: FileIo, maxBytes = 4 << 20) {
     maxBytes,
     segmentBytes: 64 << 10,
     nowMs: Date.now,
+    flushMs: 10,
     log,
   });
   await journal.start();
-  return { journal, letters: await openDeadLetters(journal) };
+  const dropped: number[] = [];
+  const onDropped = (items: number) => dropped.push(items);
+  const letters = await openDeadLetters(journal, { maxBytes, onFull, onDropped });
+  return { journal, letters, dropped };
 }
 
 const letter = (over: Partial<DeadLetter> = {}): DeadLetter => ({
@@ -51,6 +58,7 @@ const letter = (over: Partial<DeadLetter> = {}): DeadLetter => ({
   reason: "rejected",
   answer: "HTTP 400: field type conflict",
   atMs: 1_000,
+  arrivalMs: 900,
   ...over,
 });
 
@@ -136,4 +144,93 @@ test.each([
   '{"journal":1,"route":"r","seq":1,"item":1}',
 ])("%j is no dead letter's note", (text) => {
   expect(readDeadLetterNote(new TextEncoder().encode(text))).toBeUndefined();
+});
+
+async function all(box: LetterBox): Promise<KeptLetter[]> {
+  const found: KeptLetter[] = [];
+  for await (const one of box.kept()) found.push(one);
+  return found;
+}
+
+const itemsOf = (kept: readonly KeptLetter[]) => kept.map(({ note }) => note.item);
+
+/** Removes the letters of which `gone` says so. */
+function take(box: LetterBox, as: "replayed" | "operator", gone: (item: number) => boolean) {
+  return box.exclusive(async () => {
+    const letters = (await all(box)).filter(({ note }) => gone(note.item));
+    await box.remove(letters, as);
+  });
+}
+
+test("letters are removed out of turn, also across a restart; totals only grow", async () => {
+  const io = createMemoryIo();
+  const first = await open(io);
+  for (let item = 0; item < 20; item++) await first.letters.add(letter({ item }));
+  const ids = (await all(first.letters)).map(({ id }) => id);
+  expect(new Set(ids).size).toBe(20);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{16}$/);
+  await take(first.letters, "operator", (item) => item % 2 === 1);
+  await take(first.letters, "replayed", (item) => item === 0 || item > 15);
+  expect(itemsOf(await all(first.letters))).toEqual([2, 4, 6, 8, 10, 12, 14]);
+  await first.journal.stop(AbortSignal.timeout(1_000));
+  const second = await open(io);
+  const kept = await all(second.letters);
+  expect(itemsOf(kept)).toEqual([2, 4, 6, 8, 10, 12, 14]);
+  expect(kept.map(({ id }) => ids.indexOf(id))).toEqual([2, 4, 6, 8, 10, 12, 14]);
+  expect(second.letters.counts("logs")).toEqual({
+    kept: 7,
+    replayed: 3,
+    dropped: { operator: 10, budget: 0 },
+  });
+  await second.letters.add(letter({ item: 99 }));
+  expect(itemsOf(await all(second.letters)).at(-1)).toBe(99);
+  await second.journal.stop(AbortSignal.timeout(1_000));
+});
+
+test("what is removed twice, or with a wrong sum, is refused and nothing is removed", async () => {
+  const { journal, letters: box } = await open(createMemoryIo());
+  for (const item of [1, 2]) await box.add(letter({ item }));
+  const [one, two] = await all(box);
+  if (one === undefined || two === undefined) throw new Error("there are two letters");
+  await box.remove([one], "operator");
+  await expect(box.remove([one, two], "operator")).rejects.toThrow(/does not wait/);
+  await expect(box.remove([{ ...two, batch: logs("a", "b") }], "operator")).rejects.toThrow(
+    /sums to 2, they have 1/,
+  );
+  expect(itemsOf(await all(box))).toEqual([2]);
+  await journal.stop(AbortSignal.timeout(1_000));
+});
+
+test("drop_oldest: new letters always find room, the oldest go, and the loss is counted", async () => {
+  const maxBytes = 1 << 20;
+  const { journal, letters: box, dropped } = await open(createMemoryIo(), maxBytes, "drop_oldest");
+  const text = "x".repeat(8 << 10);
+  for (let item = 0; item < 400; item++) await box.add(letter({ item, batch: logs(text) }));
+  const kept = itemsOf(await all(box));
+  const lost = dropped.reduce((sum, n) => sum + n, 0);
+  expect(lost).toBeGreaterThan(250);
+  expect(kept).toEqual(Array.from({ length: 400 - lost }, (_, i) => i + lost));
+  expect(box.counts("logs").dropped).toEqual({ operator: 0, budget: lost });
+  expect(box.bytes).toBeLessThanOrEqual(maxBytes);
+  await journal.stop(AbortSignal.timeout(1_000));
+});
+
+test("one old letter does not keep the room of thousands that were removed", async () => {
+  const io = createMemoryIo();
+  const { journal, letters: box } = await open(io, 2 << 20);
+  const text = "x".repeat(8 << 10);
+  for (let item = 0; item < 150; item++) await box.add(letter({ item, batch: logs(text) }));
+  const full = box.bytes;
+  await take(box, "operator", (item) => item !== 0 && item !== 70);
+  await vi.waitFor(() => expect(box.bytes).toBeLessThan(full / 4), { timeout: 3_000 });
+  expect(itemsOf(await all(box))).toEqual([0, 70]);
+  expect(box.counts("logs")).toEqual({
+    kept: 2,
+    replayed: 0,
+    dropped: { operator: 148, budget: 0 },
+  });
+  await journal.stop(AbortSignal.timeout(1_000));
+  const again = await open(io);
+  expect(itemsOf(await all(again.letters))).toEqual([0, 70]);
+  await again.journal.stop(AbortSignal.timeout(1_000));
 });
