@@ -6,7 +6,7 @@ import { createOtlpGrpc } from "./exporters/otlp_grpc/index.ts";
 import { createOtlpHttp } from "./exporters/otlp_http/index.ts";
 import { basicAuth } from "./extensions/basic_auth/index.ts";
 import { bearerTokenAuth } from "./extensions/bearer_token_auth/index.ts";
-import { embeddedStore } from "./extensions/embedded_store/index.ts";
+import { createEmbeddedStore } from "./extensions/embedded_store/index.ts";
 import { fileStorage } from "./extensions/file_storage/index.ts";
 import { healthCheck } from "./extensions/health_check/index.ts";
 import type { ExporterFactory } from "./kit/backend.ts";
@@ -17,7 +17,6 @@ import { attributes } from "./processors/attributes/index.ts";
 import { resource } from "./processors/resource/index.ts";
 import { createLineProtocol } from "./receivers/line_protocol/index.ts";
 import { otlp } from "./receivers/otlp/index.ts";
-import { lineShapes } from "./series/line-shapes.ts";
 import { shippedTables } from "./series/load.ts";
 import { compileLineWriter } from "./series/plan.ts";
 
@@ -34,7 +33,7 @@ export interface Components {
 export function createComponents(): Components {
   const tables = shippedTables();
   return {
-    receivers: byType<ReceiverFactory<unknown>>([createLineProtocol(lineShapes(tables)), otlp]),
+    receivers: byType<ReceiverFactory<unknown>>([createLineProtocol(tables), otlp]),
     processors: byType<ProcessorFactory<unknown>>([attributes, resource]),
     exporters: byType<ExporterFactory<Delivery>>([
       createDebug(pickItems, writeRequestJson),
@@ -46,7 +45,7 @@ export function createComponents(): Components {
     extensions: byType<ExtensionFactory<unknown>>([
       basicAuth,
       bearerTokenAuth,
-      embeddedStore,
+      createEmbeddedStore(tables),
       fileStorage,
       healthCheck,
     ]),

@@ -61,8 +61,6 @@ export type Verdict =
 /** Declares an exporter: the loop, the queue and the retries are the graph's, from the `delivery` options of its configuration. */
 export interface ExporterFactory<C extends Delivery> extends Declaration<C> {
   readonly kind: "exporter";
-  /** Options that may hold paths of files, see `ComponentSchema`. */
-  readonly fileOptions?: readonly string[];
   create<S extends Signal>(config: C, context: ExporterContext<S>): Backend<S>;
 }
 

@@ -16,10 +16,14 @@ export interface Declaration<C> {
   readonly stability: { readonly [S in Signal]?: Stability };
   /** Why these options cannot carry a signal that the component supports; undefined = they can. Refused before the start. */
   unsupported?(options: C, signal: Signal): string | undefined;
+  /** What to tell about options that are right but old, such as another program's names for ours: one sentence. */
+  warning?(options: C): string | undefined;
   /** Of an extension that `auth` blocks may name: for whom it is set up with these options. */
   authenticates?(options: C): { readonly receivers: boolean; readonly exporters: boolean };
   /** Every option has a `.describe()`; unknown keys are errors. */
   readonly schema: z.ZodType<C>;
+  /** Options that may hold paths of files: those that start with ./ or ../ begin at the file of the configuration. */
+  readonly fileOptions?: readonly string[];
   /** Smallest working configuration. */
   readonly example: unknown;
 }

@@ -8,6 +8,10 @@ import { TableError } from "./yaml-place.ts";
 export const TABLES_DOC =
   "Series tables to write: names, and paths of table files (./my-table.yaml, from the directory of this configuration). Files add tables; names choose among all, and without a name it is all. An item without a row here is counted as dropped.";
 
+/** What `tables:` says where tables are only added. */
+export const TABLE_FILES_DOC =
+  "Files of series tables besides the shipped ones (./my-table.yaml, from the directory of this configuration).";
+
 /** Tables of a choice, and all there are. */
 export interface ChosenTables {
   readonly tables: readonly Table[];
@@ -42,6 +46,16 @@ export class TableChoice {
           message: `no series table is called "${entry}"${suggestion(entry, names)}`,
         });
     return found;
+  }
+
+  /** The same where only paths of table files make sense. */
+  fileMistakes(entries: readonly string[]): { readonly at: number; readonly message: string }[] {
+    const names = entries.flatMap((entry, at) => (isPath(entry) ? [] : [{ entry, at }]));
+    if (names.length === 0) return this.mistakes(entries);
+    return names.map(({ entry, at }) => ({
+      at,
+      message: `expected the path of a table file, such as ./my-table.yaml, got "${entry}": tables are chosen in exporters`,
+    }));
   }
 
   /** The tables of entries without mistakes; none: all. Throws what `mistakes` says. */

@@ -1,9 +1,20 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { config } from "../../src/extensions/embedded_store/config.ts";
+import { embeddedStoreConfig } from "../../src/extensions/embedded_store/config.ts";
+import { createEmbeddedStore } from "../../src/extensions/embedded_store/index.ts";
 import { StoreSupervisor } from "../../src/extensions/embedded_store/supervisor.ts";
+import { createIndexer } from "../../src/otlp/indexing.ts";
+import { shippedTables } from "../../src/series/load.ts";
+import { TableChoice } from "../../src/series/table-choice.ts";
 import { SELF, temporaryDirectory } from "../store/harness.ts";
+import { recordingLog, recordingMeter } from "../support/export-rig.ts";
+import { freePorts } from "../support/service.ts";
+
+const TABLES = shippedTables();
+const config = embeddedStoreConfig(new TableChoice(TABLES));
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -153,4 +164,40 @@ test("options: defaults, and what is refused", () => {
   expect(config.safeParse({ memory_limit: "much" }).success).toBe(false);
   expect(config.safeParse({ endpoint: "8181" }).success).toBe(false);
   expect(config.safeParse({ directroy: "x" }).success).toBe(false);
+});
+
+test("a table file of the user is declared before its first row", async () => {
+  const directory = temporaryDirectory();
+  cleanups.push(directory.remove);
+  const path = join(directory.path, "deploys.yaml");
+  writeFileSync(
+    path,
+    `measurement: deploys
+doc: One row for each deployment.
+identity: exact
+match: {}
+columns:
+  zone: { kind: tag, doc: Where., from: [zone] }
+  took: { kind: float, unit: s, doc: How long., from: [took] }
+`,
+  );
+  const [port = 0] = await freePorts(1);
+  const endpoint = `127.0.0.1:${port}`;
+  const store = join(directory.path, "store");
+  const options = config.parse({ endpoint, directory: store, tables: [path] });
+  const extension = createEmbeddedStore(TABLES).create(options, {
+    id: "embedded_store",
+    log: recordingLog(),
+    meter: recordingMeter(),
+    indexer: createIndexer(),
+    nowMs: Date.now,
+    fail: () => {},
+    isReady: () => true,
+    self: SELF,
+  });
+  cleanups.push(() => extension.stop(AbortSignal.timeout(8_000)));
+  await extension.start();
+  const query = new URLSearchParams({ db: "weir", q: "SELECT zone, took FROM deploys" });
+  const answer = await fetch(`http://${endpoint}/api/v3/query_sql?${query}&format=csv`);
+  expect([answer.status, await answer.text()]).toEqual([200, "zone,took\n"]);
 });

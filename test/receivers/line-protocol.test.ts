@@ -1,5 +1,8 @@
 import { createSocket } from "node:dgram";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Batch } from "../../src/otlp/batch.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
@@ -7,18 +10,15 @@ import { PipelineError, type Refusal } from "../../src/otlp/status.ts";
 import type { Intake, Lease } from "../../src/pipeline/contracts.ts";
 import type { Context } from "../../src/pipeline/factory.ts";
 import type { LogFields } from "../../src/pipeline/telemetry.ts";
-import { type Config, config } from "../../src/receivers/line_protocol/config.ts";
+import { type Config, lineProtocolConfig } from "../../src/receivers/line_protocol/config.ts";
 import { createLineProtocol } from "../../src/receivers/line_protocol/index.ts";
-import type { LineShape } from "../../src/series/door.ts";
+import { shippedTables } from "../../src/series/load.ts";
+import { TableChoice } from "../../src/series/table-choice.ts";
 import { decodeRequest } from "../support/otlp.ts";
 
 const REFUSAL: Refusal = { kind: "refused", retryAfterMs: 1, why: "full" };
-const FUNC_CALL: LineShape = {
-  measurement: "DFF_func_call",
-  tags: new Set(["func_id"]),
-  fields: new Set(["run_cost"]),
-  spread: true,
-};
+const TABLES = shippedTables();
+const config = lineProtocolConfig(new TableChoice(TABLES));
 
 /** An intake that keeps what it gets, and can be told to refuse, fail or wait. */
 class Recorder implements Intake {
@@ -100,7 +100,7 @@ afterEach(async () => {
 
 async function start(options: object, intake = new Recorder()) {
   const parsed: Config = config.parse(options);
-  const receiver = createLineProtocol([FUNC_CALL]).create(parsed, context, intake);
+  const receiver = createLineProtocol(TABLES).create(parsed, context, intake);
   await receiver.start();
   const stop = () => receiver.stop(AbortSignal.timeout(2_000));
   stops.push(stop);
@@ -480,4 +480,59 @@ test("the configuration needs a transport and knows its keys", () => {
   expect(both.tcp?.max_connections).toBe(1_024);
   expect(config.parse({ udp: { enabled: false }, tcp: null }).udp).toBeUndefined();
   expect(config.safeParse({ udp: { enabled: false } }).success).toBe(false);
+});
+
+test("a table file of the user says what of its lines is a tag, the body and the severity; a mistake in it names its place", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "weir-tables-"));
+  stops.push(async () => rmSync(directory, { recursive: true }));
+  const path = join(directory, "deploys.yaml");
+  const table = `measurement: deploys
+doc: One row for each deployment.
+identity: exact
+match: {}
+body: message
+severity: { column: status, levels: { failed: 17 } }
+columns:
+  status: { kind: tag, doc: How it ended., from: [status] }
+  message: { kind: text, doc: What it said., from: [message] }
+`;
+  writeFileSync(path, table);
+  const { intake, udp } = await start({ ...UDP, tables: [path] });
+  const socket = createSocket("udp4");
+  socket.send('deploys,status=failed,zone=a message="no space left" 1705314600', udp, "127.0.0.1");
+  await vi.waitFor(() => expect(intake.items).toBe(1));
+  socket.close();
+  const [batch] = intake.batches as [Batch];
+  const request = decodeRequest("logs", batch.bytes.subarray(0, batch.length));
+  expect(request).toMatchObject({
+    resourceLogs: [
+      {
+        scopeLogs: [
+          {
+            logRecords: [
+              {
+                eventName: "deploys",
+                severityNumber: 17,
+                body: { stringValue: "no space left" },
+                attributes: expect.arrayContaining([
+                  {
+                    key: "weir.tags",
+                    value: { arrayValue: { values: [{ stringValue: "zone" }] } },
+                  },
+                ]),
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  });
+  writeFileSync(path, table.replace("kind: text", "kind: txt"));
+  const [mistake] = config.safeParse({ ...UDP, tables: [path] }).error?.issues ?? [];
+  expect([mistake?.path, mistake?.message]).toEqual([
+    ["tables", 0],
+    expect.stringContaining("deploys.yaml:9:20"),
+  ]);
+  const [name] = config.safeParse({ ...UDP, tables: ["requests"] }).error?.issues ?? [];
+  expect(name?.message).toMatch(/expected the path of a table file, such as/);
 });

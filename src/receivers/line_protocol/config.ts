@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { duration, listenEndpoint } from "../../config/blocks.ts";
+import { TABLE_FILES_DOC, type TableChoice } from "../../series/table-choice.ts";
 
 const enabled = z
   .boolean()
@@ -38,34 +39,47 @@ const tcp = z.strictObject({
 });
 export type TcpConfig = z.output<typeof tcp>;
 
-/** `udp:` with nothing behind it means the defaults, as in the Collector; `enabled: false` means absent. */
-export const config = z
-  .strictObject({
-    udp: udp
-      .nullable()
-      .optional()
-      .transform((block) => (block === null ? udp.parse({}) : block))
-      .transform((block) => (block?.enabled === true ? block : undefined))
-      .describe("Datagrams of lines. Present, even when empty: on."),
-    tcp: tcp
-      .nullable()
-      .optional()
-      .transform((block) => (block === null ? tcp.parse({}) : block))
-      .transform((block) => (block?.enabled === true ? block : undefined))
-      .describe("Newline-separated lines over TCP. Present, even when empty: on."),
-    precision: z
-      .enum(["auto", "ns", "us", "ms", "s"])
-      .default("auto")
-      .describe(
-        "Unit of the times in the lines; auto decides by their magnitude, as always in JSON.",
-      ),
-    service_name: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("service.name of lines that have neither a tag service nor site_name."),
-  })
-  .refine((c) => c.udp !== undefined || c.tcp !== undefined, {
-    error: 'needs "udp" or "tcp", for example udp: { endpoint: "127.0.0.1:8094" }',
-  });
-export type Config = z.output<typeof config>;
+/** `udp:` with nothing behind it means the defaults, as in the Collector; `enabled: false` means absent. `choice` checks `tables`. */
+export function lineProtocolConfig(choice: TableChoice) {
+  return z
+    .strictObject({
+      udp: udp
+        .nullable()
+        .optional()
+        .transform((block) => (block === null ? udp.parse({}) : block))
+        .transform((block) => (block?.enabled === true ? block : undefined))
+        .describe("Datagrams of lines. Present, even when empty: on."),
+      tcp: tcp
+        .nullable()
+        .optional()
+        .transform((block) => (block === null ? tcp.parse({}) : block))
+        .transform((block) => (block?.enabled === true ? block : undefined))
+        .describe("Newline-separated lines over TCP. Present, even when empty: on."),
+      precision: z
+        .enum(["auto", "ns", "us", "ms", "s"])
+        .default("auto")
+        .describe(
+          "Unit of the times in the lines; auto decides by their magnitude, as always in JSON.",
+        ),
+      service_name: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("service.name of lines that have neither a tag service nor site_name."),
+      tables: z
+        .array(z.string())
+        .min(1)
+        .optional()
+        .describe(
+          `${TABLE_FILES_DOC} They say what of their lines is a tag, the body and the severity.`,
+        ),
+    })
+    .refine((c) => c.udp !== undefined || c.tcp !== undefined, {
+      error: 'needs "udp" or "tcp", for example udp: { endpoint: "127.0.0.1:8094" }',
+    })
+    .superRefine(({ tables = [] }, context) => {
+      for (const { at, message } of choice.fileMistakes(tables))
+        context.addIssue({ code: "custom", path: ["tables", at], message });
+    });
+}
+export type Config = z.output<ReturnType<typeof lineProtocolConfig>>;

@@ -1,7 +1,10 @@
 import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
 import { LineDoor, type LineShape } from "../../series/door.ts";
-import { type Config, config } from "./config.ts";
+import { lineShapes } from "../../series/line-shapes.ts";
+import { TableChoice } from "../../series/table-choice.ts";
+import type { Table } from "../../series/tables.ts";
+import { type Config, lineProtocolConfig } from "./config.ts";
 import { HandOver } from "./hand-over.ts";
 import { TcpListener } from "./tcp.ts";
 import { UdpListener } from "./udp.ts";
@@ -37,16 +40,23 @@ export class LineProtocolReceiver implements Component {
 }
 
 /** The receiver for lines of these tables; lines of other measurements are taken as they are. */
-export function createLineProtocol(shapes: readonly LineShape[]) {
+export function createLineProtocol(tables: readonly Table[]) {
+  const choice = new TableChoice(tables);
   return {
     kind: "receiver",
     type: "line_protocol",
     summary:
       "InfluxDB line protocol and JSON points over UDP and TCP: one bad line costs one line.",
     stability: { logs: "beta" },
-    schema: config,
+    schema: lineProtocolConfig(choice),
+    fileOptions: ["tables"],
     example: { udp: { endpoint: "127.0.0.1:8094" } },
     create: (options: Config, context: Context, intake: Intake) =>
-      new LineProtocolReceiver(shapes, options, context, intake),
+      new LineProtocolReceiver(
+        lineShapes(choice.choose(options.tables).declared),
+        options,
+        context,
+        intake,
+      ),
   } satisfies ReceiverFactory<Config>;
 }
