@@ -7,13 +7,13 @@ import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
 import { type Plan, type PlanTable, WORD } from "./compile.ts";
 import { ENTRIES_MAX, EntryShapes, SHAPES } from "./entry-shapes.ts";
 import type { Gather } from "./gather.ts";
+import { MemberNames } from "./member-names.ts";
 import type { KeyOrder } from "./order.ts";
 import { KEY, type Program } from "./program.ts";
 import { ResourceJson } from "./resource-json.ts";
 import { Scratch, type Values } from "./values.ts";
 
 const COMMA = 44;
-const COLON = 58;
 const EQUALS = 61;
 const BACKSLASH = 92;
 const DELETE = 127;
@@ -30,6 +30,9 @@ class KnownLeft {
     { length: SHAPES },
     () => new Int32Array(ENTRIES_MAX),
   );
+  /** By shape: how many of the names stand before those of the resource, and how many start with its prefix themselves. */
+  readonly before = new Int32Array(SHAPES);
+  readonly prefixed = new Int32Array(SHAPES);
 }
 
 const makeKnown = () => new KnownLeft();
@@ -41,6 +44,7 @@ export class AttributesField {
   readonly #text: LineText;
   readonly #values: Values;
   readonly #constants: DataView;
+  readonly #names: MemberNames;
   readonly #keys: Int32Array;
   readonly #declaredBy: Int32Array;
   readonly #declaredWords: number;
@@ -61,6 +65,8 @@ export class AttributesField {
   /** Places of entries that the table does not declare, in the order of their names: of the present item, and of shapes by table. */
   #left: Int32Array = new Int32Array(64);
   #leftCount = 0;
+  #before = 0;
+  #prefixed = 0;
   /** `#left` of an item whose shape is not remembered. */
   #own: Int32Array = new Int32Array(64);
   readonly #known = new Map<number, KnownLeft>();
@@ -76,6 +82,7 @@ export class AttributesField {
     this.#shapes = new EntryShapes(gather);
     this.#usual = new Int32Array(plan.tables.length);
     this.#constants = plan.constants.view;
+    this.#names = new MemberNames(gather);
     this.#keys = program.keys;
     this.#declaredBy = plan.declaredBy;
     this.#declaredWords = plan.declaredWords;
@@ -124,17 +131,35 @@ export class AttributesField {
       this.#left = this.#own;
       this.#leftCount = this.#collect(table, this.#own);
       this.#usual[table] = this.#leftCount;
+      this.#placeResource(table);
       return;
     }
     const { learnt } = this.#shapes;
     const known = getOrMake(this.#known, table, makeKnown);
     this.#left = known.places[shape]!;
     if (known.learnt[shape] !== learnt[shape]) {
-      known.counts[shape] = this.#collect(table, this.#left);
+      this.#leftCount = this.#collect(table, this.#left);
+      this.#placeResource(table);
+      known.counts[shape] = this.#leftCount;
+      known.before[shape] = this.#before;
+      known.prefixed[shape] = this.#prefixed;
       known.learnt[shape] = learnt[shape]!;
     }
     this.#leftCount = known.counts[shape]!;
+    this.#before = known.before[shape]!;
+    this.#prefixed = known.prefixed[shape]!;
     this.#usual[table] = this.#leftCount;
+  }
+
+  /** Where among `#left` the members of the resource stand. */
+  #placeResource(table: number): void {
+    const resource = this.#resources[table];
+    if (resource === undefined) return;
+    const count = this.#leftCount;
+    this.#before = resource.placeIn(this.#left, count);
+    let end = this.#before;
+    while (end < count && resource.isPrefixed(this.#left[end]!)) end++;
+    this.#prefixed = end - this.#before;
   }
 
   #shapeOfItem(): number {
@@ -171,13 +196,12 @@ export class AttributesField {
     let o = first;
     if (resource === undefined || resource.length === 0) o = this.#members(0, count, out, o);
     else {
-      const entries = this.#leftEntries();
-      if (resource.mixes(entries)) o = resource.writeMixed(out, o, entries);
+      const before = this.#before;
+      if (this.#mixes()) o = resource.writeMixed(out, o, this.#leftEntries());
       else {
-        const split = resource.placeIn(this.#left, count);
-        o = this.#members(0, split, out, o);
+        o = this.#members(0, before, out, o);
         o = resource.put(out, o);
-        o = this.#members(split, count, out, o);
+        o = this.#members(before, count, out, o);
       }
     }
     if (o === first) return at;
@@ -187,13 +211,23 @@ export class AttributesField {
     return o + 2;
   }
 
+  /** Whether names of the item stand between those of the resource: they start with the prefix too. */
+  #mixes(): boolean {
+    const end = this.#before + this.#prefixed;
+    for (let k = this.#before; k < end; k++) if (this.#stays(this.#left[k]!)) return true;
+    return false;
+  }
+
+  /** Whether the entry at this place stays for `attributes`. */
+  #stays(i: number): boolean {
+    const { tape, entries } = this.#gather;
+    return (tape[entries + i * ENTRY]! & 15) !== Kind.none && this.#fieldOf[i] !== this.#row;
+  }
+
   /** Entries that stay for `attributes`. */
   #leftEntries(): Int32Array {
-    const { tape, entries } = this.#gather;
-    const left = this.#left.subarray(0, this.#leftCount);
-    const stays = (i: number) =>
-      this.#fieldOf[i] !== this.#row && (tape[entries + i * ENTRY]! & 15) !== Kind.none;
-    return left.filter(stays).map((i) => entries + i * ENTRY);
+    const left = this.#left.subarray(0, this.#leftCount).filter((i) => this.#stays(i));
+    return left.map((i) => this.#gather.entries + i * ENTRY);
   }
 
   /** Members with their commas; those that stand in an earlier row of the item are copied, neighbours at once. */
@@ -203,6 +237,7 @@ export class AttributesField {
     const writtenFor = this.#writtenFor;
     const writtenFrom = this.#writtenFrom;
     const writtenEnd = this.#writtenEnd;
+    const names = this.#names;
     const item = this.#item;
     let o = at;
     let run = 0;
@@ -224,7 +259,7 @@ export class AttributesField {
       run = runEnd;
       writtenFor[i] = item;
       writtenFrom[i] = o;
-      o = this.#name(out, o, entry);
+      o = names.write(out, o, entry);
       o =
         kind === Kind.text
           ? writeQuotedJsonText(out, o, view, tape[entry + 2]!, tape[entry + 3]!)
@@ -240,19 +275,6 @@ export class AttributesField {
     const stop = copy(out, at, out, from, end - from);
     out.setUint8(at, COMMA);
     return stop;
-  }
-
-  /** A comma, the name and its colon. */
-  #name(out: DataView, at: number, entry: number): number {
-    const key = (this.#gather.tape[entry]! >>> 4) * KEY;
-    const length = this.#keys[key + 5]!;
-    if (length > 0) return copy(out, at, this.#constants, this.#keys[key + 4]!, length);
-    const order = this.#order;
-    const view = this.#gather.view;
-    out.setUint8(at, COMMA);
-    const o = writeQuotedJsonText(out, at + 1, view, order.keyFrom(entry), order.keyEnd(entry));
-    out.setUint8(o, COLON);
-    return o + 1;
   }
 
   #value(out: DataView, at: number, entry: number): number {

@@ -8,7 +8,7 @@ import type { Column, ColumnKind, Source, Table } from "./tables.ts";
 import { SPAN_KINDS } from "./tables.ts";
 
 /** Key ids run from 1 to 4,096; 0 is "not interned". */
-const KEY_IDS = 4097;
+export const KEY_IDS = 4097;
 /** Tables in one word of bits. */
 export const WORD = 32;
 

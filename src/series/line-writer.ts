@@ -1,6 +1,5 @@
 import type { Dialect } from "../line/writer.ts";
 import type { Batch } from "../otlp/batch.ts";
-import type { Keys } from "../otlp/keys.ts";
 import type { Range, Stored } from "../otlp/range.ts";
 import { Item, NodeType, type Signal } from "../otlp/tape.ts";
 import { NanosWriter } from "../wire/numbers.ts";
@@ -26,8 +25,18 @@ const Pass = { write: 0, count: 1, replay: 2 } as const;
 /** Items that make no row get at least this much room. */
 const ROOM_MIN = 512;
 
+/** Rows of single items, for a writer whose format they are only a part of. */
+export interface ItemRows {
+  /** Where `rowsOf` leaves them, until its next call. */
+  readonly aside: { readonly bytes: Uint8Array; readonly view: DataView };
+  /** Makes ready for items of a frame; undefined lets go of the last one. */
+  openAside(frame: Stored | undefined): void;
+  /** Writes the rows of the item at tape index `at`, each with the time that was sent; returns their end. */
+  rowsOf(at: number): number;
+}
+
 /** Log records or spans → lines, by a compiled plan. One caller at a time; a call leaves nothing behind but caches. */
-export class ItemLineWriter<S extends Signal> implements Writer<S> {
+export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
   readonly #plan: Plan;
   readonly #gather: Gather;
   readonly #rows: RowWriter;
@@ -50,12 +59,11 @@ export class ItemLineWriter<S extends Signal> implements Writer<S> {
 
   constructor(
     plan: Plan,
-    keys: Keys,
     dialect: Dialect,
     tell?: (table: string, column: string, reason: string, n: number) => void,
   ) {
     this.#plan = plan;
-    const program = compileProgram(plan, (key) => keys.name(key));
+    const program = compileProgram(plan);
     this.#gather = new Gather(plan, program);
     this.#rows = new RowWriter(plan, program, this.#gather, dialect);
     this.#lines = new LineRows(this.#rows);
@@ -123,6 +131,22 @@ export class ItemLineWriter<S extends Signal> implements Writer<S> {
     throw new RangeError(`row ${row} was not written: items from ${from} on make ${seen} rows`);
   }
 
+  get aside(): Scratch {
+    return this.#scratch;
+  }
+
+  openAside(frame: Stored | undefined): void {
+    if (frame === undefined) this.#gather.close();
+    else {
+      this.#gather.open(frame.batch);
+      this.#time.open(frame.arrivalMs);
+    }
+  }
+
+  rowsOf(at: number): number {
+    return this.#aside(at, Pass.count);
+  }
+
   #written(to: number, rows: number, rowless: number): Written {
     this.#gather.close();
     if (this.#tell !== undefined) this.#rows.drops.report(this.#tell);
@@ -169,14 +193,15 @@ export class ItemLineWriter<S extends Signal> implements Writer<S> {
     return false;
   }
 
-  /** Passes an item without writing it anywhere. */
-  #aside(at: number, pass: number): void {
+  /** Passes an item, whose rows go nowhere but to the scratch; returns their end in it. */
+  #aside(at: number, pass: number): number {
     this.#look(at);
     this.#scratch.need(this.#room());
     this.#pass = pass;
-    this.#item(this.#scratch.view, 0);
+    const end = this.#item(this.#scratch.view, 0);
     this.#pass = Pass.write;
     this.#rows.drops.forget();
+    return end;
   }
 
   /** Moves to an item and finds its tables. */

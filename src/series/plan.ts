@@ -41,5 +41,5 @@ export function compileLineWriter(
   const all = [...declared, ...tables.filter((table) => !declared.includes(table))].filter(
     ({ match }) => match.points === undefined,
   );
-  return new ItemLineWriter(compilePlan(signal, tables, all, keys), keys, dialect, onFieldDropped);
+  return new ItemLineWriter(compilePlan(signal, tables, all, keys), dialect, onFieldDropped);
 }

@@ -1,4 +1,3 @@
-import type { KeyId } from "../otlp/keys.ts";
 import type { Plan, PlanColumn } from "./compile.ts";
 import { BITS } from "./masks.ts";
 import { Code } from "./slots.ts";
@@ -12,10 +11,10 @@ export const SLOT = 4;
 export const Action = { ...Code, word: 7, careful: 8, general: 9 } as const;
 
 /**
- * Ints per key of `keys`: the first word of `declaredBy`, place of its slot on the record less `noSlot`, first and last + 1 of its uses (at least two),
- * place and length of a comma and its name as JSON inside a string. All 0 for keys that no table knows.
+ * Ints per key of `keys`: the first word of `declaredBy`, place of its slot on the record less `noSlot`, first and last + 1 of its uses
+ * (at least two). All 0 for keys that no table knows.
  */
-export const KEY = 8;
+export const KEY = 4;
 
 /** A plan as flat memory for the loop over columns. */
 export interface Program {
@@ -37,7 +36,7 @@ export interface Program {
   readonly slots: number;
 }
 
-export function compileProgram(plan: Plan, nameOf: (key: KeyId) => string): Program {
+export function compileProgram(plan: Plan): Program {
   const { columns, tables, recordSlot, declaredBy, declaredWords } = plan;
   const sources = new Int32Array(columns.length * BITS);
   for (const column of columns)
@@ -68,13 +67,11 @@ export function compileProgram(plan: Plan, nameOf: (key: KeyId) => string): Prog
     const from = uses.length;
     for (let u = usesStart[key]!; u < usesStart[key + 1]!; u++) uses.push(mask[u]!, bit[u]!);
     while (uses.length < from + 4) uses.push(...none);
-    const text = JSON.stringify(nameOf(key as KeyId)).replace(/["\\]/g, "\\$&");
-    const name = plan.constants.add(`,${text}:`);
     let slot = recordSlot[key]! < 0 ? noSlot : recordSlot[key]! * SLOT;
     if (key === plan.lineTags) slot = tagsSlot;
     else if (key === plan.lineUint) slot = uintSlot;
     const word = declaredBy[key * declaredWords]!;
-    keys.set([word, slot - noSlot, from, uses.length, name.at, name.length], key * KEY);
+    keys.set([word, slot - noSlot, from, uses.length], key * KEY);
   }
   const partUses: number[] = [];
   for (let part = 0; part < plan.partUses.start.length; part++) {

@@ -100,11 +100,9 @@ export class ResourceJson {
     return length - text.length;
   }
 
-  /** Whether names of these entries mix with the members: they start with the prefix too. */
-  mixes(entries: Int32Array): boolean {
-    for (let i = 0; i < entries.length; i++)
-      if (this.#compare(entries[i]!, this.#prefix) === 0) return true;
-    return false;
+  /** Whether the name at this place of the item starts with the prefix too. */
+  isPrefixed(place: number): boolean {
+    return this.#compare(this.#gather.entries + place * ENTRY, this.#prefix) === 0;
   }
 
   /** How many of the entries at these places of the item, which are in order, stand before the members. */
