@@ -62,6 +62,8 @@ function readSection(
       const given = isNothing(value) ? emptyMap(at) : value;
       const options = locate(given, schema?.fileOptions ?? [], cwd);
       const result = schema && parseOptions(schema.schema, options, at, problems);
+      const warning = result && schema?.warning?.(result.options);
+      if (warning !== undefined) problems.warn(at, `${key}: ${warning}`);
       const { id, name } = parsed;
       const config = result && { id, type, name, options: result.options, where: at };
       written.set(id, { id, section, schema, config, at, node: options });

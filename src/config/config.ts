@@ -14,6 +14,8 @@ export interface ComponentSchema {
   readonly fileOptions?: readonly string[];
   /** Why these options cannot carry a signal that the component supports. */
   unsupported?(options: unknown, signal: PipelineSignal): string | undefined;
+  /** What to tell about options that are right but old: one sentence, logged at the start and by `validate`. */
+  warning?(options: unknown): string | undefined;
   /** Of an extension that `auth` blocks may name: for whom it is set up with these options. */
   authenticates?(options: unknown): { readonly receivers: boolean; readonly exporters: boolean };
 }

@@ -1,3 +1,4 @@
+import { gunzipSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import { createInfluxdb } from "../../src/exporters/influxdb/index.ts";
 import { type Api, influxdbVerdict } from "../../src/exporters/influxdb/verdicts.ts";
@@ -31,6 +32,11 @@ const V1_TAGS =
   '{"error":"partial write: max-values-per-tag limit exceeded (100000/100000): measurement=\\"function_logs\\" tag=\\"execution_id\\" value=\\"x\\" dropped=1"}';
 const V2_CONFLICT =
   '{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict: input field \\"x\\" on measurement \\"m\\" is type float, already exists as type integer dropped=1"}';
+
+const V1_TOO_OLD = (rows: number) =>
+  `{"error":"partial write: points beyond retention policy dropped=${rows}"}`;
+const V2_TOO_OLD = (rows: number) =>
+  `{"code":"unprocessable entity","message":"failure writing points to database: partial write: points beyond retention policy dropped=${rows}"}`;
 
 const rows: readonly (readonly [Api, number, string, object, RegExp?])[] = [
   ["v3", 204, "", { is: "sent", unconfirmed: false }],
@@ -91,6 +97,30 @@ const rows: readonly (readonly [Api, number, string, object, RegExp?])[] = [
   ["v3", 302, "", { is: "retry", alarm: true }, /endpoint/],
   ["v3", 415, "", { is: "rejected" }],
   ["v3", 408, "", { is: "retry" }],
+  // The three ways in which InfluxDB 3 says that the name of the database is wrong; and a request without one.
+  [
+    "v3",
+    400,
+    '{"error":"db name did not start with a number or letter","data":null}',
+    { is: "retry", alarm: true },
+    /did not start.*`database`/,
+  ],
+  [
+    "v3",
+    400,
+    '{"error":"invalid character in database name: must be ASCII, containing only letters, numbers, underscores, or hyphens","data":null}',
+    { is: "retry", alarm: true },
+  ],
+  [
+    "v3",
+    400,
+    '{"error":"invalid character in database or rp name: must be ASCII, containing only letters, numbers, underscores, or hyphens"}',
+    { is: "retry", alarm: true },
+  ],
+  ["v3", 400, "missing query parameter 'db'", { is: "retry", alarm: true }],
+  ["v3", 400, "unacceptable content-encoding: zstd", { is: "rejected" }],
+  ["v3", 503, "", { is: "retry" }],
+  ["v3", 407, "", { is: "retry", alarm: true }, /proxy/],
   ["v2", 204, "", { is: "sent" }],
   [
     "v2",
@@ -118,6 +148,11 @@ const rows: readonly (readonly [Api, number, string, object, RegExp?])[] = [
     { is: "retry" },
   ],
   ["v2", 503, "", { is: "retry" }],
+  ["v2", 429, '{"code":"too many requests","message":"x"}', { is: "retry" }],
+  ["v2", 500, '{"code":"internal error","message":"partial write: x"}', { is: "rejected" }],
+  // Rows below the retention policy: dropped when it is all of them (the request has three), else found by halves.
+  ["v2", 422, V2_TOO_OLD(3), { is: "sent", dropped: new Map([["too_old", 3]]) }],
+  ["v2", 422, V2_TOO_OLD(2), { is: "rejected" }, /beyond retention/],
   ["v1", 204, "", { is: "sent" }],
   ["v1", 400, V1_CONFLICT, { is: "rejected" }, /field type conflict/],
   ["v1", 400, V1_PARSE, { is: "rejected" }, /unable to parse/],
@@ -133,6 +168,22 @@ const rows: readonly (readonly [Api, number, string, object, RegExp?])[] = [
   ["v1", 413, '{"error":"Request Entity Too Large"}', { is: "split" }],
   ["v1", 500, '{"error":"timeout"}', { is: "retry" }],
   ["v1", 503, "", { is: "retry" }],
+  [
+    "v1",
+    403,
+    '{"error":"\\"w\\" user is not authorized to write to database \\"weir\\""}',
+    { is: "pause" },
+  ],
+  ["v1", 429, "", { is: "retry" }],
+  [
+    "v1",
+    500,
+    '{"error":"retention policy not found: zz"}',
+    { is: "retry", alarm: true },
+    /zz.*`retention_policy`/,
+  ],
+  ["v1", 400, V1_TOO_OLD(3), { is: "sent", dropped: new Map([["too_old", 3]]) }],
+  ["v1", 400, V1_TOO_OLD(1), { is: "rejected" }, /beyond retention/],
 ];
 
 const cases = rows.map(([api, status, body, expected, why]) => {
@@ -141,7 +192,7 @@ const cases = rows.map(([api, status, body, expected, why]) => {
 
 test.each(cases)("$api $status $body", ({ api, status, body, expected, why }) => {
   const answer = { status, body: Buffer.from(body), retryAfter: undefined, contentType: undefined };
-  const verdict = influxdbVerdict(api, answer, NOW);
+  const verdict = influxdbVerdict(api, answer, NOW, 3);
   expect(verdict).toMatchObject(expected);
   if (why !== undefined) expect("why" in verdict && verdict.why).toMatch(why);
   if (verdict.is === "retry" && !("alarm" in expected)) expect(verdict.alarm).toBeUndefined();
@@ -154,13 +205,13 @@ test.each([
 ])("Retry-After %s", (retryAfter, afterMs) => {
   for (const status of [429, 503]) {
     const answer = { status, body: Buffer.alloc(0), retryAfter, contentType: undefined };
-    const verdict = influxdbVerdict("v3", answer, NOW);
+    const verdict = influxdbVerdict("v3", answer, NOW, 1);
     expect(verdict.is === "retry" && verdict.afterMs).toBe(afterMs);
   }
 });
 
 test("a broken connection is tried again", () => {
-  expect(influxdbVerdict("v3", { error: "other side closed" }, NOW)).toEqual({
+  expect(influxdbVerdict("v3", { error: "other side closed" }, NOW, 1)).toEqual({
     is: "retry",
     why: "other side closed",
   });
@@ -220,7 +271,7 @@ async function influx(options: object, ...script: readonly SinkAnswer[]) {
   } as const;
   const post = () =>
     backend.post(new TextEncoder().encode("m f=1 1\n"), sending, AbortSignal.timeout(2_000));
-  return { sink, backend, post, compiled, meter };
+  return { sink, backend, post, compiled, meter, said: factory.warning?.(config) };
 }
 
 test.each([
@@ -258,6 +309,86 @@ test.each([
   expect(sink.requests[0]?.headers["x-weir-range"]).toBe("jrnl/influxdb/eu%20%C3%BC/logs/3.0-5.41");
 });
 
+/** Blocks as they are written for the Collector's exporter: where they post, as whom, and what is said about them. */
+test.each([
+  [
+    { org: "o", bucket: "b", token: "t" },
+    "/api/v2/write?bucket=b&precision=ns&org=o",
+    "Token t",
+    'options of the Collector\'s influxdb exporter: they stand for api: v2, database: "b"; please write these',
+  ],
+  [
+    { v1_compatibility: { enabled: true, db: "d", username: "u", password: "p" } },
+    "/write?db=d&precision=ns",
+    `Basic ${Buffer.from("u:p").toString("base64")}`,
+    'options of the Collector\'s influxdb exporter: they stand for api: v1, database: "d", username and password; please write these',
+  ],
+  [
+    {
+      bucket: "b",
+      v1_compatibility: { enabled: false },
+      payload_max_lines: 72,
+      payload_max_bytes: 27_000,
+    },
+    "/api/v2/write?bucket=b&precision=ns",
+    undefined,
+    'options of the Collector\'s influxdb exporter: they stand for api: v2, database: "b", max_items: 72, max_body_size: 27000; please write these',
+  ],
+  [
+    { database: "x", span_dimensions: ["service.name", "span.name"] },
+    "/api/v3/write_lp?db=x&precision=nanosecond&accept_partial=true",
+    undefined,
+    "options of the Collector's influxdb exporter; span_dimensions has no effect, as the series tables say what is a tag and what a field",
+  ],
+  [
+    { bucket: "b", log_record_dimensions: [], metrics_schema: "otel-v1", precision: "ms" },
+    "/api/v2/write?bucket=b&precision=ns",
+    undefined,
+    'options of the Collector\'s influxdb exporter: they stand for api: v2, database: "b"; please write these; log_record_dimensions, metrics_schema, precision have no effect, as the series tables say what is a tag and what a field',
+  ],
+  [
+    { database: "x" },
+    "/api/v3/write_lp?db=x&precision=nanosecond&accept_partial=true",
+    undefined,
+    undefined,
+  ],
+])("the Collector's %j", async (options, url, authorization, warning) => {
+  const { sink, post, backend, said } = await influx(
+    { database: undefined, ...options },
+    { status: 204 },
+  );
+  await post();
+  expect(sink.requests[0]?.url).toBe(url);
+  expect(sink.requests[0]?.headers.authorization).toBe(authorization);
+  expect(said).toBe(warning);
+  expect(backend.limits.items).toBe("payload_max_lines" in options ? 72 : 65_536);
+  expect(backend.limits.bytes).toBe("payload_max_bytes" in options ? 27_000 : 8 << 20);
+});
+
+test("headers of the options go with every request; a body is compressed where that is asked for", async () => {
+  const headers = { "X-Tenant": "a", Authorization: "Basic x", "Content-Type": "text/html" };
+  const { sink, post } = await influx({ headers, compression: "gzip", token: "" }, { status: 204 });
+  await post();
+  expect(sink.requests[0]?.headers).toMatchObject({
+    "x-tenant": "a",
+    authorization: "Basic x",
+    "content-type": "text/plain; charset=utf-8",
+    "content-encoding": "gzip",
+  });
+  expect(gunzipSync(sink.requests[0]?.body ?? "").toString()).toBe("m f=1 1\n");
+});
+
+test.each(["/api/v2/write", "/write/", "/api/v3/write_lp"])(
+  "an endpoint that ends in %s is taken without it",
+  async (path) => {
+    const { sink, post } = await influx({}, { status: 204 });
+    const behind = await influx({ endpoint: `${sink.url}${path}` });
+    await behind.post();
+    await post();
+    expect(sink.requests[0]?.url).toBe(sink.requests[1]?.url);
+  },
+);
+
 test("a path in the endpoint is put before the API's", async () => {
   const { sink, post } = await influx({}, { status: 204 });
   const behind = await influx({ endpoint: `${sink.url}/influx/` });
@@ -282,6 +413,15 @@ test.each([
   [{ tables: ["function_log"] }, ["tables", 0], 'did you mean "function_logs"?'],
   [{ tables: ["zzz"] }, ["tables", 0], "valid: function_logs, requests"],
   [{ database: "_x" }, ["database"], "letter or digit first"],
+  [{ database: undefined }, ["database"], "expected the name of a database"],
+  [
+    { database: undefined, v1_compatibility: { enabled: true } },
+    ["v1_compatibility"],
+    "db is missing",
+  ],
+  [{ compression: "zstd" }, ["compression"], ""],
+  [{ token: "t", auth: { authenticator: "basic_auth" } }, ["token"], "keep one"],
+  [{ headers: { "content-length": "1" } }, ["headers", "content-length"], "client itself"],
   [{ token: "a\r\nb" }, ["token"], "line break"],
   [{ endpoint: "http://u:p@127.0.0.1:1" }, ["endpoint"], "not in the URL"],
   [{ endpoint: "127.0.0.1:8181" }, ["endpoint"], "expected a URL"],

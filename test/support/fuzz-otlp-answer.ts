@@ -36,7 +36,7 @@ for (let round = 0; round < rounds; round++) {
   const status = statuses[random(statuses.length)] ?? 200;
   const answer = { status, body: cut, retryAfter: undefined, contentType };
   for (const api of ["v3", "v2", "v1"] as const) {
-    const verdict = influxdbVerdict(api, answer, 0);
+    const verdict = influxdbVerdict(api, answer, 0, 1);
     if (
       verdict.is === "rows_rejected" &&
       !verdict.rows.every((row) => Number.isInteger(row) && row >= 0)

@@ -1,3 +1,4 @@
+import { clientAuthOf } from "../../kit/auth-block.ts";
 import type {
   Backend,
   ExporterContext,
@@ -5,6 +6,7 @@ import type {
   Sending,
   Verdict,
 } from "../../kit/backend.ts";
+import { type BodyCoding, codingFor } from "../../kit/body-coding.ts";
 import { HttpClient } from "../../kit/http-client.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
@@ -15,11 +17,12 @@ import type { compileLineWriter } from "../../series/plan.ts";
 import { TableChoice } from "../../series/table-choice.ts";
 import type { Table } from "../../series/tables.ts";
 import type { Writer } from "../../series/writer.ts";
+import { collectorWarning, type Target, targetOf } from "./collector-options.ts";
 import { type Config, influxdbConfig } from "./config.ts";
 import { type Api, influxdbVerdict } from "./verdicts.ts";
 
-/** Items in one request at most, whatever fits its body. */
-const MAX_ITEMS = 1 << 16;
+/** Paths of the write APIs: an endpoint that already ends in one is taken without it. */
+const WRITE_PATH = /\/+(?:api\/v3\/write_lp|api\/v2\/write|write)?\/*$/;
 
 type CompileLineWriter = typeof compileLineWriter;
 
@@ -36,11 +39,12 @@ export function createInfluxdb(
     stability: { logs: "beta", traces: "beta", metrics: "beta" },
     schema: influxdbConfig(choice),
     fileOptions: ["tables"],
+    warning: collectorWarning,
     example: { endpoint: "http://127.0.0.1:8181", database: "weir" },
     create: (config, context) => {
       const { signal, indexer } = context;
       const onFieldDropped = countDroppedFields(context);
-      const dialect = config.api;
+      const dialect = targetOf(config).api;
       const writer = compile({
         signal,
         ...choice.choose(config.tables),
@@ -61,21 +65,27 @@ class Influxdb<S extends Signal> implements Backend<S> {
   readonly #client: HttpClient;
   readonly #path: string;
   readonly #headers: readonly string[];
+  readonly #coding: BodyCoding | undefined;
   readonly #nowMs: () => number;
 
   constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>) {
     const lanes = config.sending_queue.num_consumers;
+    const target = targetOf(config);
     this.writer = writer;
     const itemBytes = LARGEST_LINE_ITEM;
-    this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes, itemBytes };
-    this.#api = config.api;
+    this.limits = { bytes: target.maxBytes, items: target.maxItems, lanes, itemBytes };
+    this.#api = target.api;
     this.#client = new HttpClient({
       origin: config.endpoint,
       connections: lanes,
       tls: config.tls && new ClientTls(config.tls, context),
+      auth: clientAuthOf(config.auth, context),
+      proxy: config.proxy_url.reveal(),
     });
-    this.#path = new URL(config.endpoint).pathname.replace(/\/+$/, "") + writePath(config);
-    this.#headers = [...authorization(config), "content-type", "text/plain; charset=utf-8"];
+    this.#path =
+      new URL(config.endpoint).pathname.replace(WRITE_PATH, "") + writePath(config, target);
+    this.#coding = codingFor(config.compression);
+    this.#headers = headersOf(config, target, this.#coding);
     this.#nowMs = context.nowMs;
   }
 
@@ -87,8 +97,9 @@ class Influxdb<S extends Signal> implements Backend<S> {
 
   async post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict> {
     const headers = [...this.#headers, "x-weir-range", rangeHeader(sending)];
-    const answer = await this.#client.post(this.#path, headers, body, stop);
-    return influxdbVerdict(this.#api, answer, this.#nowMs());
+    const bytes = this.#coding === undefined ? body : await this.#coding.encode(body);
+    const answer = await this.#client.post(this.#path, headers, bytes, stop);
+    return influxdbVerdict(this.#api, answer, this.#nowMs(), sending.rows);
   }
 }
 
@@ -98,10 +109,10 @@ function rangeHeader({ journal, route, from, to }: Sending): string {
   return `${encodeURIComponent(journal)}/${name}/${from[0]}.${from[1]}-${to[0]}.${to[1]}`;
 }
 
-function writePath(config: Config): string {
-  const db = encodeURIComponent(config.database);
+function writePath(config: Config, { api, database }: Target): string {
+  const db = encodeURIComponent(database);
   const { org, retention_policy: policy } = config;
-  switch (config.api) {
+  switch (api) {
     case "v3":
       return `/api/v3/write_lp?db=${db}&precision=nanosecond&accept_partial=true${config.no_sync ? "&no_sync=true" : ""}`;
     case "v2":
@@ -111,13 +122,30 @@ function writePath(config: Config): string {
   }
 }
 
+/** Headers of every request; those that are given win, but for what describes the body. */
+function headersOf(
+  config: Config,
+  target: Target,
+  coding: BodyCoding | undefined,
+): readonly string[] {
+  const headers = ["content-type", "text/plain; charset=utf-8"];
+  if (coding !== undefined) headers.push("content-encoding", coding.name);
+  const given = Object.entries(config.headers).map(([name, value]) => {
+    return [name.toLowerCase(), value.reveal()] as const;
+  });
+  if (!given.some(([name]) => name === "authorization"))
+    headers.push(...authorization(config, target));
+  for (const [name, value] of given)
+    if (name !== "content-type" && name !== "content-encoding") headers.push(name, value);
+  return headers;
+}
+
 /** v1 credentials go as Basic and not as `u` and `p`: addresses end up in access logs. */
-function authorization(config: Config): readonly string[] {
+function authorization(config: Config, { api, username, password }: Target): readonly string[] {
   const token = config.token.reveal();
-  if (token !== "")
-    return ["authorization", `${config.api === "v3" ? "Bearer" : "Token"} ${token}`];
-  if (config.api !== "v1" || config.username === undefined) return [];
-  const pair = Buffer.from(`${config.username}:${config.password.reveal()}`).toString("base64");
+  if (token !== "") return ["authorization", `${api === "v3" ? "Bearer" : "Token"} ${token}`];
+  if (api !== "v1" || username === undefined) return [];
+  const pair = Buffer.from(`${username}:${password}`).toString("base64");
   return ["authorization", `Basic ${pair}`];
 }
 

@@ -5,6 +5,7 @@ import { findRule, type VerdictRule, verdictOf } from "../../kit/http-verdicts.t
 /** Which write API answered. */
 export type Api = "v3" | "v2" | "v1";
 
+const CREATE_BUCKET = "create the bucket; everything stays queued";
 const WRONG_PLACE = "is this the right endpoint and `api` for this server? Everything stays queued";
 const TOKEN = "check token and its permissions";
 
@@ -27,12 +28,26 @@ const LAST: readonly VerdictRule[] = [
   { status: [500, 599], means: "retry" },
 ];
 
-/** Every API's answers, first match wins. `special` = the body names the lines that were left out; the others are stored. */
+/** v1 and v2: rows below the lower bound of the retention policy were left out, and nothing says which. */
+const TOO_OLD = /partial write: points beyond retention policy dropped=(\d+)/;
+/** 500 of v1 and of old builds of v2 that is about the rows: repeating it would never end. */
+const ABOUT_ROWS = /partial write|field type conflict|unable to parse/;
+
+/**
+ * Every API's answers, first match wins. `special` = the body says more: v3 names the lines that were left out, v1 and v2 how many
+ * are too old; the others are stored.
+ */
 export const VERDICTS: Readonly<Record<Api, readonly VerdictRule[]>> = {
   v3: [
     ...FIRST,
     { status: 400, body: /"partial write of line protocol occurred"/, means: "special" },
     { status: 422, body: /"data"\s*:\s*\[/, means: "special" },
+    {
+      status: 400,
+      body: /missing query parameter|\b(?:db|database) name\b|database or rp name/,
+      means: "alarm",
+      hint: "correct `database`; everything stays queued",
+    },
     {
       status: 422,
       body: /Adding a new database would exceed limit/,
@@ -43,13 +58,9 @@ export const VERDICTS: Readonly<Record<Api, readonly VerdictRule[]>> = {
   ],
   v2: [
     ...FIRST,
-    {
-      status: 404,
-      body: /bucket|organization/,
-      means: "alarm",
-      hint: "create the bucket; everything stays queued",
-    },
-    { status: 500, body: /partial write|field type conflict/, means: "rejected" },
+    { status: 404, body: /bucket|organization/, means: "alarm", hint: CREATE_BUCKET },
+    { status: [400, 500], body: TOO_OLD, means: "special" },
+    { status: 500, body: ABOUT_ROWS, means: "rejected" },
     ...LAST,
   ],
   v1: [
@@ -60,13 +71,25 @@ export const VERDICTS: Readonly<Record<Api, readonly VerdictRule[]>> = {
       means: "alarm",
       hint: "create it with `influx -execute 'CREATE DATABASE \"…\"'`; everything stays queued",
     },
-    { status: 500, body: /partial write|field type conflict/, means: "rejected" },
+    {
+      status: [400, 500],
+      body: /retention policy not found/,
+      means: "alarm",
+      hint: "correct `retention_policy` or create it; everything stays queued",
+    },
+    { status: [400, 500], body: TOO_OLD, means: "special" },
+    { status: 500, body: ABOUT_ROWS, means: "rejected" },
     ...LAST,
   ],
 };
 
-/** What an answer of InfluxDB means for the rows of the request. */
-export function influxdbVerdict(api: Api, answer: HttpAnswer, nowMs: number): Verdict {
+/** What an answer of InfluxDB means for the `rows` of the request. */
+export function influxdbVerdict(
+  api: Api,
+  answer: HttpAnswer,
+  nowMs: number,
+  rows: number,
+): Verdict {
   if ("error" in answer) return { is: "retry", why: answer.error };
   if (answer.status >= 200 && answer.status < 300) return { is: "sent", unconfirmed: false };
   const body = answer.body.toString();
@@ -74,10 +97,17 @@ export function influxdbVerdict(api: Api, answer: HttpAnswer, nowMs: number): Ve
   const said = sentence(parsed, body);
   const rule = findRule(VERDICTS[api], answer.status, body);
   if (rule?.means !== "special") return verdictOf(rule, answer, said, nowMs);
-  const named = namedRows(parsed);
   const why = `HTTP ${answer.status}: ${said}`;
+  if (api !== "v3") return tooOld(TOO_OLD.exec(said)?.[1], rows, why);
+  const named = namedRows(parsed);
   if (named === undefined) return { is: "rejected", why };
   return { is: "rows_rejected", rows: [...named.keys()], reasons: [...named.values()], why };
+}
+
+/** All rows are: dropped. Some: which ones is found by halves, as another mistake may hide behind this answer. */
+function tooOld(dropped: string | undefined, rows: number, why: string): Verdict {
+  if (Number(dropped) !== rows) return { is: "rejected", why };
+  return { is: "sent", unconfirmed: false, dropped: new Map([["too_old", rows]]) };
 }
 
 interface Body {
