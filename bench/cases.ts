@@ -19,7 +19,7 @@ import { linesOfObjects, touchEveryByte } from "./twins.ts";
 /** A job of the bench: does some records' work and says how many. */
 export type Job = () => number;
 
-const indexer = createIndexer();
+export const indexer = createIndexer();
 const MIXED = 64;
 const RENAMES = [
   ["function.id", "fn"],

@@ -2,6 +2,7 @@ import type { Delivery } from "./config/blocks.ts";
 import { createDebug } from "./exporters/debug/index.ts";
 import { createFile } from "./exporters/file/index.ts";
 import { createInfluxdb } from "./exporters/influxdb/index.ts";
+import { createLoki } from "./exporters/loki/index.ts";
 import { createOtlpGrpc } from "./exporters/otlp_grpc/index.ts";
 import { createOtlpHttp } from "./exporters/otlp_http/index.ts";
 import { basicAuth } from "./extensions/basic_auth/index.ts";
@@ -39,6 +40,7 @@ export function createComponents(): Components {
       createDebug(pickItems, writeRequestJson),
       createFile(tables, compileLineWriter, pickItems, writeRequestJson),
       createInfluxdb(tables, compileLineWriter),
+      createLoki(tables, pickItems, writeRequestJson),
       createOtlpGrpc(pickItems),
       createOtlpHttp(pickItems, writeRequestJson),
     ]),

@@ -1,0 +1,175 @@
+import { createRequire } from "node:module";
+import type * as snappy from "snappy";
+import { clientAuthOf } from "../../kit/auth-block.ts";
+import type {
+  Backend,
+  ExporterContext,
+  ExporterFactory,
+  Sending,
+  Verdict,
+} from "../../kit/backend.ts";
+import { codingFor } from "../../kit/body-coding.ts";
+import { HttpClient } from "../../kit/http-client.ts";
+import { jsonPut, otlpWriter, putProtobuf } from "../../kit/otlp-writer.ts";
+import type { BatchText, Pick } from "../../kit/request-writer.ts";
+import { ClientTls } from "../../kit/tls-client.ts";
+import { getOrMake } from "../../lib/get-or-make.ts";
+import { Seldom } from "../../lib/seldom.ts";
+import type { Signal } from "../../otlp/tape.ts";
+import type { Counter } from "../../pipeline/telemetry.ts";
+import { LokiWriter } from "../../series/loki/writer.ts";
+import type { Table } from "../../series/tables.ts";
+import type { Writer } from "../../series/writer.ts";
+import { addressOf, type Config, config, oldConfigWarning } from "./config.ts";
+import { pushJson } from "./push-json.ts";
+import { lokiVerdict } from "./verdicts.ts";
+
+const MAX_ITEMS = 1 << 16;
+const SAME_WARNING_EVERY_MS = 10_000;
+
+/** The loki exporter; records that name one of the tables are written as its rows. */
+export function createLoki(
+  tables: readonly Table[],
+  pick: Pick,
+  writeJson: BatchText,
+): ExporterFactory<Config> {
+  return {
+    kind: "exporter",
+    type: "loki",
+    summary: "Sends log records to Grafana Loki, with labels and structured metadata.",
+    stability: { logs: "beta" },
+    schema: config,
+    warning: oldConfigWarning,
+    example: { endpoint: "http://127.0.0.1:3100" },
+    create: <S extends Signal>(config: Config, context: ExporterContext<S>) => {
+      const { signal } = context;
+      if (signal !== "logs") throw new Error(`loki takes logs only, not ${signal}`);
+      const writer =
+        config.api === "push"
+          ? lokiWriter(tables, config, context)
+          : otlpWriter<"logs">(
+              context.indexer,
+              pick,
+              config.encoding === "json" ? jsonPut(writeJson) : putProtobuf,
+              false,
+            );
+      return new Loki(config, context, writer) as Backend as Backend<S>;
+    },
+  };
+}
+
+class Loki implements Backend<"logs"> {
+  readonly writer: Writer<"logs">;
+  readonly limits: Backend["limits"];
+  readonly #client: HttpClient;
+  readonly #path: string;
+  readonly #headers: readonly string[];
+  readonly #encode: (body: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+  readonly #context: ExporterContext;
+  readonly #seldom: Seldom;
+
+  constructor(config: Config, context: ExporterContext, writer: Writer<"logs">) {
+    const lanes = config.sending_queue.num_consumers;
+    const address = addressOf(config);
+    this.writer = writer;
+    this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes };
+    this.#client = new HttpClient({
+      origin: address.origin,
+      connections: lanes,
+      tls: config.tls && new ClientTls(config.tls, context),
+      auth: clientAuthOf(config.auth, context),
+      proxy: config.proxy_url.reveal(),
+    });
+    this.#path = `${address.pathname}${address.search}`;
+    this.#headers = headersOf(config);
+    this.#encode = encoderOf(config);
+    this.#context = context;
+    this.#seldom = new Seldom(SAME_WARNING_EVERY_MS, context.nowMs);
+  }
+
+  async start(): Promise<void> {}
+
+  async stop(): Promise<void> {
+    await this.#client.close();
+  }
+
+  async post(body: Uint8Array, _sending: Sending, stop: AbortSignal): Promise<Verdict> {
+    const bytes = await this.#encode(body);
+    const answer = await this.#client.post(this.#path, [...this.#headers], bytes, stop);
+    return lokiVerdict(answer, this.#context.nowMs(), (message) => {
+      const { log, route } = this.#context;
+      const count = this.#seldom.count("unconfirmed");
+      if (count !== undefined)
+        log.warn(
+          { route, message, count },
+          "Loki did not take every entry of a request, and does not say which: all are counted as unconfirmed",
+        );
+    });
+  }
+}
+
+function lokiWriter(
+  tables: readonly Table[],
+  config: Config,
+  { id, signal, indexer, meter, nowMs }: ExporterContext,
+): LokiWriter {
+  const labels = { exporter: id, signal };
+  const leftOut = new Map<string, Counter>();
+  const splits = meter.counter(
+    "weir_exporter_split_lines_total",
+    "Lines that were too long for one entry and became several.",
+    labels,
+  );
+  return new LokiWriter({
+    tables,
+    keys: indexer.keys,
+    labels: config.labels,
+    limits: {
+      lineBytes: config.max_line_size,
+      bytes: config.max_metadata_size,
+      pairs: config.max_metadata_entries,
+      maxAgeMs: config.max_age,
+      maxAheadMs: config.max_ahead,
+    },
+    nowMs,
+    onLeftOut: (reason, n) =>
+      getOrMake(leftOut, reason, () =>
+        meter.counter(
+          "weir_exporter_left_out_attributes_total",
+          "Attributes that have no place in structured metadata; the entry was written without them.",
+          { ...labels, reason },
+        ),
+      ).add(n),
+    onSplit: (n) => splits.add(n),
+  });
+}
+
+/** Headers of every request; those that are given win, but for what describes the body. */
+function headersOf(config: Config): readonly string[] {
+  const isJson = config.encoding === "json";
+  // Loki's OTLP path takes exactly these, without a charset.
+  const headers = ["content-type", isJson ? "application/json" : "application/x-protobuf"];
+  if (config.compression === "gzip") headers.push("content-encoding", "gzip");
+  if (config.tenant_id !== undefined) headers.push("X-Scope-OrgID", config.tenant_id);
+  for (const [name, value] of Object.entries(config.headers)) {
+    const lower = name.toLowerCase();
+    const isOurs =
+      lower === "content-type" ||
+      lower === "content-encoding" ||
+      (lower === "x-scope-orgid" && config.tenant_id !== undefined);
+    if (!isOurs) headers.push(name, value.reveal());
+  }
+  return headers;
+}
+
+function encoderOf(config: Config): (body: Uint8Array) => Uint8Array | Promise<Uint8Array> {
+  const coding = codingFor(config.compression);
+  const encode = (body: Uint8Array) => coding?.encode(body) ?? body;
+  if (config.api === "otlp") return encode;
+  if (config.encoding === "json") return (body) => encode(pushJson(body));
+  // Native code, which only who uses it should have in memory.
+  const { compressSync } = createRequire(import.meta.url)("snappy") as typeof snappy;
+  // Memory that V8 makes is collected with the rest; the library's own costs eight times the compression to free.
+  return (body) =>
+    compressSync(Buffer.from(body.buffer, body.byteOffset, body.length), { copyOutputData: true });
+}
