@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: CPU time per record of every stage, beside a calibration loop and the obvious twin in the same run.
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
- * of it `--only` idle, http, grpc or udp.
+ * of it `--only` idle, http, grpc or udp. `--lanes`: how delivery uses its lanes.
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -50,6 +50,7 @@ const { values } = parseArgs({
   options: {
     gate: { type: "boolean" },
     service: { type: "boolean" },
+    lanes: { type: "boolean" },
     ratios: { type: "boolean" },
     only: { type: "string" },
   },
@@ -61,6 +62,7 @@ const FUNCTION_LOGS = ["function_logs"];
 
 if (values.ratios) console.log(RATIOS + JSON.stringify(ratios()));
 else if (values.gate) gate();
+else if (values.lanes) await (await import("./delivery.ts")).lanesBench();
 else {
   if (!values.service) await micro();
   const { serviceBench } = await import("./service.ts");

@@ -1,7 +1,11 @@
-/** A sink that reads bodies and answers 204, as cheaply as node:net allows. Child process of the service bench: prints its port. */
+/**
+ * A sink that reads bodies and answers 204, at once or after the milliseconds of its argument, as cheaply as node:net allows. Child process
+ * of the benches: tells its port; asked with any message, what it has read.
+ */
 import { createServer, type Socket } from "node:net";
 
 const ANSWER = Buffer.from("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n");
+const DELAY_MS = Number(process.argv[2] ?? 0);
 let bytes = 0;
 let requests = 0;
 
@@ -30,7 +34,8 @@ const server = createServer((socket: Socket) => {
       }
       if (left === 0 && head === "") {
         requests++;
-        socket.write(ANSWER);
+        if (DELAY_MS === 0) socket.write(ANSWER);
+        else setTimeout(() => socket.write(ANSWER), DELAY_MS);
       }
     }
   });

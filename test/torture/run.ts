@@ -148,7 +148,7 @@ function judge(sink: Sink, exposures: number) {
       sink.duplicates <= bound,
     ],
     [
-      `${sink.name}: ${own.length} dead letters, each once, only of items that are never taken, as the law counts`,
+      `${sink.name}: ${own.length} dead letters, as the law counts, each once (${own.length - dead.size} again), of items that are never taken (${own.length - own.filter(isPoison).length} of others)`,
       own.length === dead.size && own.every(isPoison) && law?.dead_lettered === own.length,
     ],
     [
