@@ -1,4 +1,4 @@
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import { createOtlpHttp } from "../../src/exporters/otlp_http/index.ts";
 import { otlpHttpVerdict } from "../../src/kit/otlp-verdicts.ts";
@@ -171,12 +171,49 @@ test("an address of its own, headers and gzip", async () => {
   expect(gunzipSync(request?.body ?? "")).toEqual(Buffer.alloc(1_000));
 });
 
+test("zstd", async () => {
+  const { sink, post } = await otlp("logs", { compression: "zstd" }, { status: 200 });
+  await post(new Uint8Array(1_000));
+  expect(sink.requests[0]?.headers["content-encoding"]).toBe("zstd");
+  expect(zstdDecompressSync(sink.requests[0]?.body ?? "")).toEqual(Buffer.alloc(1_000));
+});
+
+test("encoding: json: any part of a range is one JSON request with exactly its items", async () => {
+  const { backend, sink, post } = await otlp("logs", { encoding: "json" }, { status: 200 });
+  const names = Array.from({ length: 9 }, (_, i) => `record-${i} "]}`);
+  const batch = (from: number, to: number) =>
+    logs(...names.slice(from, to).map((body) => ({ body })));
+  const range = rangeOf(batch(0, 4), batch(4, 5), batch(5, 9));
+  const bodies = (text: string) =>
+    (JSON.parse(text) as { resourceLogs: unknown[] }).resourceLogs.flatMap((group) =>
+      [...JSON.stringify(group).matchAll(/"body":\{"stringValue":("(?:[^"\\]|\\.)*")/g)].map(
+        ([, body = ""]) => JSON.parse(body) as string,
+      ),
+    );
+  for (const bytes of [220, 400, 700, 10_000])
+    for (let from = 0; from < 9; from++) {
+      const got: string[] = [];
+      for (let at = from; at < 9; ) {
+        const slab = makeSlab(bytes);
+        const written = backend.writer.write(range, at, 9, slab);
+        expect(written.to).toBeGreaterThan(at);
+        got.push(...bodies(Buffer.from(slab.bytes.subarray(0, slab.length)).toString()));
+        at = written.to;
+      }
+      expect(got).toEqual(names.slice(from));
+    }
+  await post(new Uint8Array(0));
+  expect(sink.requests[0]?.headers["content-type"]).toBe("application/json");
+});
+
 test.each([
   [{ endpoint: undefined }, "at least one endpoint must be specified"],
   [{ headers: { "x a": "b" } }, "not a header name"],
   [{ headers: { "x-a": "s3cret\n" } }, "line break"],
   [{ headers: { "Content-Length": "1" } }, "written by the client itself"],
   [{ compression: "snappy" }, ""],
+  [{ proxy_url: "proxy:3128" }, "expected a URL"],
+  [{ proxy_url: "ftp://s3cret@proxy" }, "expected a URL"],
   [{ endpont: "x" }, "endpont"],
 ])("%j is a configuration error", (options, message) => {
   const { schema } = createOtlpHttp(pickItems, writeRequestJson);

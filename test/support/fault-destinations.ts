@@ -1,0 +1,123 @@
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { onTestFinished } from "vitest";
+import { createInfluxdb } from "../../src/exporters/influxdb/index.ts";
+import { createOtlpGrpc } from "../../src/exporters/otlp_grpc/index.ts";
+import { createOtlpHttp } from "../../src/exporters/otlp_http/index.ts";
+import type { Backend, ExporterContext } from "../../src/kit/backend.ts";
+import { pickItems } from "../../src/otlp/pick.ts";
+import { writeRequestJson } from "../../src/otlp/write-json.ts";
+import { shippedTables } from "../../src/series/load.ts";
+import { compileLineWriter } from "../../src/series/plan.ts";
+import { namesInLines, namesInOtlp } from "./fault-rig.ts";
+import { type GrpcSinkAnswer, grpcSink } from "./grpc-sink.ts";
+import { httpSink, type SinkAnswer } from "./http-sink.ts";
+
+/** The exporters that reach their destination over a network. */
+export type Kind = "influxdb" | "otlp_http" | "otlp_grpc";
+/** Of an exporter, as in the YAML. */
+export type Options = Readonly<Record<string, unknown>>;
+
+const influxdb = createInfluxdb(shippedTables(), compileLineWriter);
+const otlpHttp = createOtlpHttp(pickItems, writeRequestJson);
+const otlpGrpc = createOtlpGrpc(pickItems);
+/** Makes each of them from its options. */
+export const EXPORTERS: Readonly<
+  Record<Kind, (options: Options) => (context: ExporterContext<"logs">) => Backend<"logs">>
+> = {
+  influxdb: (options) => (context) =>
+    influxdb.create(
+      influxdb.schema.parse({ database: "weir", tables: ["logs"], ...options }),
+      context,
+    ),
+  otlp_http: (options) => (context) => otlpHttp.create(otlpHttp.schema.parse(options), context),
+  otlp_grpc: (options) => (context) => otlpGrpc.create(otlpGrpc.schema.parse(options), context),
+};
+
+/** A healthy or broken destination that knows what it got. */
+export interface Destination {
+  readonly url: string;
+  /** Names of the items that it stored, in requests that it took. */
+  readonly stored: string[];
+  /** Requests that it saw. */
+  readonly seen: () => number;
+  heal(): void;
+}
+
+/** `takes`: while it is broken it stores all the same. */
+export async function httpDestination(
+  kind: Kind,
+  fault: SinkAnswer | undefined,
+  takes: boolean,
+): Promise<Destination> {
+  const sink = await httpSink();
+  onTestFinished(() => sink[Symbol.asyncDispose]());
+  const stored: string[] = [];
+  let faulty = fault !== undefined;
+  sink.answer = ({ body }) => {
+    if (!faulty || takes)
+      stored.push(...(kind === "influxdb" ? namesInLines(body) : namesInOtlp(body)));
+    return faulty && fault !== undefined ? fault : { status: 200 };
+  };
+  const heal = () => {
+    faulty = false;
+  };
+  return { url: sink.url, stored, seen: () => sink.requests.length, heal };
+}
+
+/** The same over gRPC. */
+export async function grpcDestination(fault: GrpcSinkAnswer | undefined): Promise<Destination> {
+  let faults = 0;
+  const script: GrpcSinkAnswer[] = [];
+  const sink = await grpcSink(script);
+  onTestFinished(() => sink[Symbol.asyncDispose]());
+  const stored: string[] = [];
+  let faulty = fault !== undefined;
+  if (fault !== undefined && "onHead" in fault)
+    script.push({
+      onHead: (stream) => {
+        faults++;
+        fault.onHead(stream);
+      },
+    });
+  sink.answer = ({ message }) => {
+    if (faulty && fault !== undefined) return fault;
+    stored.push(...namesInOtlp(message));
+    return {};
+  };
+  const heal = () => {
+    faulty = false;
+    script.length = 0;
+  };
+  return { url: sink.address, stored, seen: () => sink.calls.length + faults, heal };
+}
+
+/** Over plain TCP or TLS, for what no HTTP server does. Counts what it was sent. */
+export async function rawDestination(
+  behave: (socket: Socket) => void,
+  tls?: object,
+): Promise<string> {
+  const sockets = new Set<Socket>();
+  const onSocket = (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    behave(socket);
+  };
+  const server = tls === undefined ? createServer(onSocket) : createTlsServer(tls, onSocket);
+  server.on("tlsClientError", () => {});
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  });
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** host:port where nobody listens. */
+export async function closedPort(): Promise<string> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `127.0.0.1:${port}`;
+}
