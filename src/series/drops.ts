@@ -1,7 +1,7 @@
-import { REASONS } from "./values.ts";
+import { REASONS, Reason } from "./values.ts";
 
-/** More drops of one item are not told apart from these. */
-const ITEM_MAX = 256;
+/** Drops of one item that there is room for before more is made. */
+const FIRST = 256;
 
 /** What a drop is told by: columns by their index, and the tables that they stand in. */
 export interface DropNames {
@@ -13,19 +13,28 @@ export interface DropNames {
   }[];
 }
 
-/** Counts values that were left out: kept aside while an item is written, counted once it is in the slab. */
+/** Counts characters that were left out of names and tags, as `LineText` does. */
+interface LossyText {
+  readonly dropped: number;
+}
+
+/** Counts what was left out of rows: kept aside while an item is written, counted once it is in the slab. */
 export class Drops {
   readonly #plan: DropNames;
+  readonly #text: LossyText;
   /** By (column + 1) × reason; the first row is for what has no column: times, names. */
   readonly #totals: Int32Array;
   readonly #tables: string[];
   readonly #columns: string[];
-  readonly #item = new Int32Array(ITEM_MAX);
+  #item = new Int32Array(FIRST);
   #pending = 0;
+  /** What the text had dropped before the item. */
+  #droppedBefore = 0;
   #dirty = false;
 
-  constructor(plan: DropNames) {
+  constructor(plan: DropNames, text: LossyText) {
     this.#plan = plan;
+    this.#text = text;
     this.#totals = new Int32Array((plan.columns.length + plan.tables.length + 1) * REASONS.length);
     this.#tables = plan.columns.map(() => "");
     this.#columns = plan.columns.map((column) => column.name);
@@ -45,28 +54,27 @@ export class Drops {
   }
 
   #add(row: number, reason: number): void {
-    if (this.#pending < ITEM_MAX) this.#item[this.#pending++] = row * REASONS.length + reason;
-  }
-
-  /** What `back` goes back to. */
-  mark(): number {
-    return this.#pending;
-  }
-
-  /** Forgets what the item has dropped since `mark`. */
-  back(mark: number): void {
-    this.#pending = mark;
+    if (this.#pending === this.#item.length) {
+      const item = new Int32Array(2 * this.#item.length);
+      item.set(this.#item);
+      this.#item = item;
+    }
+    this.#item[this.#pending++] = row * REASONS.length + reason;
   }
 
   /** The item is not written after all, or was only looked at. */
   forget(): void {
     this.#pending = 0;
+    this.#droppedBefore = this.#text.dropped;
   }
 
   keep(): void {
-    if (this.#pending === 0) return;
+    const characters = this.#text.dropped - this.#droppedBefore;
+    if (this.#pending === 0 && characters === 0) return;
     for (let i = 0; i < this.#pending; i++) this.#totals[this.#item[i]!]!++;
     this.#pending = 0;
+    this.#totals[this.#plan.columns.length * REASONS.length + Reason.characters]! += characters;
+    this.#droppedBefore += characters;
     this.#dirty = true;
   }
 

@@ -157,9 +157,14 @@ export class LineCompiler {
     program.roomForHead(2 * (nameEnd - nameFrom) + 16);
     const { heads, headsEnd } = program;
     heads.setUint8(headsEnd, COMMA);
-    const lost = text.dropped + text.newlines;
+    const { dropped, newlines } = text;
     let o = text.writeName(heads, headsEnd + 1, gather.view, nameFrom, nameEnd);
-    if (text.dropped + text.newlines !== lost) program.isPlain = false;
+    if (text.newlines !== newlines) program.isPlain = false;
+    if (text.dropped !== dropped) {
+      program.isPlain = false;
+      // Compiled anew for each record, so that each counts.
+      program.isWhole = false;
+    }
     if (o === headsEnd + 1) {
       drops.other(-1, Reason.empty);
       program.isWhole = false;

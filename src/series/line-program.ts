@@ -53,7 +53,7 @@ export class LineProgram {
   headsEnd = 0;
   /** No name differs from what was sent, so none is twice. */
   isPlain = true;
-  /** No pair was left out for its name. */
+  /** No pair was left out for its name, and no name lost characters. */
   isWhole = true;
   #table = -2;
   #parts = 0;

@@ -118,7 +118,11 @@ export class PointTags {
     const { dropped, newlines } = this.#lines;
     view.setUint8(0, COMMA);
     const stop = this.#lines.writeName(view, 1, this.#batch.view, from, end);
-    if (this.#lines.dropped !== dropped || this.#lines.newlines !== newlines) return;
+    if (this.#lines.dropped !== dropped || this.#lines.newlines !== newlines) {
+      // Only tried: the thorough way writes it, and counts.
+      this.#lines.dropped = dropped;
+      return;
+    }
     view.setUint8(stop, EQUALS);
     this.#keep(key, stop + 1);
   }

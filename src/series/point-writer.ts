@@ -63,7 +63,7 @@ export class PointLineWriter implements Writer<"metrics"> {
   ) {
     const lines = new LineText(dialect);
     const values = new Values(lines, this.#json);
-    this.#drops = new Drops(plan.names);
+    this.#drops = new Drops(plan.names, lines);
     this.#ownTable = plan.ownTable;
     this.#tell = tell;
     const left: Left = (column, reason) => this.#drops.column(column, reason);

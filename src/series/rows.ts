@@ -52,7 +52,7 @@ export class RowWriter {
     this.order = gather.order;
     this.text = new LineText(dialect);
     this.values = new Values(this.text, gather.json, plan.constants.view);
-    this.drops = new Drops(plan);
+    this.drops = new Drops(plan, this.text);
     this.#program = program;
     this.#words = new Words(plan.columns, plan.constants.view);
     this.#constants = plan.constants.view;

@@ -19,7 +19,7 @@ const NUMBER_TEXT_MAX = 400;
 const NO_CONSTANTS = new DataView(new ArrayBuffer(0));
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
-/** Why a value is left out. */
+/** Why a value is left out. `characters`: not a value, but so many bytes of names and tags, which no server takes there. */
 export const REASONS = [
   "type",
   "not_finite",
@@ -29,6 +29,7 @@ export const REASONS = [
   "repeated",
   "malformed",
   "over_limit",
+  "characters",
 ] as const;
 export const Reason = {
   type: 0,
@@ -39,6 +40,7 @@ export const Reason = {
   repeated: 5,
   malformed: 6,
   over_limit: 7,
+  characters: 8,
 } as const;
 
 /** Memory that grows, for text that has to be built before it is escaped. */

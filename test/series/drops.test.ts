@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import type { Signal } from "../../src/otlp/tape.ts";
+import { shippedTables } from "../../src/series/load.ts";
+import { compileLineWriter } from "../../src/series/plan.ts";
+import { batchOfSignal, indexer, rangeOf, slabOf } from "../support/line-writing.ts";
+import { encodeRequest } from "../support/otlp.ts";
+
+const ARRIVAL_MS = 1_732_000_000_123;
+const TIME = "1705314600000000000";
+const tables = shippedTables();
+const text = (key: string, stringValue: string) => ({ key, value: { stringValue } });
+
+/** What a writer tells of the items of a request, which it writes twice. */
+function told(signal: Signal, request: object, times = 2): { text: string; drops: string[] } {
+  const drops: string[] = [];
+  const writer = compileLineWriter({
+    signal,
+    tables,
+    declared: tables,
+    keys: indexer.keys,
+    dialect: "v3",
+    onFieldDropped: (...args) => drops.push(args.join(" ")),
+  });
+  const batch = batchOfSignal(signal, encodeRequest(signal, request));
+  let out = "";
+  for (let i = 0; i < times; i++) {
+    const slab = slabOf(1 << 16);
+    expect(writer.write(rangeOf([batch], ARRIVAL_MS), 0, batch.items, slab).to).toBe(batch.items);
+    out = Buffer.from(slab.bytes.subarray(0, slab.length)).toString("latin1");
+  }
+  return { text: out, drops };
+}
+
+const logs = (...records: object[]) => ({
+  resourceLogs: [{ scopeLogs: [{ logRecords: records }] }],
+});
+const gauge = (name: string, attributes: object[]) => ({
+  name,
+  gauge: { dataPoints: [{ timeUnixNano: TIME, asDouble: 1, attributes }] },
+});
+
+test("control characters and last backslashes of tags are counted, each time", () => {
+  const record = {
+    timeUnixNano: TIME,
+    attributes: [text("worker_id", "w\u0001\u00027\\"), text("region", "\u0003")],
+    body: { stringValue: "a\u0001\\" },
+  };
+  const { text: line, drops } = told("logs", logs(record, record));
+  expect(line).toContain(',worker_id=w7 message="a\u0001\\\\"');
+  // Of region nothing is left, which is another drop.
+  const each = ["logs region empty 2", "  characters 8"];
+  expect(drops).toEqual([...each, ...each]);
+});
+
+test("so are those of names in lines, though the shape of a line is worked out once", () => {
+  const record = {
+    timeUnixNano: TIME,
+    eventName: "weather\u0001",
+    attributes: [
+      text("place\\", "here"),
+      { key: "degrees\u0002", value: { doubleValue: 1.5 } },
+      { key: "weir.tags", value: { arrayValue: { values: [{ stringValue: "place\\" }] } } },
+    ],
+  };
+  const { text: lines, drops } = told("logs", logs(record, record, record));
+  expect(lines).toBe(`weather,place=here degrees=1.5 ${TIME}\n`.repeat(3));
+  expect(drops).toEqual(["  characters 9", "  characters 9"]);
+});
+
+test("and of points: names of metrics and attributes, tags of the resource", () => {
+  const resourceMetrics = [
+    {
+      resource: { attributes: [text("service.name", "s\u0001")] },
+      scopeMetrics: [{ metrics: [gauge("#m", [text("a\\", "b\u0002"), text("c", "d")])] }],
+    },
+  ];
+  const { text: line, drops } = told("metrics", { resourceMetrics });
+  expect(line).toBe(`m,service_name=s,a=b,c=d gauge=1 ${TIME}\n`);
+  expect(drops).toEqual(["  characters 4", "  characters 4"]);
+});
+
+test("an item may drop any number of values: all are counted", () => {
+  const attributes = Array.from({ length: 400 }, (_, i) => text(`k${i}`, "\u0001"));
+  const resourceMetrics = [{ scopeMetrics: [{ metrics: [gauge("m", attributes)] }] }];
+  const { drops } = told("metrics", { resourceMetrics }, 1);
+  expect(drops).toEqual(["  characters 400", "metrics  empty 400"]);
+});
