@@ -46,8 +46,12 @@ export class Shipment<S extends Signal> {
   readonly #route: DeliveryRoute<S>;
   readonly #range: Range<S>;
   readonly #startedMs: number;
+  /** Of telemetry. */
+  readonly #bytes: number;
   /** A stack: the next part is the last element. */
   readonly #parts: Part[] = [];
+  /** Lanes that send other parts at the same time; false = stopped. */
+  readonly #others: Promise<boolean>[] = [];
   #delivered = 0;
   #unconfirmed = 0;
   #deadLettered = 0;
@@ -57,19 +61,37 @@ export class Shipment<S extends Signal> {
     this.#route = route;
     this.#range = range;
     this.#startedMs = route.options.nowMs();
+    this.#bytes = range.frames.reduce((sum, { batch }) => sum + batch.length, 0);
     this.#push(0, range.items);
   }
 
   /** The tally once every item has its end; undefined when stopped before: the range stays queued. */
   async run(): Promise<Tally | undefined> {
-    for (let part = this.#parts.pop(); part !== undefined; part = this.#parts.pop())
-      if (!(await this.#send(part))) return undefined;
+    using _held = this.#route.lanes.hold(this.#bytes);
+    let isDone = await this.#sendParts();
+    for (const other of this.#others) isDone = (await other) && isDone;
+    if (!isDone) return undefined;
     return {
       delivered: this.#delivered,
       unconfirmed: this.#unconfirmed,
       deadLettered: this.#deadLettered,
       dropped: this.#dropped,
     };
+  }
+
+  async #sendParts(): Promise<boolean> {
+    for (let part = this.#parts.pop(); part !== undefined; part = this.#parts.pop())
+      if (!(await this.#send(part))) return false;
+    return true;
+  }
+
+  /** What did not fit into this request goes out at the same time, while there are free lanes. */
+  #sendAlongside(): void {
+    const { lanes } = this.#route;
+    if (this.#parts.length === 0 || !lanes.tryTake()) return;
+    const other = this.#sendParts().finally(() => lanes.give());
+    other.catch(() => {}); // run() throws it
+    this.#others.push(other);
   }
 
   #push(from: number, to: number, after?: Part): void {
@@ -86,7 +108,8 @@ export class Shipment<S extends Signal> {
   }
 
   async #send(part: Part): Promise<boolean> {
-    const { gate, stop, deadline, slabs } = this.#route;
+    const { gate, stop, deadline, slabs, lanes } = this.#route;
+    await lanes.turn();
     await gate.pass(stop);
     if (deadline.aborted || (stop.aborted && gate.paused)) return false;
     const made = this.#write(part);
@@ -98,6 +121,7 @@ export class Shipment<S extends Signal> {
       return await this.#deadLetter(part.from, "does_not_fit", "the item alone is over the limit");
     }
     this.#push(written.to, part.to);
+    this.#sendAlongside();
     const whole = written.to === part.to ? part : { ...part, to: written.to };
     if (written.rows === 0) {
       slabs.give(slab);
@@ -109,14 +133,13 @@ export class Shipment<S extends Signal> {
 
   /** A writer that throws must cost one item, not the queue. */
   #write(part: Part): Made | string {
-    const { slabs, bodyLimit, pace, options } = this.#route;
+    const { slabs, requestBytes, pace, options } = this.#route;
     const slab = slabs.take();
     const { itemBytes = Number.POSITIVE_INFINITY } = options.backend.limits;
     const wanted = Math.min(part.to, part.from + pace.items);
     const to = firstOversize(this.#range, part.from, wanted, itemBytes);
-    const bytes = Math.min(bodyLimit.bytes, options.batch?.maxBytes ?? Number.POSITIVE_INFINITY);
     try {
-      const front = frontOf(slab, bytes);
+      const front = frontOf(slab, requestBytes);
       const made = this.#fill(slab, front, part.from, to);
       if (made.written.to > part.from || front === slab || to === part.from) return made;
       slab.length = 0;
@@ -128,10 +151,13 @@ export class Shipment<S extends Signal> {
   }
 
   #fill(slab: Slab, out: Slab, from: number, to: number): Made {
-    const { options, pace } = this.#route;
+    const { options, pace, fit, requestBytes } = this.#route;
     const begun = performance.now();
     const written = options.backend.writer.write(this.#range, from, to, out);
-    pace.took(written.to - from, performance.now() - begun);
+    const items = written.to - from;
+    pace.took(items, performance.now() - begun);
+    fit.limit(requestBytes);
+    fit.wrote((this.#bytes * items) / this.#range.items, out.length);
     return { slab, written, body: out.bytes.subarray(0, out.length) };
   }
 
