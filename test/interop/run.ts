@@ -5,11 +5,12 @@
 import { collector } from "./collector.ts";
 import { h2spec } from "./h2spec.ts";
 import { influxdb1 } from "./influxdb1.ts";
+import { loki } from "./loki.ts";
 import type { Peer } from "./peer.ts";
 import { sdks } from "./sdk.ts";
 import { telemetrygen } from "./telemetrygen.ts";
 
-const PEERS: readonly Peer[] = [h2spec, influxdb1, ...sdks, telemetrygen, collector];
+const PEERS: readonly Peer[] = [h2spec, influxdb1, ...sdks, telemetrygen, collector, loki];
 
 const wanted = process.argv.slice(2);
 let passed = 0;
