@@ -150,6 +150,20 @@ test("lines whose time no int64 of nanoseconds holds are counted", async () => {
   expect(counted.get("weir_lines_replaced_times_total")).toBe(2);
 });
 
+test("characters that JSON points lose are counted, over UDP and TCP; those of bad points are not", async () => {
+  const point = (name: string) => JSON.stringify({ measurement: name, fields: { [name]: 1 } });
+  const { intake, udp, tcp } = await start({ ...UDP, tcp: { endpoint: "127.0.0.1:0" } });
+  const bad = JSON.stringify({ measurement: "a\u0001", fields: {} });
+  await send(udp, [`[${point("a\u0001")},${bad}]`, point("plain")]);
+  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([2, 1]));
+  expect(counted.get("weir_lines_lost_characters_total")).toBe(2);
+  const socket = await open(tcp);
+  socket.end(`${point("b\\")}\n`);
+  await vi.waitFor(() => expect(intake.items).toBe(3));
+  expect(counted.get("weir_lines_lost_characters_total")).toBe(4);
+  expect(intake.batches.flatMap(namesIn)).toEqual(["a", "plain", "b"]);
+});
+
 test("datagrams of some milliseconds are one request, and none is lost", async () => {
   const intake = new Recorder();
   const gate = Promise.withResolvers<void>();

@@ -128,5 +128,9 @@ test("what is left out is counted for every record of a shape", () => {
   }));
   const bytes = encodeRequest("logs", { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
   expect(writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS)).rows).toBe(30);
-  expect(Object.fromEntries(drops)).toEqual({ "function_logs.exit_code type": 30, ". empty": 30 });
+  expect(Object.fromEntries(drops)).toEqual({
+    "function_logs.exit_code type": 30,
+    ". empty": 30,
+    ". characters": 30,
+  });
 });

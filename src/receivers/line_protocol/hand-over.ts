@@ -3,6 +3,7 @@ import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
 import type { DoorResult } from "../../series/door.ts";
+import type { JsonPoints } from "./json-points.ts";
 
 export type Transport = "udp" | "tcp";
 
@@ -33,6 +34,7 @@ export class HandOver {
   readonly #bad = new RareLog();
   readonly #lost = new RareLog();
   readonly #replacedTimes: Counter;
+  readonly #lostCharacters: Counter;
 
   constructor(context: Context, intake: Intake, transport: Transport) {
     this.#context = context;
@@ -41,6 +43,11 @@ export class HandOver {
     this.#replacedTimes = context.meter.counter(
       "weir_lines_replaced_times_total",
       "Lines whose time is before 1677 or after 2262: they carry the time of their arrival.",
+      { receiver: context.id, transport },
+    );
+    this.#lostCharacters = context.meter.counter(
+      "weir_lines_lost_characters_total",
+      "Control characters, and backslashes at the end, that names and tags of JSON points lost.",
       { receiver: context.id, transport },
     );
   }
@@ -76,6 +83,13 @@ export class HandOver {
   /** Counts lines that carry the time of their arrival, as their own does not fit. */
   replacedTimes(lines: number): void {
     if (lines > 0) this.#replacedTimes.add(lines);
+  }
+
+  /** Counts what is said of a run of JSON points. */
+  json({ bad, firstBad, replacedTimes, lostCharacters }: JsonPoints): void {
+    this.bad(bad, firstBad);
+    this.replacedTimes(replacedTimes);
+    if (lostCharacters > 0) this.#lostCharacters.add(lostCharacters);
   }
 
   #fields(lines: Record<string, number>) {

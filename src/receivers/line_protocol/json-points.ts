@@ -53,6 +53,8 @@ export class JsonPoints {
   firstBad = "";
   /** Points whose time does not fit 1677–2262: they have none. */
   replacedTimes = 0;
+  /** Bytes that names and tags lost: control characters, and backslashes at their end. */
+  lostCharacters = 0;
   readonly #values = new JsonValues();
   readonly #scan = new JsonScan();
   readonly #line = new LineText("v2");
@@ -82,8 +84,14 @@ export class JsonPoints {
     this.bad = 0;
     this.firstBad = "";
     this.replacedTimes = 0;
+    const { dropped } = this.#line;
+    const isMore = this.#readUntil(this.#values.position + size);
+    this.lostCharacters = this.#line.dropped - dropped;
+    return isMore;
+  }
+
+  #readUntil(stop: number): boolean {
     const values = this.#values;
-    const stop = values.position + size;
     while (values.next()) {
       this.points++;
       if (values.problem === "") this.#read();
@@ -98,6 +106,7 @@ export class JsonPoints {
   #read(): void {
     const values = this.#values;
     const start = this.length;
+    const { dropped } = this.#line;
     this.#scan.begin(this.#bytes, this.#view, values.end);
     try {
       if (!isUtf8(this.#bytes, values.at, values.end)) throw new BadPoint("not valid UTF-8");
@@ -105,6 +114,7 @@ export class JsonPoints {
     } catch (error) {
       if (!(error instanceof BadPoint)) throw error;
       this.length = start;
+      this.#line.dropped = dropped;
       if (error.isDamaged) values.fail(error.message);
       else values.problem = error.message;
     } finally {

@@ -124,8 +124,7 @@ export class TcpConnection {
     json.begin(this.#framing.bytes, this.#framing.view, from, to);
     for (let isMore = true; isMore; ) {
       isMore = json.readSome(JSON_STEP);
-      this.#handOver.bad(json.bad, json.firstBad);
-      this.#handOver.replacedTimes(json.replacedTimes);
+      this.#handOver.json(json);
       this.#door.append(json.bytes, json.view, 0, json.length, this.#nowMs(), true);
       if (isMore) await turn();
     }

@@ -168,8 +168,7 @@ export class UdpListener implements Component {
   #readJson(from: number, to: number, now: number): void {
     const json = this.#json;
     json.read(this.#slab, this.#view, from, to);
-    this.#handOver.bad(json.bad, json.firstBad);
-    this.#handOver.replacedTimes(json.replacedTimes);
+    this.#handOver.json(json);
     this.#append(json.bytes, json.view, 0, json.length, now, true);
   }
 
