@@ -48,14 +48,17 @@ export type Verdict =
       readonly alarm?: boolean;
     }
   | { readonly is: "split"; readonly why: string } // 413
-  // rows: 0-based; the rest is stored. reasons: one per row, where the destination gives them.
+  // rows: 0-based; the rest is stored. reasons: one per row, where the destination gives them. again: those of the rows that the writer
+  // writes differently from now on, as it has learned from the answer.
   | {
       readonly is: "rows_rejected";
       readonly rows: readonly number[];
       readonly why: string;
       readonly reasons?: readonly string[];
+      readonly again?: ReadonlySet<number>;
     }
-  | { readonly is: "rejected"; readonly why: string } // nothing stored: bisect, then dead-letter
+  // nothing stored: bisect, then dead-letter. again: first write and send it once more, as above.
+  | { readonly is: "rejected"; readonly why: string; readonly again?: boolean }
   | { readonly is: "pause"; readonly why: string }; // 401, 403: keep all, alarm
 
 /** Declares an exporter: the loop, the queue and the retries are the graph's, from the `delivery` options of its configuration. */

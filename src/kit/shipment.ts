@@ -8,6 +8,7 @@ import { attempt } from "./attempt.ts";
 import type { Sending, Verdict } from "./backend.ts";
 import type { DeliveryRoute } from "./delivery-route.ts";
 import { firstOversize } from "./oversize.ts";
+import { RangeTally } from "./range-tally.ts";
 import { frontOf } from "./slabs.ts";
 
 /** Longest pause that a destination can ask for. */
@@ -17,6 +18,10 @@ const POISON_AGAIN = 3;
 /** Requests of others that must succeed meanwhile before a failing range is suspected. */
 const OTHERS_SUCCEED = 3;
 const ANSWER_MAX = 1_024;
+/** How often one part is sent again because the writer has learned: a destination names one mistake at a time. */
+const LESSONS_MAX = 16;
+/** More separate pieces than this are not sent by themselves, but as the whole part that they are of. */
+const PIECES_MAX = 16;
 
 /** Items [from, to) of the range that still have to go. */
 interface Part {
@@ -27,6 +32,8 @@ interface Part {
   failures: number;
   successesBefore: number;
   readonly poisoned: boolean;
+  /** Times it was sent again because the writer had learned. */
+  readonly lessons: number;
   readonly backoff: Backoff;
 }
 
@@ -52,10 +59,7 @@ export class Shipment<S extends Signal> {
   readonly #parts: Part[] = [];
   /** Lanes that send other parts at the same time; false = stopped. */
   readonly #others: Promise<boolean>[] = [];
-  #delivered = 0;
-  #unconfirmed = 0;
-  #deadLettered = 0;
-  readonly #dropped = new Map<string, number>();
+  readonly #tally = new RangeTally();
 
   constructor(route: DeliveryRoute<S>, range: Range<S>) {
     this.#route = route;
@@ -71,12 +75,7 @@ export class Shipment<S extends Signal> {
     let isDone = await this.#sendParts();
     for (const other of this.#others) isDone = (await other) && isDone;
     if (!isDone) return undefined;
-    return {
-      delivered: this.#delivered,
-      unconfirmed: this.#unconfirmed,
-      deadLettered: this.#deadLettered,
-      dropped: this.#dropped,
-    };
+    return this.#tally.result();
   }
 
   async #sendParts(): Promise<boolean> {
@@ -103,6 +102,7 @@ export class Shipment<S extends Signal> {
       failures: 0,
       successesBefore: 0,
       poisoned: after?.poisoned ?? false,
+      lessons: after?.lessons ?? 0,
       backoff: this.#route.backoff(),
     });
   }
@@ -207,7 +207,10 @@ export class Shipment<S extends Signal> {
       return true;
     }
     if (verdict.is === "split") return await this.#narrow(part, "too_large", verdict.why);
-    if (verdict.is === "rejected") return await this.#narrow(part, "rejected", verdict.why);
+    if (verdict.is === "rejected") {
+      if (verdict.again && this.#repeat(part)) return true;
+      return await this.#narrow(part, "rejected", verdict.why);
+    }
     return await this.#rowsRejected(part, written, verdict);
   }
 
@@ -237,18 +240,41 @@ export class Shipment<S extends Signal> {
     const { rows, why, reasons } = verdict;
     if (rows.length === 0 || rows.some((row) => !(row >= 0 && row < written.rows)))
       return await this.#narrow(part, "rejected", why);
+    const { again } = verdict;
+    if (again !== undefined && again.size > PIECES_MAX && this.#repeat(part)) return true;
+    const repeated = new Set<number>();
     const items = new Map<number, string>();
-    for (const [i, row] of rows.entries()) {
-      const item = route.options.backend.writer.itemOfRow(this.#range, part.from, row);
+    for (const [i, item] of this.#itemsOf(part, rows).entries()) {
       if (item < part.from || item >= part.to) return await this.#narrow(part, "rejected", why);
-      if (!items.has(item)) items.set(item, reasons?.[i] ?? why);
+      if (part.lessons < LESSONS_MAX && again?.has(rows[i] ?? -1)) repeated.add(item);
+      else if (!items.has(item)) items.set(item, reasons?.[i] ?? why);
     }
+    for (const item of repeated) items.delete(item);
     const letters = [...items].map(([item, said]) => this.#deadLetter(item, "row_rejected", said));
     if ((await Promise.all(letters)).includes(false)) return false;
+    for (const item of repeated) this.#push(item, item + 1, { ...part, lessons: part.lessons + 1 });
     route.successes += 1;
     route.counters.rows.add(written.rows - rows.length);
-    this.#count(part, written, false, undefined, items.size);
+    this.#count(part, written, false, undefined, items.size + repeated.size);
     return true;
+  }
+
+  /** Sends the part once more, unless it has taught enough. What is stored already is stored again, which changes nothing. */
+  #repeat(part: Part): boolean {
+    if (part.lessons >= LESSONS_MAX) return false;
+    this.#push(part.from, part.to, { ...part, lessons: part.lessons + 1 });
+    return true;
+  }
+
+  #itemsOf({ from }: Part, rows: readonly number[]): readonly number[] {
+    const { writer } = this.#route.options.backend;
+    const range = this.#range;
+    if (writer.itemsOfRows === undefined)
+      return rows.map((row) => writer.itemOfRow(range, from, row));
+    const ascending = [...new Set(rows)].sort((a, b) => a - b);
+    const items = writer.itemsOfRows(range, from, ascending);
+    const itemOf = new Map(ascending.map((row, i) => [row, items[i] ?? -1]));
+    return rows.map((row) => itemOf.get(row) ?? -1);
   }
 
   async #retry(part: Part, verdict: Verdict & { is: "retry" }): Promise<boolean> {
@@ -297,7 +323,7 @@ export class Shipment<S extends Signal> {
 
   #giveUp(part: Part, reason: string, why: string): true {
     const items = part.to - part.from;
-    this.#drop(reason, items);
+    this.#tally.drop(reason, items);
     this.#route.counters.failed.add(items);
     this.#route.log("error", reason, items, () => ({ reason, why }), "items were given up");
     return true;
@@ -324,7 +350,7 @@ export class Shipment<S extends Signal> {
         if (route.stop.aborted) return false;
       }
     }
-    this.#deadLettered += 1;
+    this.#tally.deadLettered += 1;
     route.counters.failed.add(1);
     route.log(
       "error",
@@ -347,27 +373,16 @@ export class Shipment<S extends Signal> {
     throw new Error(`item ${item} is not in the range`);
   }
 
-  /** Items of a taken request: what the writer left out and what the destination left out are drops, the rest is delivered. */
+  /** Items of a taken request, less those that went elsewhere. */
   #count(
     part: Part,
     written: Written,
     unconfirmed: boolean,
     left?: ReadonlyMap<string, number>,
-    deadLettered = 0,
+    elsewhere = 0,
   ): void {
-    let rest = part.to - part.from - deadLettered;
-    for (const [reason, items] of [...written.dropped, ...(left ?? [])]) {
-      const n = Math.max(0, Math.min(items, rest));
-      this.#drop(reason, n);
-      rest -= n;
-    }
-    if (unconfirmed) this.#unconfirmed += rest;
-    else this.#delivered += rest;
-    this.#route.counters.sent.add(rest);
-  }
-
-  #drop(reason: string, items: number): void {
-    if (items > 0) this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + items);
+    const items = part.to - part.from - elsewhere;
+    this.#route.counters.sent.add(this.#tally.take(items, written, unconfirmed, left));
   }
 }
 

@@ -26,4 +26,6 @@ export interface Writer<S extends Signal = Signal> {
    * items, so that only writing fewer of them tells which is meant.
    */
   itemOfRow(range: Range<S>, from: number, row: number): number;
+  /** The same for many rows, in ascending order, in one walk. */
+  itemsOfRows?(range: Range<S>, from: number, rows: readonly number[]): readonly number[];
 }
