@@ -1,4 +1,5 @@
 import type { Delivery } from "./config/blocks.ts";
+import { createDash0 } from "./exporters/dash0/index.ts";
 import { createDebug } from "./exporters/debug/index.ts";
 import { createFile } from "./exporters/file/index.ts";
 import { createInfluxdb } from "./exporters/influxdb/index.ts";
@@ -37,6 +38,7 @@ export function createComponents(): Components {
     receivers: byType<ReceiverFactory<unknown>>([createLineProtocol(tables), otlp]),
     processors: byType<ProcessorFactory<unknown>>([attributes, resource]),
     exporters: byType<ExporterFactory<Delivery>>([
+      createDash0(pickItems),
       createDebug(pickItems, writeRequestJson),
       createFile(tables, compileLineWriter, pickItems, writeRequestJson),
       createInfluxdb(tables, compileLineWriter),

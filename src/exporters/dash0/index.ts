@@ -1,0 +1,82 @@
+import { Secret } from "../../config/blocks.ts";
+import type {
+  Backend,
+  ExporterContext,
+  ExporterFactory,
+  Sending,
+  Verdict,
+} from "../../kit/backend.ts";
+import { grpcTarget } from "../../kit/grpc-target.ts";
+import { OtlpGrpcSender } from "../../kit/otlp-grpc-sender.ts";
+import { OtlpHttpSender, signalAddress } from "../../kit/otlp-http-sender.ts";
+import type { OtlpSender } from "../../kit/otlp-sender.ts";
+import { MAX_OTLP_ITEMS } from "../../kit/otlp-writer.ts";
+import type { Pick } from "../../kit/request-writer.ts";
+import type { Signal } from "../../otlp/tape.ts";
+import { type Config, config } from "./config.ts";
+import { Dash0Writer } from "./writer.ts";
+
+const GRPC_PORT = 4317;
+const HTTP_PORT = 4318;
+
+/** The dash0 exporter: OTLP with Dash0's addresses, headers and limits. */
+export function createDash0(pick: Pick): ExporterFactory<Config> {
+  return {
+    kind: "exporter",
+    type: "dash0",
+    summary: "Sends telemetry to Dash0.",
+    stability: { logs: "beta", traces: "beta", metrics: "beta" },
+    schema: config,
+    example: { region: "eu-west-1", token: "auth_xyz" },
+    create: (config, context) => new Dash0(config, context, pick),
+  };
+}
+
+class Dash0<S extends Signal> implements Backend<S> {
+  readonly writer: Dash0Writer<S>;
+  readonly limits: Backend["limits"];
+  readonly #sender: OtlpSender;
+
+  constructor(config: Config, context: ExporterContext<S>, pick: Pick) {
+    const lanes = config.sending_queue.num_consumers;
+    const { indexer, nowMs } = context;
+    this.writer = new Dash0Writer<S>(indexer, pick, config.max_age, nowMs);
+    this.limits = { bytes: config.max_body_size, items: MAX_OTLP_ITEMS, lanes };
+    this.#sender = senderOf(config, context, lanes);
+  }
+
+  async start(): Promise<void> {}
+
+  async stop(): Promise<void> {
+    await this.#sender.close();
+  }
+
+  post(body: Uint8Array, _sending: Sending, stop: AbortSignal): Promise<Verdict> {
+    return this.#sender.post(body, stop);
+  }
+}
+
+function senderOf(config: Config, context: ExporterContext, lanes: number): OtlpSender {
+  const { protocol, compression, tls, proxy_url, timeout: timeoutMs } = config;
+  const headers = {
+    ...config.headers,
+    Authorization: new Secret(`Bearer ${config.token.reveal()}`),
+    "Dash0-Dataset": new Secret(config.dataset),
+  };
+  const client = { headers, compression, tls, auth: undefined, lanes };
+  if (protocol === "http") {
+    const base = config.endpoint ?? `https://${hostOf(config)}:${HTTP_PORT}`;
+    const address = signalAddress(base, context.signal);
+    const contentType = "application/x-protobuf";
+    return new OtlpHttpSender({ ...client, proxy_url, address, contentType }, context);
+  }
+  const endpoint = config.endpoint ?? `${hostOf(config)}:${GRPC_PORT}`;
+  const target = grpcTarget(endpoint, tls?.insecure ?? false);
+  if (typeof target === "string") throw new Error(`endpoint: ${target}`);
+  const usual = { balancer_name: "round_robin", wait_for_ready: false } as const;
+  return new OtlpGrpcSender({ ...client, ...usual, target, timeoutMs }, context);
+}
+
+function hostOf({ region = "", cloud }: Config): string {
+  return `ingress.${region}.${cloud}.dash0.com`;
+}
