@@ -212,6 +212,7 @@ test.each([
     "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (1 vs. 2)",
     { is: "split" },
   ],
+  [500, 'normalization for label name "_" resulted in invalid name "_"', { is: "rejected" }],
   [500, "", { is: "retry", afterMs: 3_000 }],
   [503, "", { is: "retry", afterMs: 3_000 }],
   [504, "", { is: "retry", afterMs: 3_000 }],
@@ -234,6 +235,7 @@ test("every row of the verdict table decides some answer", () => {
     "snappy: corrupt input",
     "Ingestion rate limit exceeded",
     "received message larger than max",
+    "normalization for label name",
   ];
   for (let status = 200; status < 600; status++)
     for (const body of bodies)

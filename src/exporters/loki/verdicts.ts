@@ -40,6 +40,8 @@ export const VERDICTS: readonly VerdictRule[] = [
   { status: [400, 499], means: "rejected" },
   // Between Loki's own parts, requests of more than 4 MiB are refused.
   { status: 500, body: /received message larger than max/, means: "split" },
+  // A name that it cannot normalize; nothing of the request is stored.
+  { status: 500, body: /normalization for label name/, means: "rejected" },
   { status: [500, 599], means: "retry" },
 ];
 

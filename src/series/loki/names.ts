@@ -29,10 +29,13 @@ export const HEAD = 5;
 const KEY_TAG = 0x0a;
 const TAGS = { pair: 0x1a, name: 0x0a, value: 0x12 } as const;
 
-/** The name under which an attribute stands in structured metadata; empty when it has none. */
+/**
+ * The name under which an attribute stands in structured metadata; empty when it has none. Loki cannot be asked for a name that begins with
+ * a digit, and refuses the whole request for one of nothing but underscores.
+ */
 export function metadataName(key: string): string {
   const name = key.replace(/[^a-zA-Z0-9_]/gu, "_");
-  return /^\d/.test(name) ? `key_${name}` : name;
+  return /^(?:\d|_+$)/.test(name) ? `key_${name}` : name;
 }
 
 /**

@@ -75,7 +75,8 @@ function textOf(value: Value): string | undefined {
 
 function nameOf(key: string): string {
   const name = key.replace(/[^a-zA-Z0-9_]/gu, "_");
-  return /^[0-9]/.test(name) ? `key_${name}` : name;
+  const isOdd = /^[0-9]/.test(name) || (name !== "" && !/[a-zA-Z0-9]/.test(name));
+  return isOdd ? `key_${name}` : name;
 }
 
 /** ASCII letters only, as the writer. */

@@ -47,7 +47,13 @@ test("labels, line and structured metadata of a record", () => {
         eventName: "device.failed",
         traceId: TRACE,
         spanId: "b7ad6b7169203331",
-        attributes: attributes({ "http.route": "/a b", "9lives": 9, ok: true, function: "resize" }),
+        attributes: attributes({
+          "http.route": "/a b",
+          "9lives": 9,
+          東京: "only underscores",
+          ok: true,
+          function: "resize",
+        }),
       },
     ],
     {
@@ -71,6 +77,7 @@ test("labels, line and structured metadata of a record", () => {
           ["span_id", "b7ad6b7169203331"],
           ["http_route", "/a b"],
           ["key_9lives", "9"],
+          ["key___", "only underscores"],
           ["ok", "true"],
           ["host_name", "h1"],
         ],
