@@ -9,7 +9,9 @@ import type { Counter, Logger, Meter } from "../pipeline/telemetry.ts";
 import type { Backend } from "./backend.ts";
 import { BodyLimit } from "./body-limit.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import { Lanes } from "./lanes.ts";
 import { PauseGate } from "./pause-gate.ts";
+import { RangeFit } from "./range-fit.ts";
 import { Slabs } from "./slabs.ts";
 import { WritePace } from "./write-pace.ts";
 
@@ -23,7 +25,7 @@ export interface ExportLoopOptions<S extends Signal = Signal> {
   readonly retry: RetryOnFailure;
   /** Of one attempt; 0 = no limit. */
   readonly timeoutMs: number;
-  /** Ranges in flight at most; the backend's own limit applies as well. 1 keeps the order. */
+  /** Requests in flight at most; the backend's own limit applies as well. 1 keeps the order. */
   readonly lanes: number;
   /** Wait for more before a send; without it every send takes what is there. */
   readonly batch?: {
@@ -66,10 +68,11 @@ export class DeliveryRoute<S extends Signal> {
   /** Aborts when posts in flight must end. */
   readonly deadline: AbortSignal;
   readonly name: string;
-  readonly lanes: number;
+  readonly lanes: Lanes;
   readonly slabs: Slabs;
   readonly gate: PauseGate;
   readonly bodyLimit: BodyLimit;
+  readonly fit: RangeFit;
   /** Items in one request at most. */
   readonly pace: WritePace;
   readonly poisonAfter: number;
@@ -85,15 +88,23 @@ export class DeliveryRoute<S extends Signal> {
     this.stop = stop;
     this.deadline = deadline;
     this.name = options.reader.name;
-    this.lanes = Math.max(1, Math.min(options.lanes, options.backend.limits.lanes));
-    this.slabs = new Slabs(options.backend.limits.bytes, 2 * this.lanes);
-    this.bodyLimit = new BodyLimit(options.backend.limits.bytes);
+    const { bytes } = options.backend.limits;
+    this.fit = new RangeFit(Math.min(bytes, options.batch?.maxBytes ?? bytes));
+    const lanes = Math.max(1, Math.min(options.lanes, options.backend.limits.lanes));
+    this.lanes = new Lanes(lanes, this.fit);
+    this.slabs = new Slabs(bytes, 2 * lanes);
+    this.bodyLimit = new BodyLimit(bytes);
     this.gate = new PauseGate(options.probeMs ?? PROBE_MS, options.nowMs);
     const { items } = options.backend.limits;
     this.pace = new WritePace(Math.max(1, Math.min(items, options.batch?.maxItems ?? items)));
     this.poisonAfter = options.poisonAfter ?? POISON_AFTER;
     this.#seldom = new Seldom(SAME_LINE_EVERY_MS, options.nowMs);
     this.counters = registerRoute(this);
+  }
+
+  /** Bytes of the next request at most. */
+  get requestBytes(): number {
+    return Math.min(this.bodyLimit.bytes, this.options.batch?.maxBytes ?? Number.MAX_SAFE_INTEGER);
   }
 
   backoff(): Backoff {

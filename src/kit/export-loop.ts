@@ -10,7 +10,7 @@ const GRACE_MS = 5_000;
 const READ_AGAIN_MS = 1_000;
 
 /**
- * Delivers one route until `stop`: reads ranges, at most `lanes` at a time, and settles each once all its items have an end.
+ * Delivers one route until `stop`: reads ranges while lanes are free, and settles each once all its items have an end.
  * After `stop` nothing new is read; posts in flight have the grace, and ranges that are not done stay queued. Rejects only when
  * the journal refuses a settlement, which is a defect.
  */
@@ -22,24 +22,29 @@ export async function runExportLoop<S extends Signal>(
   const ending = AbortSignal.any([stop, broken.signal]);
   using grace = graceAfter(ending, options);
   const route = new DeliveryRoute(options, ending, grace.signal);
-  const lanes = new Set<Promise<void>>();
+  const { lanes } = route;
+  const inFlight = new Set<Promise<void>>();
   while (!ending.aborted) {
-    if (lanes.size >= route.lanes) {
-      await Promise.race(lanes);
+    if (!lanes.tryTakeForRange()) {
+      await lanes.freed();
       continue;
     }
     const range = await readNext(route);
-    if (range === undefined) continue;
+    if (range === undefined) {
+      lanes.give();
+      continue;
+    }
     route.rangesInFlight += 1;
-    const lane = deliver(route, range)
+    const delivery = deliver(route, range)
       .catch((reason: unknown) => broken.abort(reason))
       .finally(() => {
-        lanes.delete(lane);
+        inFlight.delete(delivery);
         route.rangesInFlight -= 1;
+        lanes.give();
       });
-    lanes.add(lane);
+    inFlight.add(delivery);
   }
-  await Promise.all(lanes);
+  await Promise.all(inFlight);
   if (broken.signal.aborted) throw broken.signal.reason;
 }
 
@@ -51,7 +56,7 @@ async function deliver<S extends Signal>(route: DeliveryRoute<S>, range: Range<S
 async function readNext<S extends Signal>(route: DeliveryRoute<S>): Promise<Range<S> | undefined> {
   const { stop } = route;
   try {
-    return await route.options.reader.read(readLimits(route.options), stop);
+    return await route.options.reader.read(readLimits(route), stop);
   } catch (reason) {
     if (stop.aborted) return undefined;
     const why = reason instanceof Error ? reason.message : String(reason);
@@ -61,15 +66,13 @@ async function readNext<S extends Signal>(route: DeliveryRoute<S>): Promise<Rang
   }
 }
 
-function readLimits<S extends Signal>({ backend, batch }: ExportLoopOptions<S>): ReadLimits {
-  const { limits } = backend;
-  if (batch === undefined) return { bytes: limits.bytes, items: limits.items };
-  return {
-    bytes: Math.min(limits.bytes, batch.maxBytes ?? limits.bytes),
-    items: Math.min(limits.items, batch.maxItems ?? limits.items),
-    minItems: batch.minItems,
-    waitMs: batch.waitMs,
-  };
+function readLimits<S extends Signal>({ options, fit, lanes }: DeliveryRoute<S>): ReadLimits {
+  const { limits } = options.backend;
+  const { maxItems = limits.items, minItems = 0, waitMs = 0 } = options.batch ?? {};
+  const most = { bytes: fit.bytes, items: Math.min(limits.items, maxItems) };
+  const { lingerMs } = lanes;
+  if (lingerMs > waitMs) return { ...most, minItems: most.items, waitMs: lingerMs };
+  return options.batch === undefined ? most : { ...most, minItems, waitMs };
 }
 
 /** A signal that aborts when the grace after `stop` is over, or at the caller's deadline. */

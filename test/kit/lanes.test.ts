@@ -1,0 +1,122 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { Lanes } from "../../src/kit/lanes.ts";
+import { RangeFit } from "../../src/kit/range-fit.ts";
+import { exportRig, LineWriter, sent, until } from "../support/export-rig.ts";
+
+const MIB = 1 << 20;
+
+test("parts of one range go out at the same time, on as many lanes as are free", async () => {
+  let open = 0;
+  let most = 0;
+  const rig = exportRig({
+    frames: [40],
+    lanes: 4,
+    limits: { bytes: MIB, items: 5, lanes: 16 },
+    post: async () => {
+      most = Math.max(most, ++open);
+      await wait(20);
+      open -= 1;
+      return sent;
+    },
+  });
+  // the fourth waits for the next range
+  await rig.untilSettled();
+  expect(most).toBe(3);
+  expect(rig.posts.flatMap(({ lines }) => lines).sort()).toEqual(
+    Array.from({ length: 40 }, (_, item) => `1.${item}`).sort(),
+  );
+  expect(rig.reader.settled.get(1)).toMatchObject({ delivered: 40 });
+});
+
+test("one lane keeps the order, whatever a range holds", async () => {
+  const rig = exportRig({
+    frames: [9, 9, 9],
+    limits: { bytes: MIB, items: 4, lanes: 1 },
+    post: async () => sent,
+  });
+  await rig.untilSettled();
+  const lines = rig.posts.flatMap((post) => post.lines);
+  expect(lines).toEqual(
+    [1, 2, 3].flatMap((seq) => Array.from({ length: 9 }, (_, i) => `${seq}.${i}`)),
+  );
+});
+
+test("a part that cannot be settled with the others ends the loop with its error", async () => {
+  const writer = new LineWriter();
+  writer.itemOfRow = () => {
+    throw new Error("no such row");
+  };
+  const rig = exportRig({
+    frames: [40],
+    limits: { bytes: MIB, items: 5, lanes: 4 },
+    writer,
+    post: (lines) => (lines[0] === "1.5" ? { is: "rows_rejected", rows: [0], why: "x" } : sent),
+    lanes: 4,
+  });
+  await expect(rig.run().done).rejects.toThrow("no such row");
+});
+
+test("the first four lanes are eager, those beyond wait up to 50 ms for whole requests", async () => {
+  const rig = exportRig({
+    frames: [1, 1, 1, 1, 1, 1],
+    lanes: 6,
+    post: () => new Promise(() => {}),
+    timeoutMs: 100,
+    graceMs: 1,
+  });
+  const running = rig.run();
+  await until(() => rig.reader.limits.length === 6);
+  await running.stop();
+  expect(rig.reader.limits.map(({ waitMs = 0 }) => waitMs)).toEqual([0, 0, 0, 0, 50, 50]);
+  expect(rig.reader.limits[4]?.minItems).toBe(1 << 16);
+});
+
+test("a slow destination holds 64 MiB of ranges at most, beside those of four lanes", async () => {
+  const lanes = new Lanes(32, new RangeFit(8 * MIB));
+  const held: Disposable[] = [];
+  while (lanes.tryTakeForRange()) held.push(lanes.hold(8 * MIB));
+  expect(lanes.taken).toBe(8);
+  let isWoken = false;
+  void lanes.freed().then(() => {
+    isWoken = true;
+  });
+  held[0]?.[Symbol.dispose]();
+  await wait(0);
+  expect(isWoken).toBe(true);
+  expect(lanes.tryTakeForRange()).toBe(true);
+  const huge = new Lanes(32, new RangeFit(8 * MIB));
+  while (huge.tryTakeForRange()) huge.hold(200 * MIB);
+  expect(huge.taken).toBe(4);
+  expect(huge.tryTake()).toBe(true);
+});
+
+test("one request is written per turn of the event loop", async () => {
+  const lanes = new Lanes(4, new RangeFit(MIB));
+  const turns: number[] = [];
+  let turn = 0;
+  const tick = () => {
+    turn += 1;
+    if (turn < 20) setImmediate(tick);
+  };
+  setImmediate(tick);
+  await Promise.all([1, 2, 3, 4].map(() => lanes.turn().then(() => turns.push(turn))));
+  expect(new Set(turns).size).toBe(4);
+});
+
+test("ranges become as large as their requests need, and forget slowly what was large once", () => {
+  const fit = new RangeFit(8 * MIB);
+  expect(fit.bytes).toBeGreaterThan(7.8 * MIB);
+  fit.wrote(1_000, 2_000); // lines twice as long as their telemetry
+  expect(fit.bytes).toBeCloseTo(7.84 * MIB, -4); // two requests
+  fit.wrote(1_000, 3_000);
+  fit.limit(16 * MIB);
+  expect(fit.bytes).toBeCloseTo((16 * 0.98 * MIB) / 3, -4);
+  fit.limit(8 * MIB);
+  for (let i = 0; i < 200; i++) fit.wrote(1_000, 500);
+  expect(fit.bytes).toBe(8 * MIB); // one, never more than 8 MiB
+  const small = new RangeFit(MIB);
+  expect(small.bytes).toBeCloseTo(8 * 0.98 * MIB, -4);
+  small.limit(64 << 10); // after a 413
+  expect(small.bytes).toBeCloseTo(8 * 0.98 * (64 << 10), -3);
+});
