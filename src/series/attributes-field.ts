@@ -5,7 +5,7 @@ import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
 import { type Plan, type PlanTable, WORD } from "./compile.ts";
-import { ENTRIES_MAX, EntryShapes, SHAPES } from "./entry-shapes.ts";
+import { ENTRIES_MAX, SHAPES } from "./entry-shapes.ts";
 import type { Gather } from "./gather.ts";
 import { MemberNames } from "./member-names.ts";
 import type { KeyOrder } from "./order.ts";
@@ -19,7 +19,6 @@ const BACKSLASH = 92;
 const DELETE = 127;
 /** More columns than this are too many for InfluxDB 3 (500 in a table): further ones stay in `attributes`. */
 const FIELDS_MAX = 400;
-const FEW = 5;
 
 /** By shape of items: places of the entries that a table does not declare, in the order of their names. */
 class KnownLeft {
@@ -45,16 +44,13 @@ export class AttributesField {
   readonly #values: Values;
   readonly #constants: DataView;
   readonly #names: MemberNames;
+  readonly #learnt: Int32Array;
   readonly #keys: Int32Array;
   readonly #declaredBy: Int32Array;
   readonly #declaredWords: number;
   readonly #json = new Scratch();
-  readonly #shapes: EntryShapes;
-  /** The item, as `RowWriter.begin` counts them, and the one that the shape is of. */
+  /** The item, as `RowWriter.begin` counts them. */
   #item = 0;
-  #shaped = 0;
-  /** By table: how many names were left of the item before. */
-  readonly #usual: Int32Array;
   /** By place of an entry: the item for which its member stands in the output, from where to where. */
   #writtenFor = new Int32Array(64);
   #writtenFrom = new Int32Array(64);
@@ -79,8 +75,7 @@ export class AttributesField {
     this.#order = gather.order;
     this.#text = text;
     this.#values = values;
-    this.#shapes = new EntryShapes(gather);
-    this.#usual = new Int32Array(plan.tables.length);
+    this.#learnt = gather.shapes.learnt;
     this.#constants = plan.constants.view;
     this.#names = new MemberNames(gather);
     this.#keys = program.keys;
@@ -124,17 +119,16 @@ export class AttributesField {
     this.#own = new Int32Array(2 * count);
   }
 
-  /** Fills `#left` for a table. Few names are sorted sooner than a shape is found. */
+  /** Fills `#left` for a table. */
   #findLeft(table: number): void {
-    const shape = this.#usual[table]! <= FEW ? -1 : this.#shapeOfItem();
+    const { shape } = this.#gather.shapes;
     if (shape < 0) {
       this.#left = this.#own;
       this.#leftCount = this.#collect(table, this.#own);
-      this.#usual[table] = this.#leftCount;
       this.#placeResource(table);
       return;
     }
-    const { learnt } = this.#shapes;
+    const learnt = this.#learnt;
     const known = getOrMake(this.#known, table, makeKnown);
     this.#left = known.places[shape]!;
     if (known.learnt[shape] !== learnt[shape]) {
@@ -148,7 +142,6 @@ export class AttributesField {
     this.#leftCount = known.counts[shape]!;
     this.#before = known.before[shape]!;
     this.#prefixed = known.prefixed[shape]!;
-    this.#usual[table] = this.#leftCount;
   }
 
   /** Where among `#left` the members of the resource stand. */
@@ -160,12 +153,6 @@ export class AttributesField {
     let end = this.#before;
     while (end < count && resource.isPrefixed(this.#left[end]!)) end++;
     this.#prefixed = end - this.#before;
-  }
-
-  #shapeOfItem(): number {
-    if (this.#shaped !== this.#item) this.#shapes.find();
-    this.#shaped = this.#item;
-    return this.#shapes.shape;
   }
 
   /** Places of the entries that the table does not declare, by name, of equal names the last; returns their number. */

@@ -2,6 +2,7 @@ import type { Batch } from "../otlp/batch.ts";
 import { ENTRY, Group, ITEM_HEADER, Item, Kind, Log, LogFlags } from "../otlp/tape.ts";
 import { JsonWriter } from "../otlp/value-json.ts";
 import type { Plan } from "./compile.ts";
+import { EntryShapes } from "./entry-shapes.ts";
 import type { Uses } from "./masks.ts";
 import { KeyOrder } from "./order.ts";
 import { KEY, type Program, SLOT } from "./program.ts";
@@ -10,6 +11,8 @@ import { SpanJson } from "./span-json.ts";
 import { SpanParts } from "./span-parts.ts";
 
 const NOTHING = new Uint8Array(16);
+/** Beside the bits of parts: the body is an empty text. */
+const EMPTY_BODY = 1 << 31;
 
 /**
  * The sources of one item, found in one pass over its attribute entries: a slot for each name and place, and for each column a
@@ -51,10 +54,14 @@ export class Gather {
   readonly #span: SpanParts | undefined;
   #resourceOdd = false;
   #resourceLength = 0;
+  /** The masks by two, as which they are copied. */
+  readonly maskWords: BigInt64Array;
+  readonly shapes: EntryShapes;
   readonly #template: Int32Array;
-  /** The same memory by two, which is copied for each item. */
-  readonly #maskWords: BigInt64Array;
   readonly #templateWords: BigInt64Array;
+  /** The template as it was when the version grew: that of groups that start from the same. */
+  readonly #versionOf: BigInt64Array;
+  #version = 0;
   #batch: Batch | undefined;
   /** Tape index of the group that the template is of, and how many were entered so far. */
   group = -1;
@@ -67,10 +74,12 @@ export class Gather {
     // One more than masks: what keys without a column set.
     const even = (plan.masks + 2) & ~1;
     this.masks = new Int32Array(even);
-    this.#maskWords = new BigInt64Array(this.masks.buffer);
+    this.maskWords = new BigInt64Array(this.masks.buffer);
     this.#template = new Int32Array(even);
     this.#templateWords = new BigInt64Array(this.#template.buffer);
+    this.#versionOf = new BigInt64Array(even / 2);
     this.slots = new Int32Array(program.slots);
+    this.shapes = new EntryShapes(this, program);
   }
 
   open(batch: Batch): void {
@@ -104,14 +113,32 @@ export class Gather {
     this.entries = at + ITEM_HEADER;
     this.entriesEnd = this.entries + ENTRY * tape[at + Item.attributes]!;
     if (this.#isLine(at)) return;
-    const words = this.#maskWords;
+    this.isOdd = this.#resourceOdd;
+    const span = this.#span;
+    const parts = span === undefined ? this.#logParts(at) : span.read(at);
+    if (this.shapes.find(parts, this.#version)) {
+      this.lineTags = -1;
+      this.lineUint = -1;
+    } else this.#look(parts);
+    if ((parts & (1 << Part.events)) !== 0) span?.exception(at);
+  }
+
+  /** An item of a shape that is not known. */
+  #look(parts: number): void {
+    const words = this.maskWords;
     const template = this.#templateWords;
     for (let i = 0; i < words.length; i++) words[i] = template[i]!;
-    this.undeclared = 0;
-    this.isOdd = this.#resourceOdd;
-    if (this.#span === undefined) this.#logParts(at);
-    else this.#span.read(at);
-    this.#attributes();
+    const { masks } = this;
+    const { partUses, uses } = this.#program;
+    for (let rest = parts & ~EMPTY_BODY; rest !== 0; rest &= rest - 1) {
+      const part = 31 - Math.clz32(rest & -rest);
+      const stop = partUses[part + 1]!;
+      for (let u = partUses[part]!; u < stop; u += 2) masks[uses[u]!]! |= uses[u + 1]!;
+    }
+    if ((parts & EMPTY_BODY) !== 0) this.#emptyBody();
+    const isOdd = this.#attributes();
+    if (isOdd) this.isOdd = true;
+    this.shapes.learn(parts, this.#version, isOdd);
   }
 
   /**
@@ -138,41 +165,44 @@ export class Gather {
     return true;
   }
 
-  /** What the log record itself has. */
-  #logParts(at: number): void {
+  /** What the log record itself has: bits of its parts. */
+  #logParts(at: number): number {
     const tape = this.tape;
     const flags = tape[at + Item.flags]!;
     const bodyKind = flags & LogFlags.bodyKindMask;
+    let parts = 0;
     if (bodyKind !== Kind.none) {
       if (bodyKind > Kind.double) this.isOdd = true;
       const from = tape[at + Log.bodyAt]!;
       const end = tape[at + Log.bodyEnd]!;
-      this.part(Part.body, bodyKind, from, end);
-      if (bodyKind === Kind.text && from === end) this.#emptyBody();
+      parts |= this.part(Part.body, bodyKind, from, end);
+      if (bodyKind === Kind.text && from === end) parts |= EMPTY_BODY;
     }
     this.severity = (flags >>> LogFlags.severityShift) & LogFlags.severityMask;
-    if (this.severity > 0) this.part(Part.severity_number, SlotKind.small, this.severity, 0);
+    if (this.severity > 0)
+      parts |= this.part(Part.severity_number, SlotKind.small, this.severity, 0);
     const text = tape[at + Log.severityTextAt]!;
     const textEnd = tape[at + Log.severityTextEnd]!;
-    if (text >= 0 && textEnd > text) this.part(Part.severity_text, Kind.text, text, textEnd);
+    if (text >= 0 && textEnd > text)
+      parts |= this.part(Part.severity_text, Kind.text, text, textEnd);
     const name = tape[at + Log.eventNameAt]!;
     const nameEnd = tape[at + Log.eventNameEnd]!;
-    if (name >= 0 && nameEnd > name) this.part(Part.event_name, Kind.text, name, nameEnd);
+    if (name >= 0 && nameEnd > name) parts |= this.part(Part.event_name, Kind.text, name, nameEnd);
     const trace = tape[at + Item.trace]!;
-    if (trace >= 0) this.part(Part.trace_id, SlotKind.hex, trace, trace + 16);
+    if (trace >= 0) parts |= this.part(Part.trace_id, SlotKind.hex, trace, trace + 16);
     const span = tape[at + Item.span]!;
-    if (span >= 0) this.part(Part.span_id, SlotKind.hex, span, span + 8);
+    if (span >= 0) parts |= this.part(Part.span_id, SlotKind.hex, span, span + 8);
+    return parts;
   }
 
-  part(part: number, kind: number, from: number, end: number): void {
-    const { masks, slots } = this;
-    const { partUses, uses } = this.#program;
+  /** Fills the slot of a part; returns its bit. */
+  part(part: number, kind: number, from: number, end: number): number {
+    const { slots } = this;
     const slot = part * SLOT;
     slots[slot] = kind;
     slots[slot + 1] = from;
     slots[slot + 2] = end;
-    const stop = partUses[part + 1]!;
-    for (let u = partUses[part]!; u < stop; u += 2) masks[uses[u]!]! |= uses[u + 1]!;
+    return 1 << part;
   }
 
   /** A body of empty text counts as absent for some columns. */
@@ -184,8 +214,11 @@ export class Gather {
       if (wantsText[uses[u]!] === 1) masks[uses[u]!]! &= ~uses[u + 1]!;
   }
 
-  /** Without a branch on what the key is: keys that no column takes go to a slot and a column of their own. */
-  #attributes(): void {
+  /**
+   * Without a branch on what the key is: keys that no column takes go to a slot and a column of their own. Says whether some value may
+   * become JSON or base64.
+   */
+  #attributes(): boolean {
     const { tape, masks, slots } = this;
     const { keys, uses, noSlot, tagsSlot, uintSlot } = this.#program;
     const end = this.entriesEnd;
@@ -215,10 +248,10 @@ export class Gather {
       masks[uses[u + 2]!]! |= uses[u + 3]!;
       for (u += 4; u < stop; u += 2) masks[uses[u]!]! |= uses[u + 1]!;
     }
-    if (most > Kind.double) this.isOdd = true;
     this.undeclared = undeclared;
     this.lineTags = slots[tagsSlot + 3]!;
     this.lineUint = slots[uintSlot + 3]!;
+    return most > Kind.double;
   }
 
   set(slot: number, kind: number, from: number, end: number): void {
@@ -271,11 +304,19 @@ export class Gather {
       0,
       tape[group + Group.resourceEnd]! - tape[group + Group.resourceAt]!,
     );
-    if (name < 0 || nameEnd <= name) return;
-    this.#resourceLength += nameEnd - name;
-    this.set(Part.scope_name, Kind.text, name, nameEnd);
-    const { start, mask, bit } = this.plan.partUses;
-    for (let u = start[Part.scope_name]!; u < start[Part.scope_name + 1]!; u++)
-      template[mask[u]!]! |= bit[u]!;
+    if (name >= 0 && nameEnd > name) {
+      this.#resourceLength += nameEnd - name;
+      this.set(Part.scope_name, Kind.text, name, nameEnd);
+      const { start, mask, bit } = this.plan.partUses;
+      for (let u = start[Part.scope_name]!; u < start[Part.scope_name + 1]!; u++)
+        template[mask[u]!]! |= bit[u]!;
+    }
+    const words = this.#templateWords;
+    const known = this.#versionOf;
+    let same = 0;
+    while (same < words.length && words[same] === known[same]) same++;
+    if (same === words.length) return;
+    known.set(words);
+    this.#version++;
   }
 }

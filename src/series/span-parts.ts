@@ -14,7 +14,8 @@ export class SpanParts {
     this.#gather = gather;
   }
 
-  read(at: number): void {
+  /** Bits of the parts that the span has. */
+  read(at: number): number {
     const gather = this.#gather;
     const { tape, plan } = gather;
     const flags = tape[at + Item.flags]!;
@@ -23,71 +24,79 @@ export class SpanParts {
     gather.spanKind = kind > KIND_MAX ? 0 : kind;
     gather.spanStatus = status > STATUS_MAX ? 0 : status;
     const { at: word, length } = plan.kindWords[gather.spanKind]!;
-    gather.part(Part.kind, SlotKind.constant, word, word + length);
+    let parts = gather.part(Part.kind, SlotKind.constant, word, word + length);
     const { at: code, length: codeLength } = plan.statusWords[gather.spanStatus]!;
-    gather.part(Part.status, SlotKind.constant, code, code + codeLength);
+    parts |= gather.part(Part.status, SlotKind.constant, code, code + codeLength);
     gather.hasName = tape[at + Span.nameAt]! >= 0;
     gather.jsonRoom = 0;
-    this.#text(Part.name, tape[at + Span.nameAt]!, tape[at + Span.nameEnd]!);
+    parts |= this.#text(Part.name, tape[at + Span.nameAt]!, tape[at + Span.nameEnd]!);
     const message = tape[at + Span.statusMessageAt]!;
-    this.#text(Part.status_message, message, tape[at + Span.statusMessageEnd]!);
+    parts |= this.#text(Part.status_message, message, tape[at + Span.statusMessageEnd]!);
     const trace = tape[at + Item.trace]!;
-    if (trace >= 0) gather.part(Part.trace_id, SlotKind.hex, trace, trace + 16);
+    if (trace >= 0) parts |= gather.part(Part.trace_id, SlotKind.hex, trace, trace + 16);
     const span = tape[at + Item.span]!;
-    if (span >= 0) gather.part(Part.span_id, SlotKind.hex, span, span + 8);
+    if (span >= 0) parts |= gather.part(Part.span_id, SlotKind.hex, span, span + 8);
     const parent = tape[at + Span.parent]!;
-    if (parent >= 0) gather.part(Part.parent_span_id, SlotKind.hex, parent, parent + 8);
-    this.#duration(tape[at + Item.time]!, tape[at + Span.endTime]!);
+    if (parent >= 0) parts |= gather.part(Part.parent_span_id, SlotKind.hex, parent, parent + 8);
+    parts |= this.#duration(tape[at + Item.time]!, tape[at + Span.endTime]!);
     const rare = SpanFlags.hasEvents | SpanFlags.hasLinks | SpanFlags.hasTraceState;
-    if ((flags & rare) !== 0) this.#rare(at, flags);
+    return (flags & rare) === 0 ? parts : parts | this.#rare(at, flags);
   }
 
-  #text(part: number, from: number, end: number): void {
-    if (from >= 0 && end > from) this.#gather.part(part, Kind.text, from, end);
+  #text(part: number, from: number, end: number): number {
+    return from >= 0 && end > from ? this.#gather.part(part, Kind.text, from, end) : 0;
   }
 
   /** Absent where a time is, or where the end is before the start. */
-  #duration(start: number, end: number): void {
-    if (start < 0 || end < 0) return;
+  #duration(start: number, end: number): number {
+    if (start < 0 || end < 0) return 0;
     const gather = this.#gather;
     const { view } = gather;
     const startLow = view.getUint32(start, true);
     const endLow = view.getUint32(end, true);
     const borrow = endLow < startLow ? 1 : 0;
     const high = view.getUint32(end + 4, true) - view.getUint32(start + 4, true) - borrow;
-    if (high < 0) return;
+    if (high < 0) return 0;
     const low = (endLow - startLow) | 0;
-    gather.part(Part.duration_ms, SlotKind.millis, low, high | 0);
-    gather.part(Part.duration_s, SlotKind.seconds, low, high | 0);
-    gather.part(Part.duration_ns, SlotKind.nanos, low, high | 0);
-    gather.part(Part.duration_whole_ms, SlotKind.wholeMillis, low, high | 0);
+    return (
+      gather.part(Part.duration_ms, SlotKind.millis, low, high | 0) |
+      gather.part(Part.duration_s, SlotKind.seconds, low, high | 0) |
+      gather.part(Part.duration_ns, SlotKind.nanos, low, high | 0) |
+      gather.part(Part.duration_whole_ms, SlotKind.wholeMillis, low, high | 0)
+    );
   }
 
-  #rare(at: number, flags: number): void {
+  #rare(at: number, flags: number): number {
     const gather = this.#gather;
     const from = gather.tape[at + Item.at]!;
     const end = gather.tape[at + Item.end]!;
     gather.jsonRoom = 2 * gather.spanJson.room(from, end);
-    if ((flags & SpanFlags.hasLinks) !== 0) gather.part(Part.links, SlotKind.links, from, end);
-    if ((flags & SpanFlags.hasTraceState) !== 0) this.#traceState(from, end);
-    if ((flags & SpanFlags.hasEvents) === 0) return;
-    gather.part(Part.events, SlotKind.events, from, end);
-    if (gather.plan.eventNames.length > 0) this.#exception(from, end);
+    let parts = 0;
+    if ((flags & SpanFlags.hasLinks) !== 0)
+      parts |= gather.part(Part.links, SlotKind.links, from, end);
+    if ((flags & SpanFlags.hasTraceState) !== 0) parts |= this.#traceState(from, end);
+    if ((flags & SpanFlags.hasEvents) !== 0)
+      parts |= gather.part(Part.events, SlotKind.events, from, end);
+    return parts;
   }
 
-  #traceState(from: number, end: number): void {
+  #traceState(from: number, end: number): number {
     const { bytes, json } = this.#gather;
+    let part = 0;
     for (let p = from; p < end; ) {
       const isState = bytes[p] === 0x1a; // Span.trace_state
       p = json.field(p, end);
-      if (isState) this.#text(Part.trace_state, json.at, p);
+      if (isState) part |= this.#text(Part.trace_state, json.at, p);
     }
+    return part;
   }
 
-  /** Attributes of the first event that is called exception. */
-  #exception(from: number, end: number): void {
-    const { bytes, json } = this.#gather;
-    for (let p = from; p < end; ) {
+  /** Attributes of the first event that is called exception; once the masks of the item are filled. */
+  exception(at: number): void {
+    const { bytes, json, plan, tape } = this.#gather;
+    if (plan.eventNames.length === 0) return;
+    const end = tape[at + Item.end]!;
+    for (let p = tape[at + Item.at]!; p < end; ) {
       const isEvent = bytes[p] === 0x5a; // Span.events
       p = json.field(p, end);
       if (!isEvent) continue;
