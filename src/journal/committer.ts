@@ -316,20 +316,20 @@ export class Committer {
 
   #passedBytes(): number {
     let bytes = 0;
-    for (const segment of this.#options.state.segments.list) {
-      if (segment.id === this.#writer.activeId) continue;
-      if (!this.#isPassed(segment)) continue;
-      bytes += segment.length;
-    }
+    for (const segment of this.#older()) if (this.#isPassed(segment)) bytes += segment.length;
     return bytes;
+  }
+
+  /** All but the newest segment: its checkpoint holds the totals, also while nothing was written since the start. */
+  #older(): Segment[] {
+    return this.#options.state.segments.list.slice(0, -1);
   }
 
   /** Removes segments that every route has passed and that were retained long enough. */
   async #removePassed(): Promise<void> {
     const { io, state, retainMs, nowMs, maxBytes } = this.#options;
     const now = nowMs();
-    for (const segment of [...state.segments.list]) {
-      if (segment.id === this.#writer.activeId) continue;
+    for (const segment of this.#older()) {
       if (!this.#isPassed(segment)) continue;
       segment.passedAtMs ??= now;
       const isCrowded = state.segments.bytes > maxBytes - ROOM_PER_FRAME * 256;

@@ -40,10 +40,6 @@ export class SegmentWriter {
     this.#options = options;
   }
 
-  get activeId(): number {
-    return this.#active?.segment.id ?? 0;
-  }
-
   /** The next write begins a new segment. */
   async roll(): Promise<void> {
     const active = this.#active;

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Journal, Tally } from "../../src/journal/journal.ts";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { Progress } from "../../src/journal/progress.ts";
 import {
@@ -9,6 +11,7 @@ import {
   unionRoutes,
   withoutRoute,
 } from "../../src/journal/routes.ts";
+import type { Stored } from "../../src/otlp/range.ts";
 import { ALL, delivered, frameOf, NO_LIMITS, never, testJournal, textOf } from "./fake.ts";
 
 async function started(options: Parameters<typeof testJournal>[0] = {}) {
@@ -148,4 +151,64 @@ test("route sets", async () => {
     }),
   );
   expect(() => routesOf([1_024])).toThrow(/not between 0 and 1023/);
+});
+
+const sent = (items: number): Tally => ({
+  ...{ delivered: items, unconfirmed: 0, deadLettered: 0 },
+  dropped: new Map(),
+});
+
+test.each([
+  ["stops", async (journal: Journal) => journal.stop(AbortSignal.timeout(1_000))],
+  ["crashes", async () => {}],
+])("totals survive a run in which nothing is written, however it ends: it %s", async (_, end) => {
+  const io = createMemoryIo();
+  const { journal, reader } = await started({ io });
+  await journal.append([frameOf("one", [reader.route], 3)]);
+  const range = await reader.read(ALL, never);
+  await journal.append([], [{ reader, range, tally: delivered(range) }]);
+  await journal.stop(AbortSignal.timeout(1_000));
+  for (let run = 0; run < 3; run++) {
+    const idle = await started({ io });
+    expect(idle.reader.counts()).toMatchObject({ appended: 3, delivered: 3, queuedItems: 0 });
+    await sleep(30);
+    await end(idle.journal);
+  }
+});
+
+test("removals settle frames out of turn; what is left is read in order, also after a crash", async () => {
+  const io = createMemoryIo();
+  const { journal, reader } = await started({ io });
+  const texts = Array.from({ length: 10 }, (_, i) => `frame ${i}`);
+  for (const text of texts) await journal.append([frameOf(text, [reader.route], 2)]);
+  await journal.append([], [], [{ reader, seqs: [3, 4, 8], tally: sent(6) }]);
+  const other = { reader, seqs: [1, 5], tally: { ...sent(0), dropped: new Map([["x", 4]]) } };
+  await journal.append([frameOf("more", [reader.route])], [], [other]);
+  const left = ["frame 1", "frame 5", "frame 6", "frame 8", "frame 9", "more"];
+  const totals = { appended: 21, delivered: 6, dropped: new Map([["x", 4]]), queuedItems: 11 };
+  const walked: string[] = [];
+  for await (const frame of journal.frames(1, [reader])) walked.push(textOf(frame.batch));
+  expect(walked).toEqual(left);
+  expect(reader.counts()).toMatchObject(totals);
+  const again = await started({ io });
+  expect(again.reader.counts()).toMatchObject(totals);
+  for (const one of [reader, again.reader]) {
+    const read: Stored[] = [];
+    while (read.length < left.length) read.push(...(await one.read(ALL, never)).frames);
+    expect(read.map(({ batch }) => textOf(batch))).toEqual(left);
+  }
+});
+
+test("a removal is refused when a frame does not wait, is read, or the sum is wrong", async () => {
+  const { journal, reader } = await started();
+  await journal.append([frameOf("one", [reader.route], 2), frameOf("two", [reader.route], 2)]);
+  const remove = (seqs: number[], items: number) =>
+    journal.append([], [], [{ reader, seqs, tally: sent(items) }]);
+  await expect(remove([1, 2], 3)).rejects.toThrow(/sums to 3, they have 4 items/);
+  await expect(remove([7], 1)).rejects.toThrow(/frame 7 does not wait/);
+  await reader.read({ bytes: 1, items: 1 }, never);
+  await expect(remove([1], 2)).rejects.toThrow(/frame 1 does not wait, or somebody reads it/);
+  await remove([2], 2);
+  await expect(remove([2], 2)).rejects.toThrow(/frame 2 does not wait/);
+  expect(reader.counts()).toMatchObject({ delivered: 2, queuedItems: 2 });
 });
