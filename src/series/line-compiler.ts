@@ -82,14 +82,22 @@ export class LineCompiler {
         this.#use[i] = Use.none;
         continue;
       }
-      if (this.#tags.has(bytes, order.keyFrom(e), order.keyEnd(e))) {
+      const column = table === undefined ? -1 : table.ownColumn[key]!;
+      const isTag = this.#tags.has(bytes, order.keyFrom(e), order.keyEnd(e));
+      if (isTag && !this.#isField(table, column, key)) {
         this.#use[i] = Use.tag;
         continue;
       }
-      const column = table === undefined ? -1 : table.ownColumn[key]!;
       this.#use[i] = column >= 0 ? Use.column : this.#isOwnId(key) ? Use.none : Use.field;
       if (column >= 0) this.#entryOf[column] = e;
     }
+  }
+
+  /** What was sent as a tag becomes the field that the table declares, unless the record has another value for that. */
+  #isField(table: PlanTable | undefined, c: number, key: number): boolean {
+    const column = c < 0 ? undefined : this.#rows.plan.columns[c]!;
+    if (column === undefined || column.kind === "tag" || column.code === Code.any) return false;
+    return !this.#isOwnId(key) && (column !== table?.bodyColumn || this.#bodyKind() === Kind.none);
   }
 
   /** The record's own id is written under this name, so an attribute of the name is not. */
@@ -105,13 +113,15 @@ export class LineCompiler {
     const gather = this.#gather;
     const entry = this.#entryOf[column.index]!;
     const id = column.id === undefined ? -1 : column.id === "trace" ? Item.trace : Item.span;
-    const bodyKind = gather.tape[gather.at + Item.flags]! & LogFlags.bodyKindMask;
-    if (id >= 0 && this.#has(id)) this.#addDeclared(program, column, id, SlotKind.hex);
+    const bodyKind = this.#bodyKind();
+    const isClash = column.kind !== "tag" && this.#isNamed(this.#tags, column);
+    if (id >= 0 && this.#has(id)) this.#addDeclared(program, column, id, SlotKind.hex, isClash);
     else if (entry >= 0)
-      this.#addDeclared(program, column, entry - gather.at + 2, this.#kindOf(entry));
+      this.#addDeclared(program, column, entry - gather.at + 2, this.#kindOf(entry), false);
     else if (column === table.bodyColumn) {
       const isUnsigned = bodyKind === Kind.int && this.#isNamed(this.#uints, column);
-      this.#addDeclared(program, column, Log.bodyAt, isUnsigned ? SlotKind.uint : bodyKind);
+      const kind = isUnsigned ? SlotKind.uint : bodyKind;
+      this.#addDeclared(program, column, Log.bodyAt, kind, isClash);
     } else this.#addDerived(program, column);
   }
 
@@ -126,11 +136,18 @@ export class LineCompiler {
     program.add(entry - gather.at + 2, Act.rule, headEnd, column.index, rule.index);
   }
 
-  #addDeclared(program: LineProgram, column: PlanColumn, from: number, kind: number): void {
+  /** `isClash`: the record has a tag of the column's name too. */
+  #addDeclared(
+    program: LineProgram,
+    column: PlanColumn,
+    from: number,
+    kind: number,
+    isClash: boolean,
+  ): void {
     if (kind === Kind.none) return;
     const headEnd = this.#head(program, column);
     program.add(from, actOf(column, kind), headEnd, column.index, kind);
-    if (column.kind !== "tag" && this.#isNamed(this.#tags, column)) program.clash();
+    if (isClash) program.clash();
   }
 
   /** End of the column's head, where the program keeps heads. */
@@ -204,6 +221,11 @@ export class LineCompiler {
   /** Whether the record has the id at this place of its node. */
   #has(place: number): boolean {
     return this.#gather.tape[this.#gather.at + place]! >= 0;
+  }
+
+  #bodyKind(): number {
+    const { tape, at } = this.#gather;
+    return tape[at + Item.flags]! & LogFlags.bodyKindMask;
   }
 
   #kindOf(entry: number): number {

@@ -85,3 +85,27 @@ test("an item may drop any number of values: all are counted", () => {
   const { drops } = told("metrics", { resourceMetrics }, 1);
   expect(drops).toEqual(["  characters 400", "metrics  empty 400"]);
 });
+
+test("a tag that the table declares as a field becomes that field, or costs itself", () => {
+  const tags = ["trace_id", "duration_ms", "exit_code", "message", "mine"];
+  const record = {
+    timeUnixNano: TIME,
+    eventName: "function_logs",
+    body: { stringValue: "from the field" },
+    attributes: [
+      ...["t-1", "12.5", "none", "from the tag", "x"].map((value, i) =>
+        text(String(tags[i]), value),
+      ),
+      {
+        key: "weir.tags",
+        value: { arrayValue: { values: tags.map((stringValue) => ({ stringValue })) } },
+      },
+    ],
+  };
+  const { text: line, drops } = told("logs", logs(record), 1);
+  // The body is the field message, so the tag of this name stays one.
+  expect(line).toBe(
+    `function_logs,message=from\\ the\\ tag,mine=x duration_ms=12.5,message_="from the field",trace_id="t-1" ${TIME}\n`,
+  );
+  expect(drops).toEqual(["function_logs exit_code type 1"]);
+});

@@ -166,6 +166,7 @@ class Frame {
     own.delete("weir.uint");
     const traceId = String(item.log["traceId"] ?? "");
     const spanId = String(item.log["spanId"] ?? "");
+    for (const name of fieldsSentAsTags(item, table)) tagNames.delete(name);
     for (const column of table?.columns ?? []) {
       let value: Value | undefined;
       if (!tagNames.has(column.name)) {
@@ -276,6 +277,22 @@ function renamed([name, text]: Pair, taken: Set<string>): string[] {
     return [`${wanted}=${text}`];
   }
   return [];
+}
+
+/** Declared fields that the record has as tags, and has no other value for: they are fields all the same. */
+function fieldsSentAsTags(item: Item, table: Table | undefined): string[] {
+  const ids: Record<string, unknown> = {
+    trace_id: item.log["traceId"],
+    span_id: item.log["spanId"],
+  };
+  return (table?.columns ?? [])
+    .filter(({ name, kind }) => kind !== "tag" && item.record.has(name))
+    .filter(({ name }) => !/[1-9a-f]/.test(String(ids[name] ?? "")))
+    .filter(
+      ({ name }) =>
+        name !== table?.body || kindOf(item.log["body"] as Value | undefined) === "none",
+    )
+    .map(({ name }) => name);
 }
 
 function hadValue(item: Item, name: string, tagNames: Set<string>): boolean {
