@@ -4,6 +4,8 @@ import { nearest } from "../lib/nearest.ts";
 export type FlagKind = "list" | "text" | "switch";
 
 export interface Arguments {
+  /** What is no flag, in order. */
+  readonly words: readonly string[];
   /** Values of a `list` flag, in order. */
   readonly list: (flag: string) => readonly string[];
   readonly text: (flag: string) => string | undefined;
@@ -18,14 +20,20 @@ export class UsageError extends Error {
 /** Flags that say what to run: every command that reads a configuration has them. */
 export const CONFIG_FLAGS = { config: "list", set: "list" } as const;
 
-/** Reads `--flag value` and `--flag=value`. Throws UsageError with the nearest flag. */
+/** Reads `--flag value` and `--flag=value`, and words where the command takes some. Throws UsageError with the nearest flag. */
 export function parseArguments(
   args: readonly string[],
   flags: Readonly<Record<string, FlagKind>>,
+  takesWords = false,
 ): Arguments {
+  const words: string[] = [];
   const given: { readonly name: string; readonly value: string }[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? "";
+    if (takesWords && !arg.startsWith("-")) {
+      words.push(arg);
+      continue;
+    }
     if (!arg.startsWith("--")) throw unexpected(arg, flags);
     const equals = arg.indexOf("=");
     const name = arg.slice(2, equals < 0 ? undefined : equals);
@@ -45,7 +53,7 @@ export function parseArguments(
   }
   const list = (flag: string) =>
     given.filter(({ name }) => name === flag).map(({ value }) => value);
-  return { list, text: (flag) => list(flag)[0], has: (flag) => list(flag).length > 0 };
+  return { words, list, text: (flag) => list(flag)[0], has: (flag) => list(flag).length > 0 };
 }
 
 function unexpected(arg: string, flags: Readonly<Record<string, FlagKind>>): UsageError {

@@ -14,6 +14,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     (await import("./validate.ts")).runValidate(args, await catalog(), output),
   components: async (args, output) =>
     (await import("./components.ts")).runComponents(args, await catalog(), output),
+  "dead-letter": async (args, output) =>
+    (await import("./dead-letter.ts")).runDeadLetter(args, output),
   "print-config": printConfig,
   "print-initial-config": printConfig,
   "warm-up": warmUp,
@@ -51,7 +53,7 @@ async function dispatch(args: readonly string[], output: Output): Promise<number
     throw new UsageError(`unknown command "${first}" (${hint})`);
   }
   // These say themselves how they are used.
-  const ownHelp = ["store", "query", "series"].includes(first);
+  const ownHelp = ["store", "query", "series", "dead-letter"].includes(first);
   if (!ownHelp && (rest.includes("--help") || rest.includes("-h"))) return printHelp(output.out);
   return command(rest, output);
 }

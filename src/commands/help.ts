@@ -11,6 +11,7 @@ Commands
   query          ask the embedded store: weir query "SELECT * FROM logs LIMIT 10"
   series         the tables that rows are made by: series list, series show <table>, series check <file>
   store          run the embedded store alone
+  dead-letter    what destinations rejected for good: dead-letter list, show, replay, drop
   help, version  this text; the version
 
 Flags

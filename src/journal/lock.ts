@@ -15,7 +15,8 @@ interface Owner {
   readonly token: string;
 }
 
-const LOCK_FILE = "lock";
+/** Name of the lock in its directory. */
+export const LOCK_FILE = "lock";
 
 /** A lock file with pid and process start time. One left by a process that is gone is taken over. */
 export function directoryLock(directory: string): Lock {

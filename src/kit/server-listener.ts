@@ -1,4 +1,4 @@
-import type { AddressInfo, Server, Socket } from "node:net";
+import type { AddressInfo, ListenOptions, Server, Socket } from "node:net";
 import { parseEndpoint } from "./listen-endpoint.ts";
 import { describeListenError } from "./listen-error.ts";
 
@@ -7,6 +7,9 @@ const BACKLOG = 1_024;
 
 /** How long a client may take to close its side of a connection. */
 const LINGER_MS = 2_000;
+
+/** What an endpoint starts with that is a socket in the file system; its path follows. */
+export const UNIX = "unix:";
 
 /** What a listener is called and where it listens. */
 export interface Listening {
@@ -24,6 +27,8 @@ export async function listen(server: Server, listening: Listening): Promise<void
   } catch (reason) {
     const { what, endpoint, option } = listening;
     const error = reason instanceof Error ? reason : new Error(String(reason));
+    if (endpoint.startsWith(UNIX))
+      throw new Error(`${what} cannot listen on ${endpoint}: ${error.message}`, { cause: error });
     throw await describeListenError(error, {
       what,
       endpoint,
@@ -33,17 +38,19 @@ export async function listen(server: Server, listening: Listening): Promise<void
 }
 
 function begin(server: Server, { endpoint, reusePort = false }: Listening): Promise<void> {
-  const { host, port } = parseEndpoint(endpoint);
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(
-      { port, ...(host !== undefined && { host }), backlog: BACKLOG, reusePort },
-      () => {
-        server.off("error", reject);
-        resolve();
-      },
-    );
+    server.listen({ ...placeOf(endpoint, reusePort), backlog: BACKLOG }, () => {
+      server.off("error", reject);
+      resolve();
+    });
   });
+}
+
+function placeOf(endpoint: string, reusePort: boolean): ListenOptions {
+  if (endpoint.startsWith(UNIX)) return { path: endpoint.slice(UNIX.length) };
+  const { host, port } = parseEndpoint(endpoint);
+  return { port, ...(host !== undefined && { host }), reusePort };
 }
 
 /** "127.0.0.1:4318" or "[::1]:4318"; undefined while not listening. */

@@ -1,9 +1,12 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { SendingQueue } from "../config/blocks.ts";
 import type { Journal } from "../journal/journal.ts";
+import { SIGNALS } from "../otlp/tape.ts";
 import type { Meter } from "../pipeline/telemetry.ts";
 import { renderLabels } from "./metrics.ts";
+import type { Replays } from "./replays.ts";
 import { type Route, routeLimits } from "./routes.ts";
+import type { Storage } from "./storage.ts";
 
 const LOOP_RESOLUTION_MS = 20;
 
@@ -135,6 +138,37 @@ export function observeJournal(meter: Meter, storage: string, journal: Journal):
       return parts;
     },
   );
+}
+
+/** What a storage's dead letters say of themselves. */
+export function observeLetters(meter: Meter, storage: Storage, replays: Replays): void {
+  const { id, deadLetters } = storage;
+  for (const signal of SIGNALS) {
+    const labels = { storage: id, signal };
+    const counts = () => deadLetters.counts(signal);
+    const help = "Dead letters that wait for an operator, in items.";
+    meter.observe("weir_dead_letters", help, labels, "gauge", () => counts().kept);
+    for (const reason of ["operator", "budget"] as const)
+      meter.observe(
+        "weir_dead_letters_dropped_items_total",
+        "Dead letters given up: by an operator, or because their budget was full.",
+        { ...labels, reason },
+        "counter",
+        () => counts().dropped[reason],
+      );
+  }
+  for (const [signal, replayed] of replays.counts())
+    meter.observe(
+      "weir_dead_letters_replayed_items_total",
+      "Items that were put into their route's queue again: they count there as appended.",
+      { storage: id, signal },
+      "counter",
+      replayed,
+    );
+  const bytes = (name: string, help: string, read: () => number) =>
+    meter.observe(`weir_dead_letters_${name}`, help, { storage: id }, "gauge", read);
+  bytes("bytes", "Bytes of the dead letters on disk.", () => deadLetters.bytes);
+  bytes("limit_bytes", "Budget of the dead letters.", () => deadLetters.maxBytes);
 }
 
 /** How long the event loop was busy at a stretch. `reset` starts the maximum anew, for example when the start is over. */

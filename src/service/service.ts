@@ -10,12 +10,15 @@ import { isAuthenticator } from "../pipeline/auth.ts";
 import type { Component } from "../pipeline/contracts.ts";
 import type { Context } from "../pipeline/factory.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
+import { createControl } from "./control.ts";
+import { Desk } from "./desk.ts";
 import { buildGraph, type Graph } from "./graph.ts";
-import { observeJournal, observeLoop, observeProcess } from "./law.ts";
+import { observeJournal, observeLetters, observeLoop, observeProcess } from "./law.ts";
 import { withFields } from "./log.ts";
 import { MemoryKeeper, settleDown } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { createMetricsServer } from "./metrics-server.ts";
+import { Replays } from "./replays.ts";
 import { MEMORY, openMemory, openStorage, type Storage } from "./storage.ts";
 
 export interface ServiceOptions {
@@ -50,6 +53,7 @@ export class Service {
   readonly #stopLoops = new AbortController();
   readonly #deadline = new AbortController();
   readonly #loops: Promise<void>[] = [];
+  readonly #controls: Component[] = [];
   #telemetry: Pick<Component, "stop"> | undefined;
   #graph: Graph | undefined;
   #memory: MemoryKeeper | undefined;
@@ -77,6 +81,7 @@ export class Service {
     await this.#openStorages();
     const graph = this.#build();
     this.#graph = graph;
+    await this.#openControls();
     this.#warnOfOrphans(graph);
     await this.#startTelemetry();
     for (const { backend } of graph.outlets) await backend.start();
@@ -107,6 +112,7 @@ export class Service {
     await Promise.allSettled(receivers.map((receiver) => receiver.stop(deadline)));
     // Only now: what a receiver had buffered when it was told to stop is still taken.
     this.#state = "closed";
+    await Promise.allSettled(this.#controls.map((control) => control.stop(deadline)));
     await this.#drainMemory(deadline);
     this.#stopLoops.abort();
     await Promise.allSettled(this.#loops);
@@ -181,6 +187,19 @@ export class Service {
         options === undefined ? await openMemory(needs) : await openStorage(id, options, needs);
       this.#storages.set(id, storage);
       observeJournal(this.metrics, id, storage.journal);
+    }
+  }
+
+  /** After the exporters' routes are named and before anything is appended: replays have routes of their own. */
+  async #openControls(): Promise<void> {
+    for (const storage of this.#storages.values()) {
+      const { journal, deadLetters, directory } = storage;
+      const replays = await Replays.open(journal, deadLetters);
+      observeLetters(this.metrics, storage, replays);
+      if (directory === undefined) continue;
+      const control = createControl(directory, new Desk(storage, replays), this.#options.log);
+      await control.start();
+      this.#controls.push(control);
     }
   }
 

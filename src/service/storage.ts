@@ -6,7 +6,7 @@ import { directoryLock } from "../journal/lock.ts";
 import { createMemoryIo } from "../journal/memory-io.ts";
 import { createJournal } from "../journal/open.ts";
 import { openDirectory } from "../journal/real-io.ts";
-import { type DeadLetters, openDeadLetters } from "../kit/dead-letters.ts";
+import { type LetterBox, openDeadLetters } from "../kit/dead-letters.ts";
 import type { Indexer } from "../otlp/indexer.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
 
@@ -15,7 +15,9 @@ export interface Storage {
   /** Id of the file_storage extension, or "memory". */
   readonly id: string;
   readonly journal: Journal;
-  readonly deadLetters: DeadLetters;
+  /** Undefined in memory. */
+  readonly directory?: string;
+  readonly deadLetters: LetterBox;
   stop(deadline: AbortSignal): Promise<void>;
 }
 
@@ -33,7 +35,8 @@ export const MEMORY = "memory";
 const GIB = 2 ** 30;
 const JOURNAL_BYTES = 8 * GIB;
 const FREE_DISK_SHARE = 0.2;
-const DEAD_LETTER_BYTES = 256 << 20;
+/** What is removed from the dead letters gives its room back soon. */
+const LETTERS_FLUSH_MS = 20;
 const MEMORY_BYTES = 256 << 20;
 
 /** Opens the directory of a file_storage: the queue's journal, and the dead letters' in a directory below it. */
@@ -68,22 +71,29 @@ export async function openStorage(
   });
   await journal.start();
   opened.defer(() => journal.stop(AbortSignal.abort()));
+  const { dead_letters: budget } = options;
   const aside = join(directory, "dead-letters");
   const lettersIo = opened.use(await openDirectory(aside, { create: true }));
   const letters = createJournal({
     ...common,
     io: lettersIo,
     lock: directoryLock(aside),
-    maxBytes: DEAD_LETTER_BYTES,
+    maxBytes: budget.max_bytes,
     cacheBytes: 0,
+    flushMs: LETTERS_FLUSH_MS,
   });
   await letters.start();
   opened.defer(() => letters.stop(AbortSignal.abort()));
-  const deadLetters = await openDeadLetters(letters);
+  const deadLetters = await openDeadLetters(letters, {
+    maxBytes: budget.max_bytes,
+    onFull: budget.on_full,
+    onDropped: sayDropped(id, needs.log),
+  });
   const closing = opened.move();
   return {
     id,
     journal,
+    directory,
     deadLetters,
     async stop(deadline) {
       await journal.stop(deadline);
@@ -114,12 +124,24 @@ export async function openMemory(needs: Needs): Promise<Storage> {
   return {
     id: MEMORY,
     journal,
-    deadLetters: await openDeadLetters(letters),
+    deadLetters: await openDeadLetters(letters, {
+      maxBytes: MEMORY_BYTES >> 3,
+      onFull: "drop_oldest",
+      onDropped: sayDropped(MEMORY, needs.log),
+    }),
     async stop(deadline) {
       await journal.stop(deadline);
       await letters.stop(deadline);
     },
   };
+}
+
+function sayDropped(storage: string, log: Logger): (items: number) => void {
+  return (items) =>
+    log.error(
+      { storage, items },
+      "the budget of the dead letters is full: the oldest are lost; replay or drop them earlier, or raise dead_letters.max_bytes",
+    );
 }
 
 /** 8 GiB or 20 % of the free disk, whichever is less (DESIGN §7). */

@@ -27,6 +27,21 @@ export const config = z.strictObject({
     .default(64 << 20)
     .describe("Size of one segment file in bytes."),
   retain: duration("Keep delivered segments this long, for replay.", "0s"),
+  dead_letters: z
+    .strictObject({
+      max_bytes: bytes
+        .min(1 << 20)
+        .default(256 << 20)
+        .describe("Most bytes of the dead letters on disk, beside `max_bytes`."),
+      on_full: z
+        .enum(["drop_oldest", "refuse"])
+        .default("drop_oldest")
+        .describe(
+          "What happens to a new dead letter when there is no room. drop_oldest: the oldest ones go, counted and said in the log. refuse: it waits for room, and its route with it.",
+        ),
+    })
+    .prefault({})
+    .describe("Items that their destination rejects for good: see `weir dead-letter`."),
   compaction: z
     .looseObject({})
     .optional()

@@ -1,0 +1,205 @@
+import type { Frame, Journal, KnownRoute, Reader, RouteLimits, Tally } from "../journal/journal.ts";
+import { routesOf, unionRoutes } from "../journal/routes.ts";
+import type { KeptLetter, LetterBox } from "../kit/dead-letters.ts";
+import type { Range } from "../otlp/range.ts";
+import { isRefusal, PipelineError } from "../otlp/status.ts";
+import type { Signal } from "../otlp/tape.ts";
+
+/** The `note` of a frame that is a dead letter's second try, as JSON. */
+export interface ReplayNote {
+  /** Of the letter. */
+  readonly letter: string;
+  readonly place: number;
+  /** Where the item was first: `<exporter id>/<signal>`, frame and item. */
+  readonly route: string;
+  readonly seq: number;
+  readonly item: number;
+}
+
+const UNLIMITED: RouteLimits = {
+  bytes: Number.POSITIVE_INFINITY,
+  items: Number.POSITIVE_INFINITY,
+  frames: Number.POSITIVE_INFINITY,
+  onFull: "refuse",
+};
+/** Letters in one group. */
+const GROUP_LETTERS = 128;
+const GROUP_BYTES = 1 << 20;
+const NEVER = new AbortController().signal;
+const READ = { bytes: 8 << 20, items: 65_536 };
+
+/** Name of the route that remembers which frames of a signal are replays. No exporter has such a name. */
+export function replayRoute(signal: Signal): string {
+  return `replays//${signal}`;
+}
+
+/** Whether a route of the journal is one of ours and not an exporter's. */
+export function isReplayRoute(name: string): boolean {
+  return name.startsWith("replays//");
+}
+
+/**
+ * Puts dead letters into the queue of their route again, each exactly once, whenever the process dies. A replayed frame belongs to its
+ * exporter's route and to a route of ours, which is passed only when the letter is gone for good: what waits there after a crash was
+ * appended, and its letters only have to be removed.
+ */
+export class Replays {
+  readonly #journal: Journal;
+  readonly #letters: LetterBox;
+  readonly #markers: ReadonlyMap<Signal, Reader>;
+  /** Read and not settled: removing its letters has failed. */
+  #unfinished: { readonly marker: Reader; readonly range: Range } | undefined;
+
+  private constructor(journal: Journal, letters: LetterBox, markers: ReadonlyMap<Signal, Reader>) {
+    this.#journal = journal;
+    this.#letters = letters;
+    this.#markers = markers;
+  }
+
+  /** After the exporters' routes are named and before anything is appended. Finishes what a crash has interrupted. */
+  static async open(journal: Journal, letters: LetterBox): Promise<Replays> {
+    const signals = new Set(journal.routes().map(({ signal }) => signal));
+    const markers = new Map(
+      [...signals].map((signal) => {
+        const marker = journal.route(replayRoute(signal), signal, "end", UNLIMITED);
+        return [signal, marker] as const;
+      }),
+    );
+    const replays = new Replays(journal, letters, markers);
+    await letters.exclusive(() => replays.#finish());
+    return replays;
+  }
+
+  /** Items that were ever replayed, by signal. */
+  counts(): readonly (readonly [Signal, () => number])[] {
+    return [...this.#markers].map(([signal, marker]) => [signal, () => marker.counts().appended]);
+  }
+
+  /** Replays every letter that is wanted to the route it came from, or to `to`. Rejects when a queue is full; `onReplayed` has counted what is done. */
+  async letters(
+    isWanted: (letter: KeptLetter) => boolean,
+    to: string | undefined,
+    onReplayed: (items: number) => void,
+    stop: AbortSignal,
+  ): Promise<void> {
+    await this.#letters.exclusive(async () => {
+      await this.#finish();
+      let group: KeptLetter[] = [];
+      let bytes = 0;
+      const flush = async () => {
+        await this.#append(group, to);
+        onReplayed(group.length);
+        group = [];
+        bytes = 0;
+        stop.throwIfAborted();
+      };
+      for await (const letter of this.#letters.kept()) {
+        if (!isWanted(letter)) continue;
+        group.push(letter);
+        bytes += letter.batch.length;
+        if (group.length >= GROUP_LETTERS || bytes >= GROUP_BYTES) await flush();
+      }
+      if (group.length > 0) await flush();
+    });
+  }
+
+  async #append(group: readonly KeptLetter[], to: string | undefined): Promise<void> {
+    const frames = group.map((letter) => this.#frame(letter, to));
+    const routes = frames.reduce((all, frame) => unionRoutes(all, frame.routes), routesOf([]));
+    const bytes = group.reduce((sum, { batch }) => sum + batch.length, 0);
+    const items = group.reduce((sum, { batch }) => sum + batch.items, 0);
+    const space = this.#journal.reserve(routes, bytes, items);
+    if (isRefusal(space)) throw new PipelineError(space);
+    using _space = space;
+    await this.#journal.append(frames);
+    await this.#finish();
+  }
+
+  #frame({ id, place, note, batch }: KeptLetter, to: string | undefined): Frame {
+    const { route, seq, item, arrivalMs } = note;
+    const target = this.#target(to ?? route, batch.signal);
+    const marker = this.#markers.get(batch.signal);
+    if (marker === undefined) throw unknownRoute(target.name, this.#journal.routes());
+    const told: ReplayNote = { letter: id, place, route, seq, item };
+    return {
+      batch,
+      arrivalMs,
+      routes: routesOf([target.number, marker.route]),
+      note: new TextEncoder().encode(JSON.stringify(told)),
+    };
+  }
+
+  #target(name: string, signal: Signal): KnownRoute {
+    const routes = this.#journal.routes();
+    const target = routes.find((route) => route.name === name && !isReplayRoute(name));
+    if (target === undefined) throw unknownRoute(name, routes);
+    if (target.signal !== signal)
+      throw new Error(
+        `route ${name} carries ${target.signal}; a letter of ${signal} cannot go there`,
+      );
+    return target;
+  }
+
+  /** Removes the letters of all frames that our routes still hold, then lets go of the frames. */
+  async #finish(): Promise<void> {
+    for (const marker of this.#markers.values()) {
+      while (marker.counts().queuedItems > 0) {
+        this.#unfinished ??= { marker, range: await marker.read(READ, NEVER) };
+        const held = this.#unfinished;
+        await this.#letters.remove(await this.#lettersOf(held.range), "replayed");
+        held.marker.settle(held.range, allDelivered(held.range.items));
+        this.#unfinished = undefined;
+      }
+    }
+  }
+
+  /** Letters of replayed frames that are still kept. */
+  async #lettersOf(range: Range): Promise<KeptLetter[]> {
+    const ids = new Map<number, string>();
+    for (const { note } of range.frames) {
+      const told = readReplayNote(note);
+      if (told !== undefined) ids.set(told.place, told.letter);
+    }
+    const found: KeptLetter[] = [];
+    if (ids.size === 0) return found;
+    const places = [...ids.keys()];
+    const last = places.reduce((a, b) => Math.max(a, b));
+    for await (const letter of this.#letters.kept(places.reduce((a, b) => Math.min(a, b)))) {
+      if (letter.place > last) break;
+      if (ids.get(letter.place) === letter.id) found.push(letter);
+    }
+    return found;
+  }
+}
+
+/** Reads a frame's note; undefined when the frame is no replay. */
+export function readReplayNote(note: Uint8Array): ReplayNote | undefined {
+  if (note.length === 0) return undefined;
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(note));
+    return isReplayNote(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isReplayNote(value: unknown): value is ReplayNote {
+  if (typeof value !== "object" || value === null) return false;
+  const { letter, place, route, seq, item } = value as Partial<ReplayNote>;
+  return (
+    typeof letter === "string" &&
+    typeof route === "string" &&
+    [place, seq, item].every((number) => typeof number === "number")
+  );
+}
+
+function unknownRoute(name: string, routes: readonly KnownRoute[]): Error {
+  const names = routes.map((route) => route.name).filter((known) => !isReplayRoute(known));
+  return new Error(
+    `this storage has no route ${name}: name another with --to (${names.join(", ") || "there is none"})`,
+  );
+}
+
+function allDelivered(items: number): Tally {
+  return { delivered: items, unconfirmed: 0, deadLettered: 0, dropped: new Map() };
+}

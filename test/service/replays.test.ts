@@ -1,0 +1,169 @@
+import { expect, test } from "vitest";
+import type { FileIo } from "../../src/journal/file-io.ts";
+import type { Journal, RouteLimits } from "../../src/journal/journal.ts";
+import { createMemoryIo } from "../../src/journal/memory-io.ts";
+import { createJournal } from "../../src/journal/open.ts";
+import { type LetterBox, openDeadLetters } from "../../src/kit/dead-letters.ts";
+import type { Batch } from "../../src/otlp/batch.ts";
+import { createIndexer } from "../../src/otlp/indexing.ts";
+import { Replays, readReplayNote } from "../../src/service/replays.ts";
+import { recordingLog } from "../support/export-rig.ts";
+import { encodeRequest } from "../support/otlp.ts";
+
+const indexer = createIndexer();
+const never = new AbortController().signal;
+const UNLIMITED: RouteLimits = { bytes: 1e9, items: 1e9, frames: 1e9, onFull: "refuse" };
+const ROUTE = "influxdb/logs";
+
+function record(stringValue: string): Batch<"logs"> {
+  const request = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue } }] }] }] };
+  const bytes = encodeRequest("logs", request);
+  const indexed = indexer.index("logs", bytes, bytes.length);
+  if (!("batch" in indexed)) throw new Error(indexed.why);
+  return indexed.batch;
+}
+
+async function start(io: FileIo): Promise<Journal> {
+  const log = recordingLog();
+  const options = { segmentBytes: 64 << 10, maxBytes: 8 << 20, flushMs: 5, nowMs: Date.now };
+  const journal = createJournal({ io, indexer, log, ...options });
+  await journal.start();
+  return journal;
+}
+
+/** A queue and its dead letters over disks that outlive them. */
+async function house(
+  disks: { readonly queue: FileIo; readonly letters: FileIo },
+  limits = UNLIMITED,
+) {
+  const [queue, lettersJournal] = await Promise.all([start(disks.queue), start(disks.letters)]);
+  const reader = queue.route(ROUTE, "logs", "end", limits);
+  const letters = await openDeadLetters(lettersJournal);
+  return { queue, reader, letters, lettersJournal };
+}
+
+const disks = () => ({ queue: createMemoryIo(), letters: createMemoryIo() });
+const numbered = (item: number) => ({
+  ...{ journal: "j", route: ROUTE, seq: 1, item, batch: record(`item ${item}`) },
+  ...{ reason: "rejected", answer: "HTTP 400: no", atMs: 2_000, arrivalMs: 1_000 },
+});
+
+async function fill(letters: LetterBox, count: number): Promise<void> {
+  await Promise.all(Array.from({ length: count }, (_, item) => letters.add(numbered(item))));
+}
+
+async function replayAll(replays: Replays, to?: string): Promise<number> {
+  let replayed = 0;
+  const count = (items: number) => {
+    replayed += items;
+  };
+  await replays.letters(() => true, to, count, never);
+  return replayed;
+}
+
+/** Item numbers of the frames that wait for the route, in order. */
+async function waiting(house: {
+  readonly queue: Journal;
+  readonly reader: { counts(): { queuedItems: number } };
+}) {
+  const found: number[] = [];
+  for await (const { note, arrivalMs } of house.queue.frames()) {
+    expect(arrivalMs).toBe(1_000);
+    found.push(readReplayNote(note)?.item ?? -1);
+  }
+  return found;
+}
+
+test("replay moves letters into their route's queue, with the time of their receipt; totals only grow", async () => {
+  const it = await house(disks());
+  const replays = await Replays.open(it.queue, it.letters);
+  await fill(it.letters, 300);
+  expect(await replayAll(replays)).toBe(300);
+  expect(it.reader.counts()).toMatchObject({ appended: 300, queuedItems: 300 });
+  expect((await waiting(it)).sort((a, b) => a - b)).toEqual(
+    Array.from({ length: 300 }, (_, i) => i),
+  );
+  expect(it.letters.counts("logs")).toMatchObject({ kept: 0, replayed: 300 });
+  expect(replays.counts().map(([signal, read]) => [signal, read()])).toEqual([["logs", 300]]);
+  expect(await replayAll(replays)).toBe(0);
+});
+
+test.each([0, 1, 2])(
+  "a crash after the append and before the letters go (group %i): each item is in the queue once",
+  async (group) => {
+    const io = disks();
+    const it = await house(io);
+    await fill(it.letters, 300);
+    let removed = 0;
+    const dying: LetterBox = {
+      ...{ bytes: 0, maxBytes: 0 },
+      add: (letter) => it.letters.add(letter),
+      counts: (signal) => it.letters.counts(signal),
+      kept: (from) => it.letters.kept(from),
+      exclusive: (work) => it.letters.exclusive(work),
+      remove: (letters, as) =>
+        removed++ === group
+          ? Promise.reject(new Error("the process died"))
+          : it.letters.remove(letters, as),
+    };
+    const replays = await Replays.open(it.queue, dying);
+    await expect(replayAll(replays)).rejects.toThrow("the process died");
+    // No stop: what is on the disks is all that is left.
+    const again = await house(io);
+    const mended = await Replays.open(again.queue, again.letters);
+    expect(again.letters.counts("logs").kept).toBe(Math.max(0, 300 - 128 * (group + 1)));
+    expect(await replayAll(mended)).toBe(Math.max(0, 300 - 128 * (group + 1)));
+    expect((await waiting(again)).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 300 }, (_, i) => i),
+    );
+    expect(again.letters.counts("logs")).toMatchObject({ kept: 0, replayed: 300 });
+    expect(again.reader.counts()).toMatchObject({ appended: 300, queuedItems: 300 });
+  },
+);
+
+test("when removing fails and the process lives, the next replay finishes it first", async () => {
+  const it = await house(disks());
+  await fill(it.letters, 10);
+  let fails = true;
+  const { letters } = it;
+  const flaky: LetterBox = {
+    ...{ bytes: 0, maxBytes: 0 },
+    add: (letter) => letters.add(letter),
+    counts: (signal) => letters.counts(signal),
+    kept: (from) => letters.kept(from),
+    exclusive: (work) => letters.exclusive(work),
+    remove: (gone, as) =>
+      fails ? Promise.reject(new Error("disk full")) : letters.remove(gone, as),
+  };
+  const replays = await Replays.open(it.queue, flaky);
+  await expect(replayAll(replays)).rejects.toThrow("disk full");
+  fails = false;
+  expect(await replayAll(replays)).toBe(0);
+  expect(letters.counts("logs")).toMatchObject({ kept: 0, replayed: 10 });
+  expect(await waiting(it)).toHaveLength(10);
+});
+
+test("--to names another route; unknown routes and routes of another signal are refused by name", async () => {
+  const it = await house(disks());
+  it.queue.route("loki/logs", "logs", "end", UNLIMITED);
+  it.queue.route("otlp/traces", "traces", "end", UNLIMITED);
+  const replays = await Replays.open(it.queue, it.letters);
+  await fill(it.letters, 2);
+  await expect(replayAll(replays, "lokki/logs")).rejects.toThrow(
+    "no route lokki/logs: name another with --to (influxdb/logs, loki/logs, otlp/traces)",
+  );
+  await expect(replayAll(replays, "otlp/traces")).rejects.toThrow(/carries traces/);
+  expect(it.letters.counts("logs").kept).toBe(2);
+  expect(await replayAll(replays, "loki/logs")).toBe(2);
+  expect(it.queue.routes().find(({ name }) => name === "loki/logs")?.queuedItems).toBe(2);
+  expect(it.reader.counts().queuedItems).toBe(0);
+});
+
+test("a full queue ends the replay; the letters that did not fit are kept", async () => {
+  const it = await house(disks(), { ...UNLIMITED, items: 200 });
+  const replays = await Replays.open(it.queue, it.letters);
+  await fill(it.letters, 300);
+  await expect(replayAll(replays)).rejects.toThrow(/route influxdb\/logs: the queue is full/);
+  expect(it.letters.counts("logs")).toMatchObject({ kept: 172, replayed: 128 });
+  expect(it.reader.counts()).toMatchObject({ appended: 128, queuedItems: 128 });
+});
