@@ -110,6 +110,7 @@ async function fields(check: Check, { service, server, http }: Stand): Promise<v
         "function.name": 'res"ize',
         "http.route": "/ä/{id}",
         "9lives": "n",
+        東京: "t",
       }),
     },
   ]);
@@ -138,6 +139,7 @@ async function fields(check: Check, { service, server, http }: Stand): Promise<v
     event_name: "app.failed",
     http_route: "/ä/{id}",
     key_9lives: "n",
+    key_: "t", // Loki makes one underscore of several
     host_name: "h1",
   };
   check(
