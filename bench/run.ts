@@ -21,6 +21,7 @@ import {
 } from "./cases.ts";
 import { journalRow } from "./journal.ts";
 import { jsonIndexJob, jsonLinesJob, jsonParseJob } from "./json.ts";
+import { lokiJob } from "./loki.ts";
 import { type Figure, FULL, heapGrowth, measure, QUICK } from "./measure.ts";
 import { allTablesJob, REQUESTS, threeSignalsJob, userTables } from "./span-cases.ts";
 
@@ -152,6 +153,9 @@ async function micro(): Promise<void> {
       `wire → function_logs lines, mixed, ${n} a request`,
       linesJob(payloads.mixed(n), FUNCTION_LOGS),
     );
+  for (const n of [10, 100, 1000])
+    row(`wire → Loki push request, ${n} a request`, lokiJob(payloads.plain(n)));
+  row("wire → Loki push request, mixed, 100 a request", lokiJob(payloads.mixed(100)));
   row("wire → lines, all tables", linesJob(plain, ["function_logs", "logs"]));
   for (const n of [100, 1000])
     row(
