@@ -38,6 +38,12 @@ const OTHER_JOBS = [
   [false, "mixedMetrics", 100],
   [true, "metrics", 100],
 ] as const;
+/** Logs that leave as they came: with the journal or without, records in a request. */
+const OTLP_JOBS = [
+  [false, 100],
+  [false, 1000],
+  [true, 100],
+] as const;
 const HTTP_KINDS = {
   plain: { path: "/v1/logs", what: "plain logs → function_logs lines" },
   mixed: { path: "/v1/logs", what: "mixed logs → function_logs lines" },
@@ -56,20 +62,25 @@ const PINNED = process.platform === "linux" ? ["taskset", "-c", "1"] : [];
 export async function serviceBench(only = ""): Promise<void> {
   const sink = fork(new URL("./sink.ts", import.meta.url), { stdio: "inherit" });
   const [{ port: sinkPort }] = (await once(sink, "message")) as [{ port: number }];
+  const grpcSink = fork(new URL("./grpc-sink.ts", import.meta.url), { stdio: "inherit" });
+  const [{ port: grpcSinkPort }] = (await once(grpcSink, "message")) as [{ port: number }];
   const load = fork(new URL("./load.ts", import.meta.url), { stdio: "inherit" });
-  for (const { pid } of [sink, load])
+  for (const { pid } of [sink, grpcSink, load])
     if (process.platform === "linux") execFileSync("taskset", ["-cp", "0", String(pid)]);
   const rows: Row[] = [];
-  for (const { what, isDurable, run } of jobs(load))
-    if (what.includes(only)) rows.push(await withService(sinkPort, isDurable, run));
+  for (const job of jobs(load))
+    if (job.what.includes(only)) rows.push(await withService(sinkPort, grpcSinkPort, job));
   console.table(rows);
   sink.disconnect();
+  grpcSink.disconnect();
   load.disconnect();
 }
 
 interface ServiceJob {
   readonly what: string;
   readonly isDurable: boolean;
+  /** Where logs go; default: influxdb. */
+  readonly to?: "influxdb" | "otlp_http" | "otlp_grpc";
   readonly run: (service: Service, ports: Ports) => Promise<Row>;
 }
 
@@ -83,6 +94,15 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
           isDurable,
           run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
         };
+  for (const to of ["otlp_http", "otlp_grpc"] as const)
+    for (const [isDurable, n] of OTLP_JOBS)
+      yield {
+        what: to,
+        isDurable,
+        to,
+        run: (service, { http: port }) =>
+          httpRow(service, load, { port, kind: "plain", n, isDurable, to }),
+      };
   for (const [isDurable, kind, n] of OTHER_JOBS)
     yield {
       what: kind === "spans" ? "spans" : "metrics",
@@ -118,8 +138,8 @@ interface Ports {
 
 async function withService(
   sinkPort: number,
-  isDurable: boolean,
-  run: (service: Service, ports: Ports) => Promise<Row>,
+  grpcSinkPort: number,
+  { isDurable, to = "influxdb", run }: ServiceJob,
 ): Promise<Row> {
   const [http = 0, grpc = 0, health = 0, metrics = 0, udp = 0] = await freePorts(5);
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
@@ -140,11 +160,17 @@ exporters:
     database: weir
     tables: [function_logs, requests, errors, metrics]
     sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+  otlp_http:
+    endpoint: "http://127.0.0.1:${sinkPort}"
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+  otlp_grpc:
+    endpoint: "http://127.0.0.1:${grpcSinkPort}"
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
 service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, line_protocol], exporters: [influxdb] }
+    logs: { receivers: [otlp, line_protocol], exporters: [${to}] }
     traces: { receivers: [otlp], exporters: [influxdb] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `,
@@ -164,14 +190,16 @@ interface HttpJob {
   readonly kind: keyof typeof HTTP_KINDS;
   readonly n: number;
   readonly isDurable: boolean;
+  readonly to?: "otlp_http" | "otlp_grpc";
 }
 
 async function httpRow(
   service: Service,
   load: ChildProcess,
-  { port, kind, n, isDurable }: HttpJob,
+  { port, kind, n, isDurable, to }: HttpJob,
 ): Promise<Row> {
-  const { path, what } = HTTP_KINDS[kind];
+  const { path } = HTTP_KINDS[kind];
+  const what = to === undefined ? HTTP_KINDS[kind].what : `plain logs → ${to}, untouched`;
   const isJson = kind === "json";
   const requests = payloads[isJson ? "plain" : kind](n)
     .slice(0, MOST_PAYLOADS)

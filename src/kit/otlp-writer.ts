@@ -3,7 +3,14 @@ import type { Indexer } from "../otlp/indexer.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { Slab } from "../series/writer.ts";
 import { lineShapeRemover } from "./line-shape.ts";
-import { type BatchText, type Pick, type Put, putBytes, RequestWriter } from "./request-writer.ts";
+import {
+  type BatchText,
+  type Pick,
+  type Put,
+  putBytes,
+  RequestWriter,
+  textPut,
+} from "./request-writer.ts";
 
 /** Items in one OTLP request at most. */
 export const MAX_OTLP_ITEMS = 1 << 20;
@@ -31,6 +38,11 @@ export function jsonPut<S extends Signal>(writeJson: BatchText): Put<S> {
     out.length += END_OF_LIST;
     return false;
   };
+}
+
+/** Puts each batch as a line of OTLP/JSON. */
+export function jsonLinePut<S extends Signal>(writeJson: BatchText): Put<S> {
+  return textPut((batch) => `${writeJson(batch)}\n`);
 }
 
 /** `]}` */

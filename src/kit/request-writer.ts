@@ -104,6 +104,15 @@ export function putBytes(bytes: Uint8Array, length: number, out: Slab): boolean 
 /** What a batch reads as, for people or for a file. */
 export type BatchText = <S extends Signal>(batch: Batch<S>) => string;
 
+/** Puts batches as UTF-8 text. */
+export function textPut<S extends Signal>(text: BatchText): Put<S> {
+  const encoder = new TextEncoder();
+  return (batch, slab) => {
+    const bytes = encoder.encode(text(batch));
+    return putBytes(bytes, bytes.length, slab);
+  };
+}
+
 /** A writer of whole requests as UTF-8 text. `isShort`: see RequestWriter. */
 export function textWriter<S extends Signal>(
   indexer: Indexer,
@@ -111,10 +120,5 @@ export function textWriter<S extends Signal>(
   text: BatchText,
   isShort = false,
 ): RequestWriter<S> {
-  const encoder = new TextEncoder();
-  const put: Put<S> = (batch, slab) => {
-    const bytes = encoder.encode(text(batch));
-    return putBytes(bytes, bytes.length, slab);
-  };
-  return new RequestWriter<S>(indexer, pick, put, isShort);
+  return new RequestWriter<S>(indexer, pick, textPut<S>(text), isShort);
 }

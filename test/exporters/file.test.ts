@@ -1,12 +1,24 @@
-import { appendFile, mkdtemp, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { zstdDecompressSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
 import { Appender } from "../../src/exporters/file/appender.ts";
 import { endOfLines, endOfRows, RowEnds } from "../../src/exporters/file/complete-lines.ts";
 import { createFile } from "../../src/exporters/file/index.ts";
-import { createIndexer } from "../../src/otlp/indexing.ts";
+import { endOfRecords, recordOf } from "../../src/exporters/file/records.ts";
+import { Rotation } from "../../src/exporters/file/rotation.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
 import { writeRequestJson } from "../../src/otlp/write-json.ts";
 import { LineDoor } from "../../src/series/door.ts";
@@ -17,11 +29,13 @@ import {
   recordingLog,
   recordingMeter,
   sending,
+  until,
 } from "../support/export-rig.ts";
-import { rangeOf, slabOf, textOf } from "../support/line-writing.ts";
+import { namesInOtlp } from "../support/fault-rig.ts";
+import { batchOf, indexer, rangeOf, slabOf, textOf } from "../support/line-writing.ts";
+import { encodeRequest } from "../support/otlp.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const indexer = createIndexer();
 
 async function directory(): Promise<string> {
   const made = await mkdtemp(join(tmpdir(), "weir-file-"));
@@ -188,6 +202,202 @@ test("routes that share a file never mix their lines, and the last one closes it
   const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
   expect(lines).toHaveLength(11);
   for (const line of lines.slice(0, 10)) expect(new Set(line).size).toBe(1);
+});
+
+/** Messages of a file of records. */
+async function recordsOf(path: string): Promise<Buffer[]> {
+  const whole = await readFile(path);
+  const messages: Buffer[] = [];
+  for (let at = 0; at < whole.length; at += 4 + whole.readUInt32BE(at))
+    messages.push(whole.subarray(at + 4, at + 4 + whole.readUInt32BE(at)));
+  return messages;
+}
+
+function realBackend(options: object) {
+  const factory = createFile([], () => new LineWriter(), pickItems, writeRequestJson);
+  const backend = factory.create(factory.schema.parse(options), {
+    ...{ id: "file", route: "file/logs", signal: "logs", nowMs: Date.now, fail: () => {} },
+    ...{ log: recordingLog(), meter: recordingMeter(), indexer },
+  });
+  onTestFinished(() => backend.stop(AbortSignal.abort()));
+  return backend;
+}
+
+const named = (name: string) =>
+  batchOf(
+    encodeRequest("logs", {
+      resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: name } }] }] }],
+    }),
+  );
+
+test.each([
+  [{ format: "proto" }, (bytes: Buffer) => namesInOtlp(bytes)],
+  [
+    { format: "proto", compression: "zstd" },
+    (bytes: Buffer) => namesInOtlp(zstdDecompressSync(bytes)),
+  ],
+  [
+    { format: "json", compression: "zstd" },
+    (bytes: Buffer) => {
+      const { resourceLogs } = JSON.parse(zstdDecompressSync(bytes).toString());
+      return [...JSON.stringify(resourceLogs).matchAll(/"stringValue":"([^"]*)"/g)].map(
+        ([, name]) => name,
+      );
+    },
+  ],
+])("%j: each write is one request behind its length", async (options, namesIn) => {
+  const path = join(await directory(), "out");
+  for (const [a, b] of [
+    ["1", "2"],
+    ["3", "4"],
+  ] as const) {
+    const backend = realBackend({ path, ...options });
+    await backend.start();
+    const slab = slabOf(10_000);
+    backend.writer.write(rangeOf([named(a), named(b)], 0), 0, 2, slab);
+    expect(await backend.post(slab.bytes.subarray(0, slab.length), sending, never)).toMatchObject({
+      is: "sent",
+    });
+    await backend.stop(AbortSignal.abort());
+  }
+  expect((await recordsOf(path)).map(namesIn)).toEqual([
+    ["1", "2"],
+    ["3", "4"],
+  ]);
+});
+
+test("a torn record is cut off, for every cut; a file that holds something else is left alone", async () => {
+  const path = join(await directory(), "out");
+  const records = Buffer.concat([
+    recordOf(bytes("one")),
+    recordOf(bytes("")),
+    recordOf(bytes("x".repeat(5_000))),
+  ]);
+  const ends = [0, 7, 11, records.length];
+  for (const cut of [0, 1, 3, 4, 6, 7, 9, 11, 14, 15, 5_000, records.length]) {
+    await writeFile(path, records.subarray(0, cut));
+    const { backend } = await fileBackend({ path, format: "proto" });
+    await backend.start();
+    await backend.post(bytes("new"), sending, never);
+    await backend.stop(AbortSignal.abort());
+    const end = ends.filter((one) => one <= cut).at(-1) ?? 0;
+    const expected = Buffer.concat([records.subarray(0, end), recordOf(bytes("new"))]);
+    expect((await readFile(path)).equals(expected), `${cut}`).toBe(true);
+  }
+  await writeFile(path, '{"resourceLogs":[]}\n');
+  const { backend } = await fileBackend({ path, format: "proto" });
+  await expect(backend.start()).rejects.toThrow(/holds no message of this exporter.*move the file/);
+  expect(await readFile(path, "utf8")).toBe('{"resourceLogs":[]}\n');
+});
+
+test("the end of records is found across chunks", async () => {
+  const path = join(await directory(), "out");
+  const many = Array.from({ length: 3_000 }, (_, i) => recordOf(new Uint8Array((i * 7) % 1_500)));
+  const large = recordOf(new Uint8Array(3 << 20));
+  const whole = Buffer.concat([...many, large, ...many]);
+  await writeFile(path, Buffer.concat([whole, Buffer.from([0, 0])]));
+  const file = await open(path, "r");
+  onTestFinished(() => file.close());
+  expect(await endOfRecords(4 << 20)(file)).toBe(whole.length);
+});
+
+test("rotation: a full file is put aside, at most so many are kept, and none is lost in between", async () => {
+  const made = await directory();
+  const path = join(made, "out.jsonl");
+  let nowMs = Date.UTC(2026, 10, 21, 12);
+  const appenderWith = (more: object) =>
+    new Appender({
+      path,
+      createDirectory: false,
+      fsync: false,
+      completeEnd: endOfLines,
+      rotation: new Rotation(
+        path,
+        { maxBytes: 20, maxDays: 0, maxBackups: 0, localtime: false, ...more },
+        () => nowMs,
+      ),
+    });
+  const appender = appenderWith({});
+  await appender.open();
+  for (let i = 0; i < 10; i++) await appender.append(bytes(`line ${i}\n`)); // 7 bytes: two in a file
+  const names = (await readdir(made)).sort();
+  expect(names).toEqual([
+    "out-2026-11-21T12-00-00.000.jsonl",
+    "out-2026-11-21T12-00-00.001.jsonl",
+    "out-2026-11-21T12-00-00.002.jsonl",
+    "out-2026-11-21T12-00-00.003.jsonl",
+    "out.jsonl",
+  ]);
+  const texts = await Promise.all(names.map((name) => readFile(join(made, name), "utf8")));
+  expect(texts.join("")).toBe(Array.from({ length: 10 }, (_, i) => `line ${i}\n`).join(""));
+  await appender.append(bytes(`${"long ".repeat(9)}\n`));
+  expect((await readFile(path, "utf8")).length).toBe(46);
+  await appender.close();
+
+  nowMs += 60_000;
+  await writeFile(join(made, "out-of-the-way.jsonl"), "not ours");
+  const few = appenderWith({ maxBackups: 2 });
+  await few.open();
+  await few.append(bytes("next\n"));
+  await few.close();
+  expect((await readdir(made)).sort()).toEqual([
+    "out-2026-11-21T12-00-00.004.jsonl",
+    "out-2026-11-21T12-01-00.000.jsonl",
+    "out-of-the-way.jsonl",
+    "out.jsonl",
+  ]);
+
+  const old = new Date(nowMs - 2 * 86_400_000);
+  await utimes(join(made, "out-2026-11-21T12-00-00.004.jsonl"), old, old);
+  const young = appenderWith({ maxDays: 1 });
+  await young.open();
+  await young.append(bytes("a line of twenty bytes\n"));
+  await young.close();
+  expect(await readdir(made)).not.toContain("out-2026-11-21T12-00-00.004.jsonl");
+  expect(await readFile(path, "utf8")).toBe("a line of twenty bytes\n");
+});
+
+test("rotation through the options, and with the defaults of the Collector", async () => {
+  const path = join(await directory(), "out");
+  const { backend } = await fileBackend({ path, rotation: { max_megabytes: 1 } });
+  await backend.start();
+  const body = bytes(`${"x".repeat(600_000)}\n`);
+  for (let i = 0; i < 3; i++)
+    expect(await backend.post(body, sending, never)).toMatchObject({ is: "sent" });
+  expect(await readdir(dirname(path))).toHaveLength(3);
+  const factory = createFile(
+    [],
+    () => new LineWriter(),
+    pickItems,
+    () => "",
+  );
+  expect(factory.schema.parse({ path, rotation: null }).rotation).toEqual({
+    max_megabytes: 100,
+    max_days: 0,
+    max_backups: 100,
+    localtime: false,
+  });
+});
+
+test("SIGHUP: flushed and opened anew where it was moved; afterwards nobody listens any more", async () => {
+  const before = process.listenerCount("SIGHUP");
+  const path = join(await directory(), "out");
+  const { backend, create, log } = await fileBackend({ path });
+  const other = create("traces");
+  await backend.start();
+  await other.start();
+  expect(process.listenerCount("SIGHUP")).toBe(before + 1);
+  await backend.post(bytes("1\n"), sending, never);
+  await rename(path, `${path}.1`);
+  process.kill(process.pid, "SIGHUP");
+  await until(() => log.lines.length === 2);
+  expect(await readFile(path, "utf8")).toBe("");
+  await backend.post(bytes("2\n"), sending, never);
+  expect(await readFile(path, "utf8")).toBe("2\n");
+  expect(await readFile(`${path}.1`, "utf8")).toBe("1\n");
+  await backend.stop(AbortSignal.abort());
+  await other.stop(AbortSignal.abort());
+  expect(process.listenerCount("SIGHUP")).toBe(before);
 });
 
 test("an unknown table is a configuration error", () => {

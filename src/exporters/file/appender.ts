@@ -1,12 +1,15 @@
 import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Rotation } from "./rotation.ts";
 
 export interface AppenderOptions {
   readonly path: string;
   readonly createDirectory: boolean;
   readonly fsync: boolean;
-  /** End of the last complete line. */
+  /** End of the last complete line or record. */
   readonly completeEnd: (file: FileHandle) => Promise<number>;
+  /** Absent: the file grows. */
+  readonly rotation?: Rotation;
   /** Opens for reading and appending; tests have faulty disks. */
   readonly openFile?: (path: string) => Promise<FileHandle>;
 }
@@ -30,6 +33,15 @@ export class Appender {
   /** All of `body` or nothing. Rejects with ENOSPC, EIO …; the next call starts by repairing the file. */
   async append(body: Uint8Array): Promise<void> {
     await this.#inTurn(() => this.#append(body));
+  }
+
+  /** Everything to the disk; a file that was renamed or removed is opened anew at once, so that whoever moved it has it. */
+  async flush(): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#file?.datasync();
+      await this.#reopenIfMoved();
+      if (this.#file === undefined && this.#users > 0) await this.#open();
+    });
   }
 
   /** Of one route; the last one closes the file. */
@@ -62,10 +74,12 @@ export class Appender {
 
   async #append(body: Uint8Array): Promise<void> {
     await this.#reopenIfMoved();
-    if (this.#file === undefined) await this.#open();
-    const file = this.#file;
-    if (file === undefined) throw new Error("the file is closed");
-    const { size, isFile } = await regular(file);
+    let { file, size, isFile } = await this.#opened();
+    if (isFile && this.#options.rotation?.isDue(size, body.length)) {
+      await this.#close();
+      await this.#options.rotation.rotate();
+      ({ file, size, isFile } = await this.#opened());
+    }
     try {
       for (let at = 0; at < body.length; ) {
         const { bytesWritten } = await file.write(body, at, body.length - at);
@@ -76,6 +90,13 @@ export class Appender {
       if (isFile) await file.truncate(size).catch(() => this.#close());
       throw reason;
     }
+  }
+
+  async #opened() {
+    if (this.#file === undefined) await this.#open();
+    const file = this.#file;
+    if (file === undefined) throw new Error("the file is closed");
+    return { file, ...(await regular(file)) };
   }
 
   async #close(): Promise<void> {

@@ -1,6 +1,33 @@
 import { z } from "zod";
-import { delivery } from "../../config/blocks.ts";
+import { delivery, duration } from "../../config/blocks.ts";
 import { TABLES_DOC, type TableChoice } from "../../series/table-choice.ts";
+
+/** As in the Collector: `rotation:` with nothing behind it is on, with the defaults. */
+const rotationBlock = z.strictObject({
+  max_megabytes: z
+    .int()
+    .min(1)
+    .max(1 << 20)
+    .default(100)
+    .describe("A file that would become larger is put aside as <name>-<time><extension>, in MiB."),
+  max_days: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe("Files put aside longer ago are deleted; 0 = none is."),
+  max_backups: z
+    .int()
+    .min(0)
+    .default(100)
+    .describe("Most files put aside; the oldest ones are deleted. 0 = no limit."),
+  localtime: z.boolean().default(false).describe("Names have this machine's time instead of UTC."),
+});
+const rotation = rotationBlock
+  .nullable()
+  .optional()
+  .transform((given) => (given === null ? rotationBlock.parse({}) : given))
+  .optional()
+  .describe("Absent: the file grows.");
 
 /** The options; `choice` checks `tables`. */
 export function fileConfig(choice: TableChoice) {
@@ -8,11 +35,22 @@ export function fileConfig(choice: TableChoice) {
     .strictObject({
       path: z.string().min(1).describe("The file. `~` is not expanded."),
       format: z
-        .enum(["lines", "otlp_json", "json"])
+        .enum(["lines", "otlp_json", "json", "proto"])
         .default("otlp_json")
         .describe(
-          "lines: line protocol, one row per line; otlp_json (the Collector's json): one OTLP/JSON request per line.",
+          "lines: line protocol, one row per line; otlp_json (the Collector's json): one OTLP/JSON request per line; proto: OTLP requests, each behind its length (4 bytes, big endian).",
         ),
+      compression: z
+        .enum(["none", "zstd"])
+        .default("none")
+        .describe(
+          "zstd: each write is compressed by itself and stands behind its length (4 bytes, big endian), whatever the format.",
+        ),
+      rotation,
+      flush_interval: duration(
+        "Accepted for compatibility: nothing waits in memory of ours.",
+        "1s",
+      ),
       tables: z
         .array(z.string())
         .min(1)
@@ -28,7 +66,7 @@ export function fileConfig(choice: TableChoice) {
         .boolean()
         .default(false)
         .describe(
-          "With `format: otlp_json`: keep the attributes weir.tags and weir.uint, which tell a Weir that reads the file how a line looked.",
+          "With OTLP formats: keep the attributes weir.tags and weir.uint, which tell a Weir that reads the file how a line looked.",
         ),
       append: z
         .boolean()

@@ -6,9 +6,10 @@ import type {
   Sending,
   Verdict,
 } from "../../kit/backend.ts";
-import { lineShapeRemover } from "../../kit/line-shape.ts";
+import { type BodyCoding, codingFor } from "../../kit/body-coding.ts";
+import { jsonLinePut, jsonPut, otlpWriter, putProtobuf } from "../../kit/otlp-writer.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
-import { type BatchText, type Pick, textWriter } from "../../kit/request-writer.ts";
+import type { BatchText, Pick, Put } from "../../kit/request-writer.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { compileLineWriter } from "../../series/plan.ts";
@@ -18,10 +19,16 @@ import type { Writer } from "../../series/writer.ts";
 import { Appender } from "./appender.ts";
 import { endOfLines, endOfRows } from "./complete-lines.ts";
 import { type Config, fileConfig } from "./config.ts";
+import { HangUp } from "./hang-up.ts";
+import { endOfRecords, recordOf } from "./records.ts";
+import { Rotation } from "./rotation.ts";
 
 type CompileLineWriter = typeof compileLineWriter;
 
 const MAX_ITEMS = 1 << 16;
+const MIB = 1 << 20;
+/** What does not compress becomes a little larger. */
+const RECORD_SLACK = 1 << 16;
 
 /** The file exporter over the given series tables. */
 export function createFile(
@@ -31,21 +38,18 @@ export function createFile(
   writeJson: BatchText,
 ): ExporterFactory<Config> {
   const appenders = new Map<string, Appender>();
+  const hangUp = new HangUp();
   const choice = new TableChoice(tables);
   return {
     kind: "exporter",
     type: "file",
-    summary: "Appends series rows or OTLP/JSON to a file.",
+    summary: "Appends series rows or OTLP requests to a file.",
     stability: { logs: "beta", traces: "beta", metrics: "beta" },
     schema: fileConfig(choice),
     fileOptions: ["tables"],
     example: { path: "./data/telemetry.jsonl" },
     create: <S extends Signal>(config: Config, context: ExporterContext<S>) => {
       const { signal, indexer } = context;
-      const strip = lineShapeRemover(indexer.keys);
-      const text: BatchText = config.keep_line_shape
-        ? (batch) => `${writeJson(batch)}\n`
-        : (batch) => `${writeJson(strip(batch))}\n`;
       const writer =
         config.format === "lines"
           ? compile({
@@ -55,26 +59,51 @@ export function createFile(
               dialect: "v3",
               ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
             })
-          : textWriter<S>(indexer, pick, text);
-      return new FileBackend(config, context, writer, appenderOf(appenders, config));
+          : otlpWriter<S>(indexer, pick, putOf<S>(config, writeJson), config.keep_line_shape);
+      const appender = getOrMake(appenders, keyOf(config), () => appenderOf(config, context));
+      return new FileBackend(config, context, writer, appender, hangUp);
     },
   };
 }
 
+/** How a write stands in the file: as lines, or as records behind their lengths. */
+function framingOf({ format, compression }: Config): "rows" | "lines" | "records" {
+  if (format === "proto" || compression === "zstd") return "records";
+  return format === "lines" ? "rows" : "lines";
+}
+
+/** A record is one request; lines are one request each. */
+function putOf<S extends Signal>(config: Config, writeJson: BatchText): Put<S> {
+  if (config.format === "proto") return putProtobuf;
+  return framingOf(config) === "records" ? jsonPut(writeJson) : jsonLinePut(writeJson);
+}
+
 /** Routes (signals, a reload's old and new instance) that write to one file take turns. */
-function appenderOf(appenders: Map<string, Appender>, config: Config): Appender {
-  const format = config.format === "lines" ? "lines" : "json";
-  return getOrMake(
-    appenders,
-    `${format} ${resolve(config.path)}`,
-    () =>
-      new Appender({
-        path: config.path,
-        createDirectory: config.create_directory,
-        fsync: config.fsync,
-        completeEnd: format === "lines" ? endOfRows : endOfLines,
-      }),
-  );
+function keyOf(config: Config): string {
+  return `${framingOf(config)} ${resolve(config.path)}`;
+}
+
+function appenderOf(config: Config, { nowMs }: ExporterContext): Appender {
+  const { path, rotation, max_body_size: most } = config;
+  const ends = { rows: endOfRows, lines: endOfLines, records: endOfRecords(most + RECORD_SLACK) };
+  return new Appender({
+    path,
+    createDirectory: config.create_directory,
+    fsync: config.fsync,
+    completeEnd: ends[framingOf(config)],
+    ...(rotation !== undefined && {
+      rotation: new Rotation(
+        path,
+        {
+          maxBytes: rotation.max_megabytes * MIB,
+          maxDays: rotation.max_days,
+          maxBackups: rotation.max_backups,
+          localtime: rotation.localtime,
+        },
+        nowMs,
+      ),
+    }),
+  });
 }
 
 class FileBackend<S extends Signal> implements Backend<S> {
@@ -83,9 +112,19 @@ class FileBackend<S extends Signal> implements Backend<S> {
   readonly #context: ExporterContext<S>;
   readonly #appender: Appender;
   readonly #path: string;
+  readonly #coding: BodyCoding | undefined;
+  readonly #isRecords: boolean;
+  readonly #hangUp: HangUp;
+  readonly #onHangUp = () => void this.#flush();
   #started = false;
 
-  constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>, appender: Appender) {
+  constructor(
+    config: Config,
+    context: ExporterContext<S>,
+    writer: Writer<S>,
+    appender: Appender,
+    hangUp: HangUp,
+  ) {
     this.writer = writer;
     this.limits = {
       bytes: config.max_body_size,
@@ -96,6 +135,9 @@ class FileBackend<S extends Signal> implements Backend<S> {
     this.#context = context;
     this.#path = config.path;
     this.#appender = appender;
+    this.#coding = codingFor(config.compression);
+    this.#isRecords = framingOf(config) === "records";
+    this.#hangUp = hangUp;
   }
 
   async start(): Promise<void> {
@@ -105,23 +147,37 @@ class FileBackend<S extends Signal> implements Backend<S> {
     try {
       const cut = await this.#appender.open();
       if (cut > 0)
-        log.warn({ route, path, bytes: cut }, "cut off a line that a crash left incomplete");
+        log.warn({ route, path, bytes: cut }, "cut off what a crash left incomplete at the end");
     } catch (cause) {
       throw new Error(`cannot open ${path}: ${hintOf(cause)}`, { cause });
     }
+    this.#hangUp.add(this.#onHangUp);
   }
 
   async stop(): Promise<void> {
+    this.#hangUp.remove(this.#onHangUp);
     if (this.#started) await this.#appender.close();
     this.#started = false;
   }
 
   async post(body: Uint8Array, _sending: Sending): Promise<Verdict> {
     try {
-      await this.#appender.append(body);
+      const bytes = this.#coding === undefined ? body : await this.#coding.encode(body);
+      await this.#appender.append(this.#isRecords ? recordOf(bytes) : bytes);
       return { is: "sent", unconfirmed: false };
     } catch (reason) {
       return { is: "retry", why: `cannot write ${this.#path}: ${hintOf(reason)}`, alarm: true };
+    }
+  }
+
+  /** On SIGHUP. What fails here fails again at the next write, whose items wait for it. */
+  async #flush(): Promise<void> {
+    const { log, route } = this.#context;
+    try {
+      await this.#appender.flush();
+      log.info({ route, path: this.#path }, "flushed, and opened anew if it was moved");
+    } catch (reason) {
+      log.warn({ route, path: this.#path, error: hintOf(reason) }, "the file cannot be flushed");
     }
   }
 }
