@@ -42,10 +42,17 @@ interface Pending {
   readonly group: GroupDraft;
   readonly frames: readonly Draft[];
   readonly settles: readonly Settlement[];
-  readonly skipped: readonly (readonly [RouteState, number])[];
+  readonly skipped: readonly Skipped[];
   readonly leaving: readonly Leaving[];
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
+}
+
+/** A frame that a full route did not want. */
+interface Skipped {
+  readonly route: RouteState;
+  readonly items: number;
+  readonly reason: "skipped" | "queue_full";
 }
 
 /** Group commit when idle: while one write and its fdatasync run, appends queue; the next write takes them all. */
@@ -108,7 +115,7 @@ export class Committer {
     removals: readonly Removal[],
   ): Promise<void> {
     const leaving = removals.map((removal) => findLeaving(this.#options.state.segments, removal));
-    const skipped: (readonly [RouteState, number])[] = [];
+    const skipped: Skipped[] = [];
     const drafts = frames.map((frame) => draftFrame(frame, this.#wanting(frame, skipped)));
     const deltas = [
       ...settles.map(settleDelta),
@@ -162,15 +169,19 @@ export class Committer {
     return undefined;
   }
 
-  /** The frame's routes without those that skip when full; they count it as skipped. */
-  #wanting(frame: Frame, skipped: (readonly [RouteState, number])[]): Uint32Array {
+  /** The frame's routes without those that skip when full, and those whose readers hold all that could be dropped; both count it. */
+  #wanting(frame: Frame, skipped: Skipped[]): Uint32Array {
     let { routes } = frame;
-    const { batch } = frame;
+    const { length: bytes, items } = frame.batch;
     for (const number of routeNumbers(routes)) {
       const route = this.#options.state.routes.get(number);
-      if (route?.limits.onFull !== "skip" || !route.isFull(batch.length, batch.items, 1)) continue;
+      if (route === undefined || !route.isLeftOut(bytes, items)) continue;
       routes = withoutRoute(routes, number);
-      skipped.push([route, batch.items]);
+      skipped.push({
+        route,
+        items,
+        reason: route.limits.onFull === "skip" ? "skipped" : "queue_full",
+      });
     }
     return routes;
   }
@@ -239,9 +250,9 @@ export class Committer {
         if (stored !== undefined) cache.add(stored);
       }
       for (const { reader, range, tally } of settles) reader.settle(range, tally);
-      for (const [route, items] of skipped) {
+      for (const { route, items, reason } of skipped) {
         route.appended += items;
-        route.drop("skipped", items);
+        route.drop(reason, items);
       }
       for (const { route, frames: left, tally } of leaving) route.remove(left, tally);
       resolve();
@@ -362,9 +373,9 @@ function settleDelta({ reader, range, tally }: Settlement): Delta {
   return { route, settle: interval, appended: 0, delivered, unconfirmed, deadLettered, dropped };
 }
 
-function skipDelta([route, items]: readonly [RouteState, number]): Delta {
+function skipDelta({ route, items, reason }: Skipped): Delta {
   const none = { delivered: 0, unconfirmed: 0, deadLettered: 0 };
-  return { route: route.number, appended: items, ...none, dropped: { skipped: items } };
+  return { route: route.number, appended: items, ...none, dropped: { [reason]: items } };
 }
 
 function unavailable(why: string, retryAfterMs: number, cause?: unknown): PipelineError {

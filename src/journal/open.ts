@@ -178,7 +178,7 @@ class SegmentJournal implements Journal {
     const refusal =
       committer.refuses(this.#reservedBytes + room) ?? this.#full(states, bytes, items);
     if (refusal !== undefined) return refusal;
-    const taken = states.filter((route) => route.limits.onFull !== "skip");
+    const taken = states.filter((route) => this.#makesRoom(route, bytes, items));
     for (const { reserved } of taken) add(reserved, bytes, items, 1);
     this.#reservedBytes += room;
     let isHeld = true;
@@ -205,13 +205,14 @@ class SegmentJournal implements Journal {
         };
       if (limits.onFull === "refuse" && route.isFull(bytes, items, 1)) return fullRoute(route);
     }
-    for (const route of states)
-      if (
-        route.limits.onFull === "drop_oldest" &&
-        !route.dropOldest(this.#state.segments, bytes, items, 1)
-      )
-        return fullRoute(route);
     return undefined;
+  }
+
+  /** Whether the route's queue is kept free for the newcomer. Else it is left out of the route if the queue is still full then. */
+  #makesRoom(route: RouteState, bytes: number, items: number): boolean {
+    const { onFull } = route.limits;
+    if (onFull === "drop_oldest") return route.dropOldest(this.#state.segments, bytes, items, 1);
+    return onFull === "refuse";
   }
 
   async append(

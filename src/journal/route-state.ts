@@ -43,6 +43,7 @@ interface Size {
   frames: number;
 }
 
+const NO_SIZE: Size = { items: 0, bytes: 0, frames: 0 };
 const UNLIMITED: RouteLimits = {
   bytes: Number.POSITIVE_INFINITY,
   items: Number.POSITIVE_INFINITY,
@@ -115,13 +116,20 @@ export class RouteState {
     for (const waker of [...this.wakers]) waker();
   }
 
-  isFull(bytes: number, items: number, frames: number): boolean {
-    const { queued, reserved, limits } = this;
+  isFull(bytes: number, items: number, frames: number, reserved: Size = this.reserved): boolean {
+    const { queued, limits } = this;
     return (
       queued.bytes + reserved.bytes + bytes > limits.bytes ||
       queued.items + reserved.items + items > limits.items ||
       queued.frames + reserved.frames + frames > limits.frames
     );
+  }
+
+  /** Whether a frame that is about to be appended finds no place. One that was reserved for always does. */
+  isLeftOut(bytes: number, items: number): boolean {
+    const { onFull } = this.limits;
+    if (onFull === "refuse") return false;
+    return this.isFull(bytes, items, 1, onFull === "skip" ? this.reserved : NO_SIZE);
   }
 
   drop(reason: string, items: number): void {

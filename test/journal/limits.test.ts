@@ -78,6 +78,32 @@ test("drop_oldest drops what is in nobody's hands, and counts it", async () => {
   expect(imbalance(reader.counts())).toBe(0);
 });
 
+test("drop_oldest refuses nobody when all that waits is in the reader's hands: the newcomer is dropped, and counted", async () => {
+  const io = createMemoryIo();
+  const journal = await started({ io });
+  const limits = { ...NO_LIMITS, frames: 1, onFull: "drop_oldest" } as const;
+  const drops = journal.route("drops/logs", "logs", "end", limits);
+  const other = journal.route("other/logs", "logs", "end", NO_LIMITS);
+  const both = [drops.route, other.route];
+  await journal.append([frameOf("one", both)]);
+  const flying = await drops.read(ALL, never);
+  const space = journal.reserve(routesOf(both), 4, 5);
+  if (isRefusal(space)) throw new Error(space.why);
+  await journal.append([frameOf("two", both, 5)]);
+  space[Symbol.dispose]();
+  const expected = { appended: 6, queuedItems: 1, dropped: new Map([["queue_full", 5]]) };
+  expect(drops.counts()).toMatchObject(expected);
+  expect(other.counts()).toMatchObject({ appended: 6, queuedItems: 6 });
+  drops.settle(flying, delivered(flying));
+  await journal.append([frameOf("three", both)]);
+  expect((await drops.read(ALL, never)).items).toBe(1);
+  const again = await started({ io });
+  const after = again.route("drops/logs", "logs", "end", NO_LIMITS).counts();
+  expect(after).toMatchObject({ appended: 7, delivered: 1, queuedItems: 1 });
+  expect(after.dropped).toEqual(expected.dropped);
+  expect(imbalance(after)).toBe(0);
+});
+
 test("skip counts what the full route did not get; the others get it; a restart agrees", async () => {
   const io = createMemoryIo();
   const journal = await started({ io });
