@@ -104,63 +104,65 @@ const batch = z.strictObject({
   sizer: z.enum(["items", "bytes"]).default("items").describe("Unit of min_size and max_size."),
 });
 
-/** `sending_queue`, as in the Collector's exporterhelper. */
-export const sendingQueue = z
-  .strictObject({
-    enabled: z
-      .boolean()
-      .default(true)
-      .describe("false: an item waits in memory only until its request's answer."),
-    num_consumers: z
-      .int()
-      .min(1)
-      .default(4)
-      .describe("Ranges in flight at once (lanes). 1 keeps the order."),
-    queue_size: z
-      .int()
-      .min(1)
-      .optional()
-      .describe("Limit in units of `sizer`. Default: 1 GiB of bytes."),
-    sizer: z
-      .enum(["requests", "items", "bytes"])
-      .default("requests")
-      .describe("Unit of queue_size: frames, items or bytes."),
-    block_on_overflow: z
-      .boolean()
-      .default(false)
-      .describe(
-        "Accepted for compatibility; a full queue always refuses at once, with Retry-After.",
-      ),
-    wait_for_result: z
-      .boolean()
-      .default(false)
-      .describe("Without storage: acknowledge after the destination's answer."),
-    storage: z
-      .string()
-      .optional()
-      .describe(
-        "Id of a file_storage extension: the queue is durable. Without it the queue is in memory.",
-      ),
-    on_full: z
-      .enum(["refuse", "drop_oldest", "skip"])
-      .default("refuse")
-      .describe(
-        "What a full queue does: refuse the request, drop its oldest frames, or skip this exporter (both counted).",
-      ),
-    batch: batch
-      .nullable()
-      .optional()
-      .transform((given) => {
-        const block = given === null ? batch.parse({}) : given;
-        if (!block?.enabled) return undefined;
-        const { enabled: _, ...settings } = block;
-        return settings;
-      })
-      .optional()
-      .describe("Wait a little to send more at once."),
-  })
-  .prefault({})
-  .describe("The queue between the pipelines and this exporter.");
+/** `sending_queue`, as in the Collector's exporterhelper. `lanes`: the default of num_consumers. */
+const sendingQueueOf = (lanes: number) =>
+  z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe("false: an item waits in memory only until its request's answer."),
+      num_consumers: z
+        .int()
+        .min(1)
+        .default(lanes)
+        .describe("Requests in flight at once (lanes). 1 keeps the order."),
+      queue_size: z
+        .int()
+        .min(1)
+        .optional()
+        .describe("Limit in units of `sizer`. Default: 1 GiB of bytes."),
+      sizer: z
+        .enum(["requests", "items", "bytes"])
+        .default("requests")
+        .describe("Unit of queue_size: frames, items or bytes."),
+      block_on_overflow: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Accepted for compatibility; a full queue always refuses at once, with Retry-After.",
+        ),
+      wait_for_result: z
+        .boolean()
+        .default(false)
+        .describe("Without storage: acknowledge after the destination's answer."),
+      storage: z
+        .string()
+        .optional()
+        .describe(
+          "Id of a file_storage extension: the queue is durable. Without it the queue is in memory.",
+        ),
+      on_full: z
+        .enum(["refuse", "drop_oldest", "skip"])
+        .default("refuse")
+        .describe(
+          "What a full queue does: refuse the request, drop its oldest frames, or skip this exporter (both counted).",
+        ),
+      batch: batch
+        .nullable()
+        .optional()
+        .transform((given) => {
+          const block = given === null ? batch.parse({}) : given;
+          if (!block?.enabled) return undefined;
+          const { enabled: _, ...settings } = block;
+          return settings;
+        })
+        .optional()
+        .describe("Wait a little to send more at once."),
+    })
+    .prefault({})
+    .describe("The queue between the pipelines and this exporter.");
+export const sendingQueue = sendingQueueOf(4);
 export type SendingQueue = z.output<typeof sendingQueue>;
 
 /** What every exporter's configuration has: the graph reads these, the exporter the rest. */
@@ -176,3 +178,9 @@ export const delivery = {
   retry_on_failure: retryOnFailure,
   timeout: duration("How long one attempt may take; 0s = no limit.", "5s"),
 };
+
+/** The same for a destination that answers late, so that more requests are on their way by default. */
+export const deliveryInLanes = (lanes: number) => ({
+  ...delivery,
+  sending_queue: sendingQueueOf(lanes),
+});

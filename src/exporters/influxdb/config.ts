@@ -1,10 +1,12 @@
 import { z } from "zod";
-import { delivery, secret, url } from "../../config/blocks.ts";
+import { deliveryInLanes, secret, url } from "../../config/blocks.ts";
 import { checkHttpClient, httpClientShape } from "../../kit/http-client-block.ts";
 import { TABLES_DOC, type TableChoice } from "../../series/table-choice.ts";
 import { collectorShape, targetOf } from "./collector-options.ts";
 
 const MAX_BODY = 8 << 20;
+/** InfluxDB 3 answers when its write-ahead log is flushed, after a second by default. */
+const LANES = 32;
 /** Items in one request at most, whatever fits its body. */
 const MAX_ITEMS = 1 << 16;
 const V3_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*(?:\/[A-Za-z0-9_-]+)?$/;
@@ -60,7 +62,7 @@ const options = z.strictObject({
     .default(MAX_ITEMS)
     .describe("Items in one request at most. Most make one line, a failed request makes two."),
   ...collectorShape,
-  ...delivery,
+  ...deliveryInLanes(LANES),
 });
 
 /** The options; `choice` checks `tables`. */
