@@ -26,6 +26,8 @@ export const Column = {
 /** Severity numbers by text: of the table's column for it, and of the one that this is derived from. */
 export interface Levels {
   readonly own: NameMap;
+  /** Texts of the first are looked up in lower case too. */
+  readonly anyCase: boolean;
   readonly derived: NameMap | undefined;
   /** For other texts of the second; 0 is none. */
   readonly rest: number;
@@ -51,6 +53,8 @@ export class RecordFields {
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #codes: Int32Array = new Int32Array(64);
+  /** A text that gives the severity is not longer. */
+  readonly #word = new Uint8Array(64);
   /** Keys of the tags of a line with many, as raw text. */
   #manyTags: Set<string> | undefined;
   // The span that `#keySpan` or `#valueSpan` found, and memory for those that have escapes.
@@ -158,11 +162,25 @@ export class RecordFields {
     const isDerived = (code & Column.derived) !== 0;
     const words = isDerived ? levels.derived : levels.own;
     if (words === undefined) return;
-    let level = words.get(this.#bytes, pairs[i + Pair.valueAt]!, pairs[i + Pair.valueEnd]!);
+    const from = pairs[i + Pair.valueAt]!;
+    const end = pairs[i + Pair.valueEnd]!;
+    let level = words.get(this.#bytes, from, end);
+    if (level < 0 && levels.anyCase && !isDerived) level = this.#inLowerCase(words, from, end);
     if (level < 0 && isDerived) level = levels.rest;
     if (level <= 0) return;
     this.#out.byte(LogRecord.severity_number);
     this.#out.varint(level);
+  }
+
+  #inLowerCase(words: NameMap, from: number, end: number): number {
+    const length = end - from;
+    const word = this.#word;
+    if (length > word.length) return -1;
+    for (let p = 0; p < length; p++) {
+      const c = this.#bytes[from + p]!;
+      word[p] = c >= 65 && c <= 90 ? c | 0x20 : c;
+    }
+    return words.get(word, 0, length);
   }
 
   #body(i: number): boolean {

@@ -23,6 +23,8 @@ export interface LineShape {
   readonly severity?: {
     readonly column: string;
     readonly levels: ReadonlyMap<string, number>;
+    /** Texts of the column are put into lower case first. */
+    readonly anyCase?: boolean;
     /** The column that gives it where the other is not there, and the level of texts that are not in its map; 0 is none. */
     readonly from?: {
       readonly column: string;
@@ -75,6 +77,7 @@ function planOf(shape: LineShape | undefined): Plan {
     columns: new NameMap(codes),
     levels: severity && {
       own: new NameMap(severity.levels),
+      anyCase: severity.anyCase ?? false,
       derived: severity.from && new NameMap(severity.from.levels),
       rest: severity.from?.rest ?? 0,
     },

@@ -24,13 +24,24 @@ function severityOf(
   { columns }: Table,
   { column, levels }: NonNullable<Table["severity"]>,
 ): NonNullable<LineShape["severity"]> {
-  const rules = columns.find(({ name }) => name === column)?.otherwise ?? [];
-  const gives = rules.find(({ lines }) => lines)?.gives;
-  if (gives?.of !== "column") return { column, levels };
-  const byWord = [...gives.words].flatMap(([word, text]) => {
+  const own = columns.find(({ name }) => name === column);
+  const byWord = own === undefined ? [] : levelsOf(own.words, levels);
+  const anyCase = own?.lowerCase ?? false;
+  const severity = { column, levels: new Map([...levels, ...byWord]), anyCase };
+  const gives = own?.otherwise.find(({ lines }) => lines)?.gives;
+  if (gives?.of !== "column") return severity;
+  const rest = gives.rest === undefined ? 0 : (levels.get(gives.rest) ?? 0);
+  const from = { column: gives.column, levels: new Map(levelsOf(gives.words, levels)), rest };
+  return { ...severity, from };
+}
+
+/** The levels of words that stand for other texts. */
+function levelsOf(
+  words: ReadonlyMap<string, string>,
+  levels: ReadonlyMap<string, number>,
+): (readonly [string, number])[] {
+  return [...words].flatMap(([word, text]) => {
     const level = levels.get(text);
     return level === undefined ? [] : ([[word, level]] as const);
   });
-  const rest = gives.rest === undefined ? 0 : (levels.get(gives.rest) ?? 0);
-  return { column, levels, from: { column: gives.column, levels: new Map(byWord), rest } };
 }

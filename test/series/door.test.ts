@@ -159,6 +159,14 @@ test("the severity of a column that is derived from another, where the other alo
   const statuses = ["success", "error", "failed", "timeout", "other"];
   const runs = statuses.map((status) => `function_logs,status=${status} exit_code=0i`);
   expect(severities(runs.join("\n"))).toEqual([9, 17, 17, 18, undefined]);
+  // As the row says it: in lower case, and with the table's words.
+  const odd = ["ok", "OK", "Succeeded", "fail", "TimedOut", "Error", "x".repeat(100), "öK"];
+  const others = odd.map((status) => `function_logs,status=${status} exit_code=0i`);
+  expect(severities([...others, ...others].join("\n")).slice(odd.length)).toEqual([
+    ...[9, 9, 9, 17, 18, 17, undefined, undefined],
+  ]);
+  // Columns that keep their case, too.
+  expect(severities("DFF_func_call,status=OK run_cost=1i")).toEqual([undefined]);
 });
 
 test("weir.tags is there also when it is empty", () => {
