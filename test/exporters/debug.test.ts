@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createDebug } from "../../src/exporters/debug/index.ts";
+import { Sampler } from "../../src/exporters/debug/sampler.ts";
 import { makeSlab } from "../../src/kit/slabs.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
@@ -27,14 +28,16 @@ const request = {
   ],
 };
 
-async function shown(verbosity: string) {
+async function shown(verbosity: string, options: object = {}) {
   const parts: Uint8Array[] = [];
+  const paths: string[] = [];
   const log = recordingLog();
-  const out = async (bytes: Uint8Array) => {
+  const out = async (bytes: Uint8Array, path: string) => {
     parts.push(bytes.slice());
+    paths.push(path);
   };
   const factory = createDebug(pickItems, (batch) => JSON.stringify({ items: batch.items }), out);
-  const backend = factory.create(factory.schema.parse({ verbosity }), {
+  const backend = factory.create(factory.schema.parse({ verbosity, ...options }), {
     id: "debug",
     route: "debug/logs",
     signal: "logs",
@@ -67,7 +70,7 @@ async function shown(verbosity: string) {
     unconfirmed: false,
   });
   await backend.stop(AbortSignal.abort());
-  return { text: Buffer.concat(parts).toString(), log: log.lines };
+  return { text: Buffer.concat(parts).toString(), log: log.lines, paths };
 }
 
 test("basic says how much in the log", async () => {
@@ -88,4 +91,35 @@ test("normal writes one line per item, and nothing that steers a terminal", asyn
 
 test("detailed writes OTLP/JSON", async () => {
   expect((await shown("detailed")).text).toBe('{"items":2}\n');
+});
+
+test("without the internal logger it shows where output_paths says", async () => {
+  const options = { use_internal_logger: false, output_paths: ["stdout", "stderr", "stdout"] };
+  expect((await shown("detailed", options)).paths).toEqual(["stdout", "stderr"]);
+  expect((await shown("detailed", { use_internal_logger: false })).paths).toEqual(["stdout"]);
+  expect((await shown("detailed", { output_paths: ["stdout"] })).paths).toEqual(["stderr"]);
+});
+
+test.each([
+  [2, 1, [0, 0, 0, 0, 0, 0, 0]],
+  [2, 3, [0, 0, -1, -1, 20, -1, -1]],
+  [0, 2, [-1, 10, -1, 10, -1, 10, -1]],
+  [1, 0, [0, -1, -1, -1, -1, -1, -1]],
+])(
+  "sampling: the first %i of a second, then each %i. one; what is held back is told later",
+  (initial, thereafter, expected) => {
+    let nowMs = 5_000;
+    const sampler = new Sampler(initial, thereafter, () => nowMs);
+    const take = () => sampler.take(10) ?? -1;
+    expect(expected.map(take)).toEqual(expected);
+    nowMs = 6_000;
+    const held = expected.length - 1 - expected.findLastIndex((one) => one >= 0);
+    if (initial > 0) expect(take()).toBe(held * 10);
+    else expect([take(), take()]).toEqual([-1, (held + 1) * 10]);
+  },
+);
+
+test("sends that are not shown are delivered all the same", async () => {
+  const { text, log } = await shown("normal", { sampling_initial: 0, sampling_thereafter: 0 });
+  expect({ text, log }).toEqual({ text: "", log: [] });
 });

@@ -10,17 +10,18 @@ import type { Signal } from "../../otlp/tape.ts";
 import type { Writer } from "../../series/writer.ts";
 import { type Config, config } from "./config.ts";
 import { itemLines } from "./item-lines.ts";
+import { Sampler } from "./sampler.ts";
 
 /** Where the text goes; tests have their own. Resolves when the bytes may be reused. */
-export type Out = (bytes: Uint8Array) => Promise<void>;
+export type Out = (bytes: Uint8Array, to: "stdout" | "stderr") => Promise<void>;
 
 const LIMITS = { bytes: 4 << 20, items: 1 << 16, lanes: 1 };
 
-/** The debug exporter, over a stream (standard error unless told). */
+/** The debug exporter, over streams (this process's unless told). */
 export function createDebug(
   pick: Pick,
   writeJson: BatchText,
-  out: Out = standardError,
+  out: Out = ownStream,
 ): ExporterFactory<Config> {
   return {
     kind: "exporter",
@@ -29,25 +30,29 @@ export function createDebug(
     stability: { logs: "beta", traces: "beta", metrics: "beta" },
     schema: config,
     example: { verbosity: "normal" },
-    create: ({ verbosity }, context) =>
-      new Debug(
-        context,
-        textOf(verbosity, writeJson),
-        pick,
-        verbosity === "basic" ? undefined : out,
-      ),
+    create: (config, context) => {
+      const isBasic = config.verbosity === "basic";
+      const text = textOf(config.verbosity, writeJson);
+      const writer = textWriter(context.indexer, pick, text, isBasic);
+      return new Debug(config, context, writer, out);
+    },
   };
 }
 
 class Debug<S extends Signal> implements Backend<S> {
   readonly writer: Writer<S>;
   readonly limits = LIMITS;
+  readonly #config: Config;
   readonly #context: ExporterContext<S>;
-  readonly #out: Out | undefined;
+  readonly #sampler: Sampler;
+  readonly #out: Out;
 
-  constructor(context: ExporterContext<S>, text: BatchText, pick: Pick, out: Out | undefined) {
-    this.writer = textWriter<S>(context.indexer, pick, text, out === undefined);
+  constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>, out: Out) {
+    const { sampling_initial, sampling_thereafter } = config;
+    this.writer = writer;
+    this.#config = config;
     this.#context = context;
+    this.#sampler = new Sampler(sampling_initial, sampling_thereafter, context.nowMs);
     this.#out = out;
   }
 
@@ -55,10 +60,21 @@ class Debug<S extends Signal> implements Backend<S> {
   async stop(): Promise<void> {}
 
   async post(body: Uint8Array, { rows }: Sending): Promise<Verdict> {
-    const { log, signal, route } = this.#context;
-    if (this.#out === undefined) log.info({ route, [signal]: rows }, "debug");
-    else await this.#out(body);
+    const held = this.#sampler.take(rows);
+    if (held !== undefined) await this.#show(body, rows, held);
     return { is: "sent", unconfirmed: false };
+  }
+
+  /** `held`: items before these that were not shown. */
+  async #show(body: Uint8Array, rows: number, held: number): Promise<void> {
+    const { log, signal, route } = this.#context;
+    const { verbosity, use_internal_logger, output_paths } = this.#config;
+    const notShown = held > 0 ? { notShown: held } : {};
+    if (verbosity === "basic") log.info({ route, [signal]: rows, ...notShown }, "debug");
+    else if (held > 0) log.info({ route, ...notShown }, "debug");
+    if (verbosity === "basic") return;
+    const paths = use_internal_logger ? ["stderr" as const] : new Set(output_paths);
+    for (const path of paths) await this.#out(body, path);
   }
 }
 
@@ -67,8 +83,8 @@ function textOf(verbosity: Config["verbosity"], writeJson: BatchText): BatchText
   return verbosity === "normal" ? itemLines : (batch) => `${writeJson(batch)}\n`;
 }
 
-function standardError(bytes: Uint8Array): Promise<void> {
+function ownStream(bytes: Uint8Array, to: "stdout" | "stderr"): Promise<void> {
   return new Promise((resolve) => {
-    process.stderr.write(bytes, () => resolve());
+    process[to].write(bytes, () => resolve());
   });
 }
