@@ -51,6 +51,7 @@ export class AttributesField {
   readonly #json = new Scratch();
   /** The item, as `RowWriter.begin` counts them. */
   #item = 0;
+  #isAlone = false;
   /** By place of an entry: the item for which its member stands in the output, from where to where. */
   #writtenFor = new Int32Array(64);
   #writtenFrom = new Int32Array(64);
@@ -90,8 +91,9 @@ export class AttributesField {
     );
   }
 
-  /** `item` counts the items: rows of one share their bytes. */
-  write(table: PlanTable, item: number, out: DataView, at: number): number {
+  /** `item` counts the items: rows of one share their bytes, where it has more than this one. */
+  write(table: PlanTable, item: number, isAlone: boolean, out: DataView, at: number): number {
+    this.#isAlone = isAlone;
     const { index } = table;
     const resource = this.#resources[index];
     const hasUndeclared = index >= WORD || ((this.#gather.undeclared >>> index) & 1) === 1;
@@ -219,6 +221,7 @@ export class AttributesField {
 
   /** Members with their commas; those that stand in an earlier row of the item are copied, neighbours at once. */
   #members(from: number, to: number, out: DataView, at: number): number {
+    if (this.#isAlone) return this.#onlyMembers(from, to, out, at);
     const { tape, view, entries } = this.#gather;
     const left = this.#left;
     const writtenFor = this.#writtenFor;
@@ -254,6 +257,26 @@ export class AttributesField {
       writtenEnd[i] = o;
     }
     return this.#run(out, o, run, runEnd);
+  }
+
+  /** Members of the only row of its item: none stands anywhere yet, and none is looked for again. */
+  #onlyMembers(from: number, to: number, out: DataView, at: number): number {
+    const { tape, view, entries } = this.#gather;
+    const left = this.#left;
+    const names = this.#names;
+    let o = at;
+    for (let k = from; k < to; k++) {
+      const i = left[k]!;
+      const entry = entries + i * ENTRY;
+      const kind = tape[entry]! & 15;
+      if (kind === Kind.none || this.#fieldOf[i] === this.#row) continue;
+      o = names.write(out, o, entry);
+      o =
+        kind === Kind.text
+          ? writeQuotedJsonText(out, o, view, tape[entry + 2]!, tape[entry + 3]!)
+          : this.#value(out, o, entry);
+    }
+    return o;
   }
 
   /** Copies members. Of the first one in its row, the comma has given way. */

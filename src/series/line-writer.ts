@@ -290,7 +290,7 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
       const table = count === 0 ? undefined : tables[found[0]!]!;
       return this.#end(table, out, at, this.#lines.row(table, out, at));
     }
-    this.#rows.begin();
+    this.#rows.begin(count === 1);
     let o = at;
     for (let i = 0; i < count; i++) {
       const index = found[i]!;

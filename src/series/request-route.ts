@@ -17,6 +17,9 @@ export const ROUTE_INPUTS: readonly (readonly string[])[] = [
   ["rpc.method"],
 ];
 
+/** Place of the route among them; where it is there, those behind it are not needed. */
+export const ROUTE_INPUT = 1;
+
 const SLASH = 47;
 const SPACE = 32;
 const COLON = 58;

@@ -39,6 +39,8 @@ export class RowWriter {
   readonly #careful: CarefulSources;
   readonly #word = new Scratch();
   readonly #words: Words;
+  /** The item has no other row. */
+  #isAlone = false;
   /** By class of columns: the item it was last written for, from which source, and where. */
   readonly #writtenFor: Int32Array;
   readonly #writtenFrom: Int32Array;
@@ -65,8 +67,9 @@ export class RowWriter {
     this.#writtenEnd = new Int32Array(plan.classes + 1);
   }
 
-  /** Before the rows of an item: they share what they have in common, so they go to one memory. */
-  begin(): void {
+  /** Before the rows of an item: they share what they have in common, so they go to one memory. A row that is alone shares nothing. */
+  begin(isAlone = false): void {
+    this.#isAlone = isAlone;
     this.#item = (this.#item + 1) | 0;
   }
 
@@ -78,7 +81,7 @@ export class RowWriter {
     o = this.#columns(table, start[first]!, start[first + 1]!, out, o);
     this.tagsEnd = o;
     o = this.#columns(table, start[first + 1]!, start[first + 2]!, out, o);
-    o = this.#attributes.write(table, this.#item, out, o);
+    o = this.#attributes.write(table, this.#item, this.#isAlone, out, o);
     return this.endFields(table, out, o);
   }
 
@@ -103,6 +106,7 @@ export class RowWriter {
     const { ops, sources } = this.#program;
     const constants = this.#constants;
     const writtenEnd = this.#writtenEnd;
+    const shares = !this.#isAlone;
     let last = this.plan.classes;
     let o = at;
     for (let i = first; i < stop; i += OP) {
@@ -114,7 +118,7 @@ export class RowWriter {
       let source = NO_SOURCE;
       if (mask !== 0) source = sources[(c << 5) | (31 - Math.clz32(mask & -mask))]!;
       else if (ops[i + 4] === 0) continue;
-      if (group >= 0) {
+      if (group >= 0 && shares) {
         const written = this.#written(group, source, o);
         if (written >= 0) {
           o = copy(out, o, out, written, writtenEnd[group]! - written);

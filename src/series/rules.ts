@@ -5,7 +5,7 @@ import type { PlanColumn, PlanTable, Text } from "./compile.ts";
 import type { PlanCondition, PlanRule } from "./compile-rules.ts";
 import type { Gather } from "./gather.ts";
 import { SLOT } from "./program.ts";
-import { type Piece, RequestRoute, ROUTE_INPUTS } from "./request-route.ts";
+import { type Piece, RequestRoute, ROUTE_INPUT, ROUTE_INPUTS } from "./request-route.ts";
 import { Code, Part, SlotKind } from "./slots.ts";
 import { Scratch, type Values } from "./values.ts";
 import type { Words } from "./words.ts";
@@ -132,12 +132,17 @@ export class Rules {
 
   #requestRoute({ columns }: PlanRule): boolean {
     const gather = this.#gather;
-    for (let i = 0; i < columns.length; i++) this.#piece(this.#inputs[i]!, columns[i]!);
+    const inputs = this.#inputs;
+    for (let i = 0; i < columns.length; i++) {
+      this.#piece(inputs[i]!, columns[i]!);
+      // With a route, nothing behind it is looked at.
+      if (i === ROUTE_INPUT && inputs[i]!.from >= 0) break;
+    }
     const at = Part.name * SLOT;
     const hasName = gather.hasName;
     this.#name.from = hasName ? gather.slots[at + 1]! : -1;
     this.#name.end = hasName ? gather.slots[at + 2]! : -1;
-    const length = this.#route.make(gather.bytes, gather.view, this.#inputs, this.#name);
+    const length = this.#route.make(gather.bytes, gather.view, inputs, this.#name);
     this.view = this.#route.scratch.view;
     this.from = 0;
     this.end = length;
