@@ -1,4 +1,4 @@
-import { ENTRY, Item, LogFlags } from "../otlp/tape.ts";
+import { ENTRY, Item, Log, LogFlags } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { Gather } from "./gather.ts";
@@ -55,13 +55,22 @@ export class LineProgram {
   isPlain = true;
   /** No pair was left out for its name, and no name lost characters. */
   isWhole = true;
+  /** Some value is of another type than its field in the destination (see RowTypes). */
+  isRetyped = false;
+  /** Of measurements that no table declares, each has programs of its own. */
+  readonly #isOfMeasurement: boolean;
+  #measurementLength = -1;
   #table = -2;
   #parts = 0;
   #count = 0;
   readonly #entries = new Int32Array(ENTRIES_MAX);
-  readonly #names = new DataView(new ArrayBuffer(2 * NAMES_MAX + SLACK));
+  readonly #names = new DataView(new ArrayBuffer(3 * NAMES_MAX + SLACK));
   #tagsLength = -1;
   #uintLength = -1;
+
+  constructor(isOfMeasurement = false) {
+    this.#isOfMeasurement = isOfMeasurement;
+  }
 
   /** Empties it. It will not be found before `keep`. */
   open(): void {
@@ -71,6 +80,7 @@ export class LineProgram {
     this.headsEnd = 0;
     this.isPlain = true;
     this.isWhole = true;
+    this.isRetyped = false;
   }
 
   /** Adds a pair whose head has been written to `heads` from `headsEnd` to `headEnd`. */
@@ -121,6 +131,7 @@ export class LineProgram {
       if (head >>> 4 === 0) return;
       this.#entries[i] = head;
     }
+    if (!this.#keepMeasurement(gather, table)) return;
     this.#keepNames(gather, lineTags, tagsLength, 0);
     this.#keepNames(gather, lineUint, uintLength, NAMES_MAX);
     this.#parts = partsOf(gather);
@@ -128,6 +139,18 @@ export class LineProgram {
     this.#tagsLength = tagsLength;
     this.#uintLength = uintLength;
     this.#table = table;
+  }
+
+  /** False when its name is too long to be kept. */
+  #keepMeasurement({ tape, at, view }: Gather, table: number): boolean {
+    this.#measurementLength = -1;
+    if (table >= 0 || !this.#isOfMeasurement) return true;
+    const from = tape[at + Log.eventNameAt]!;
+    const length = tape[at + Log.eventNameEnd]! - from;
+    if (length > NAMES_MAX) return false;
+    copy(this.#names, 2 * NAMES_MAX, view, from, length);
+    this.#measurementLength = length;
+    return true;
   }
 
   #keepNames(gather: Gather, entry: number, length: number, at: number): void {
@@ -142,16 +165,25 @@ export class LineProgram {
     const kept = this.#entries;
     for (let i = 0, e = entries; i < count; i++, e += ENTRY) if (tape[e] !== kept[i]) return false;
     if (partsOf(gather) !== this.#parts) return false;
+    const measurement = this.#measurementLength;
+    if (measurement >= 0) {
+      const from = tape[gather.at + Log.eventNameAt]!;
+      if (tape[gather.at + Log.eventNameEnd]! - from !== measurement) return false;
+      if (!this.#hasName(gather, from, measurement, 2 * NAMES_MAX)) return false;
+    }
     return (
       this.#hasNames(gather, lineTags, this.#tagsLength, 0) &&
       this.#hasNames(gather, lineUint, this.#uintLength, NAMES_MAX)
     );
   }
 
-  #hasNames({ tape, view }: Gather, entry: number, length: number, at: number): boolean {
+  #hasNames(gather: Gather, entry: number, length: number, at: number): boolean {
     if (entry < 0) return length < 0;
-    const from = tape[entry + 2]!;
-    if (tape[entry + 3]! - from !== length) return false;
+    const from = gather.tape[entry + 2]!;
+    return gather.tape[entry + 3]! - from === length && this.#hasName(gather, from, length, at);
+  }
+
+  #hasName({ view }: Gather, from: number, length: number, at: number): boolean {
     const names = this.#names;
     let i = 0;
     for (; i + 4 <= length; i += 4)
@@ -163,22 +195,46 @@ export class LineProgram {
 
 /** The programs of the shapes seen of late. */
 export class LinePrograms {
-  readonly #programs = Array.from({ length: PROGRAMS }, () => new LineProgram());
-  readonly #used = new Uint8Array(PROGRAMS);
+  readonly #programs: readonly LineProgram[];
+  readonly #used: Uint8Array;
   /** For shapes that are not remembered. */
   readonly #other = new LineProgram();
+  readonly #isOfMeasurement: boolean;
   #last: LineProgram = this.#other;
   #misses = 0;
   /** The place that `find` looked at. */
   #place = 0;
+
+  /** `isOfMeasurement`: records of different measurements have different programs, also where no table declares them. */
+  constructor(isOfMeasurement: boolean) {
+    const length = isOfMeasurement ? 4 * PROGRAMS : PROGRAMS;
+    this.#programs = Array.from({ length }, () => new LineProgram(isOfMeasurement));
+    this.#used = new Uint8Array(length);
+    this.#isOfMeasurement = isOfMeasurement;
+  }
+
+  /** Forgets them all. */
+  clear(): void {
+    this.#last = this.#other;
+    this.#other.open();
+    for (const program of this.#programs) program.open();
+    this.#used.fill(0);
+  }
 
   /** The program for the present item; undefined: there is none yet, `make` one. */
   find(gather: Gather, table: number): LineProgram | undefined {
     if (this.#last.is(gather, table)) return this.#last;
     const { tape, entries, entriesEnd } = gather;
     let hash = table;
+    if (table < 0 && this.#isOfMeasurement) {
+      const from = tape[gather.at + Log.eventNameAt]!;
+      const length = tape[gather.at + Log.eventNameEnd]! - from;
+      const { bytes } = gather;
+      const middle = bytes[from + (length >>> 1)]!;
+      hash = bytes[from]! ^ (middle << 8) ^ (bytes[from + length - 1]! << 16) ^ (length << 24);
+    }
     for (let e = entries; e < entriesEnd; e += ENTRY) hash = Math.imul(hash ^ tape[e]!, 0x01000193);
-    this.#place = (hash ^ (hash >>> 15)) & (PROGRAMS - 1);
+    this.#place = (hash ^ (hash >>> 15)) & (this.#programs.length - 1);
     const program = this.#programs[this.#place]!;
     if (!program.is(gather, table)) return undefined;
     this.#last = program;

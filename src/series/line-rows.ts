@@ -4,13 +4,14 @@ import { copy } from "../wire/copy.ts";
 import { writeHex } from "../wire/hex.ts";
 import { writeUnder20000 } from "../wire/numbers.ts";
 import type { PlanTable } from "./compile.ts";
-import { SlotKind } from "./slots.ts";
 import type { Gather } from "./gather.ts";
 import { LineCompiler } from "./line-compiler.ts";
 import { Act, type LineProgram, LinePrograms, PAIR_OP, PairOp } from "./line-program.ts";
 import { LineRules } from "./line-rules.ts";
 import { latin } from "./name-list.ts";
+import type { RowTypes } from "./row-types.ts";
 import type { RowWriter } from "./rows.ts";
+import { SlotKind } from "./slots.ts";
 import { Reason } from "./values.ts";
 import { Words } from "./words.ts";
 
@@ -29,7 +30,8 @@ const RENAMES_MAX = 8;
 export class LineRows {
   readonly #rows: RowWriter;
   readonly #gather: Gather;
-  readonly #programs = new LinePrograms();
+  readonly #types: RowTypes | undefined;
+  readonly #programs: LinePrograms;
   readonly #words: Words;
   readonly #rules: LineRules;
   readonly #compiler: LineCompiler;
@@ -38,6 +40,8 @@ export class LineRows {
 
   constructor(rows: RowWriter) {
     this.#rows = rows;
+    this.#types = rows.types;
+    this.#programs = new LinePrograms(rows.types !== undefined);
     this.#gather = rows.gather;
     this.#words = new Words(rows.plan.columns, rows.plan.constants.view);
     this.#rules = new LineRules(rows.plan.tables);
@@ -48,7 +52,8 @@ export class LineRows {
   row(table: PlanTable | undefined, out: DataView, at: number): number {
     const gather = this.#gather;
     const index = table === undefined ? -1 : table.index;
-    const program = this.#programs.find(gather, index) ?? this.#compile(table);
+    const found = this.#programs.find(gather, index);
+    const program = found ?? this.#compile(table);
     const rows = this.#rows;
     let o = at;
     if (table !== undefined) o = rows.constant(out, o, table.measurement);
@@ -58,11 +63,20 @@ export class LineRows {
       o = rows.text.writeMeasurement(out, o, gather.view, from, end);
       if (o === at) return -1;
     }
+    if (this.#types !== undefined) {
+      if (found === undefined) program.isRetyped = this.#types.looksAt(program, table, out, at, o);
+      this.#types.isDue = program.isRetyped;
+    }
     this.#names = program.isPlain ? undefined : new Set();
     o = this.#pairs(program, 0, program.tagsEnd, out, o);
     rows.tagsEnd = o;
     o = this.#pairs(program, program.tagsEnd, program.end, out, o);
     return rows.endFields(table, out, o);
+  }
+
+  /** What it remembers of shapes holds no longer. */
+  forget(): void {
+    this.#programs.clear();
   }
 
   #compile(table: PlanTable | undefined): LineProgram {

@@ -1,7 +1,7 @@
 import type { Dialect } from "../line/writer.ts";
 import type { Batch } from "../otlp/batch.ts";
 import type { Range, Stored } from "../otlp/range.ts";
-import { Item, NodeType, type Signal } from "../otlp/tape.ts";
+import { ENTRY, Item, NodeType, type Signal } from "../otlp/tape.ts";
 import { NanosWriter } from "../wire/numbers.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { Plan, PlanTable } from "./compile.ts";
@@ -10,8 +10,10 @@ import { ItemTime } from "./item-time.ts";
 import { LineRows } from "./line-rows.ts";
 import { LogMatcher, type Matcher, SpanMatcher } from "./match.ts";
 import { compileProgram } from "./program.ts";
+import { FIELD_GROWTH, RowTypes } from "./row-types.ts";
 import { RowWriter } from "./rows.ts";
 import { SpreadTable } from "./spread.ts";
+import type { TypeRegistry } from "./type-registry.ts";
 import { Reason, Scratch } from "./values.ts";
 import type { Slab, Writer, Written } from "./writer.ts";
 
@@ -41,6 +43,7 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
   readonly #gather: Gather;
   readonly #rows: RowWriter;
   readonly #lines: LineRows;
+  readonly #types: RowTypes | undefined;
   /** By table: rows of the frame, for tables with `identity: spread`. */
   readonly #spread: (SpreadTable | undefined)[];
   readonly #spreads: SpreadTable[];
@@ -61,11 +64,13 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
     plan: Plan,
     dialect: Dialect,
     tell?: (table: string, column: string, reason: string, n: number) => void,
+    types?: TypeRegistry,
   ) {
     this.#plan = plan;
+    this.#types = types && new RowTypes(types, plan.tables, dialect);
     const program = compileProgram(plan);
     this.#gather = new Gather(plan, program);
-    this.#rows = new RowWriter(plan, program, this.#gather, dialect);
+    this.#rows = new RowWriter(plan, program, this.#gather, dialect, this.#types);
     this.#lines = new LineRows(this.#rows);
     const { rules } = this.#rows;
     this.#match =
@@ -80,6 +85,7 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
   }
 
   write(range: Range<S>, from: number, to: number, out: Slab): Written {
+    this.#refresh();
     let base = 0;
     let done = from;
     let rows = 0;
@@ -111,10 +117,16 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
   }
 
   itemOfRow(range: Range<S>, from: number, row: number): number {
+    return this.itemsOfRows(range, from, [row])[0]!;
+  }
+
+  itemsOfRows(range: Range<S>, from: number, rows: readonly number[]): readonly number[] {
+    this.#refresh();
+    const found: number[] = [];
     let base = 0;
     let seen = 0;
     for (const frame of range.frames) {
-      this.#gather.open(frame.batch);
+      this.openAside(frame);
       const tape = frame.batch.tape;
       let item = base;
       for (let at = 0; at < tape.length; at += tape[at]! >>> 2) {
@@ -122,13 +134,16 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
         if (item >= from) {
           this.#aside(at, Pass.count);
           seen += this.#count;
-          if (seen > row) return item;
+          while (found.length < rows.length && seen > rows[found.length]!) found.push(item);
+          if (found.length === rows.length) return found;
         }
         item++;
       }
       base += frame.batch.items;
     }
-    throw new RangeError(`row ${row} was not written: items from ${from} on make ${seen} rows`);
+    throw new RangeError(
+      `row ${rows[found.length]} was not written: items from ${from} on make ${seen} rows`,
+    );
   }
 
   get aside(): Scratch {
@@ -145,6 +160,11 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
 
   rowsOf(at: number): number {
     return this.#aside(at, Pass.count);
+  }
+
+  /** Shapes that were looked at with other types are looked at again. */
+  #refresh(): void {
+    if (this.#types?.refresh() === true) this.#lines.forget();
   }
 
   #written(to: number, rows: number, rowless: number): Written {
@@ -227,6 +247,11 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
       // A name with its prefix comes from at least four bytes.
       if (resourceAttributes !== undefined) room += length * resourceAttributes.prefix.length;
     }
+    if (this.#types?.isActive === true) {
+      const { entries, entriesEnd } = this.#gather;
+      const most = (Math.max(count, 1) * (entriesEnd - entries)) / ENTRY;
+      room += FIELD_GROWTH * (most + this.#plan.columns.length);
+    }
     return room;
   }
 
@@ -305,8 +330,10 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
   }
 
   /** Ends a row that goes from `at` to `end` with its time; -1: there is no row. */
-  #end(table: PlanTable | undefined, out: DataView, at: number, end: number): number {
-    if (end < 0) return at;
+  #end(table: PlanTable | undefined, out: DataView, at: number, written: number): number {
+    const isRetyped = this.#types?.take(table) === true;
+    if (written < 0) return at;
+    const end = isRetyped ? this.#retype(table, out, at, written) : written;
     let { low, high } = this.#time;
     const spread = table === undefined ? undefined : this.#spread[table.index];
     if (spread !== undefined && this.#pass !== Pass.count) {
@@ -321,5 +348,11 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
     const stop = this.#nanos.write(out, end + 1, low, high);
     out.setUint8(stop, NEWLINE);
     return stop + 1;
+  }
+
+  #retype(table: PlanTable | undefined, out: DataView, at: number, end: number): number {
+    // What is written over cannot be shared.
+    this.#rows.begin();
+    return this.#types!.rewrite(table, out, at, this.#rows.tagsEnd + 1, end);
   }
 }

@@ -17,6 +17,8 @@ import { JSON_FACTOR, PointHead, TEXT_FACTOR } from "./point-head.ts";
 import { PointTableRows } from "./point-table-rows.ts";
 import { PointTags } from "./point-tags.ts";
 import { ThoroughTags } from "./point-tags-thorough.ts";
+import { FIELD_GROWTH, RowTypes } from "./row-types.ts";
+import type { TypeRegistry } from "./type-registry.ts";
 import { Reason, Scratch, Values } from "./values.ts";
 import type { Slab, Writer, Written } from "./writer.ts";
 
@@ -26,6 +28,8 @@ const NEWLINE = 10;
 const OTHER_FIELDS = 8;
 /** Bytes that a row takes beside what stands in its item: those fields, the time, names made longer. */
 const FIXED_ROOM = 2_048;
+/** Bytes by which the fields of a row can grow. */
+const GROWTH = COLUMNS_MAX * FIELD_GROWTH;
 /** Bytes that the bounds of an exponential histogram may take. */
 const EXPONENTIAL_ROOM = 160 * 64;
 /** What drops are told of (columns are counted from 0) and why. */
@@ -40,6 +44,7 @@ export class PointLineWriter implements Writer<"metrics"> {
   readonly #exponential: ExponentialFields;
   readonly #tables: PointTableRows;
   readonly #drops: Drops;
+  readonly #types: RowTypes | undefined;
   readonly #dropped = new PointDrops();
   readonly #json = new JsonWriter();
   readonly #order = new KeyOrder();
@@ -60,7 +65,9 @@ export class PointLineWriter implements Writer<"metrics"> {
     plan: MetricPlan,
     dialect: Dialect,
     tell?: (table: string, column: string, reason: string, n: number) => void,
+    types?: TypeRegistry,
   ) {
+    this.#types = types && new RowTypes(types, [], dialect);
     const lines = new LineText(dialect);
     const values = new Values(lines, this.#json);
     this.#drops = new Drops(plan.names, lines);
@@ -85,6 +92,7 @@ export class PointLineWriter implements Writer<"metrics"> {
   }
 
   write(range: Range<"metrics">, from: number, to: number, out: Slab): Written {
+    this.#types?.refresh();
     let base = 0;
     let done = from;
     let rows = 0;
@@ -114,6 +122,12 @@ export class PointLineWriter implements Writer<"metrics"> {
   }
 
   itemOfRow(range: Range<"metrics">, from: number, row: number): number {
+    return this.itemsOfRows(range, from, [row])[0]!;
+  }
+
+  itemsOfRows(range: Range<"metrics">, from: number, rows: readonly number[]): readonly number[] {
+    this.#types?.refresh();
+    const found: number[] = [];
     let base = 0;
     let seen = 0;
     for (const frame of range.frames) {
@@ -127,14 +141,18 @@ export class PointLineWriter implements Writer<"metrics"> {
           this.#scratch.need(this.#room(at));
           this.#item(at, this.#scratch.view, 0);
           this.#drops.forget();
-          if (this.#why === DROPPED.none && seen++ === row)
-            return this.#isTable && this.#tables.isShared(at) ? -1 : item;
+          if (this.#why === DROPPED.none && seen++ === rows[found.length]) {
+            found.push(this.#isTable && this.#tables.isShared(at) ? -1 : item);
+            if (found.length === rows.length) return found;
+          }
         }
         item++;
       }
       base += frame.batch.items;
     }
-    throw new RangeError(`row ${row} was not written: items from ${from} on make ${seen} rows`);
+    throw new RangeError(
+      `row ${rows[found.length]} was not written: items from ${from} on make ${seen} rows`,
+    );
   }
 
   #open({ batch, arrivalMs }: Stored<"metrics">): void {
@@ -181,7 +199,11 @@ export class PointLineWriter implements Writer<"metrics"> {
 
   /** Most bytes the row of the item can take. */
   #room(at: number): number {
-    if (this.#isTable) return this.#tables.room(at);
+    const room = this.#types?.isActive === true ? GROWTH : 0;
+    return room + (this.#isTable ? this.#tables.room(at) : this.#ownRoom(at));
+  }
+
+  #ownRoom(at: number): number {
     const length = this.#tape[at + Item.end]! - this.#tape[at + Item.at]!;
     const factor = this.#tags.isOdd ? JSON_FACTOR : TEXT_FACTOR;
     const extra = this.#head.type === MetricType.exponentialHistogram ? EXPONENTIAL_ROOM : 0;
@@ -218,7 +240,7 @@ export class PointLineWriter implements Writer<"metrics"> {
     if (this.#why !== DROPPED.none) return start;
     if (this.#isTable) {
       const tagsEnd = this.#tables.tags(at, out, start);
-      return this.#end(at, out, tagsEnd, this.#tables.fields(at, out, tagsEnd));
+      return this.#end(at, out, start, tagsEnd, this.#tables.fields(at, out, tagsEnd));
     }
     const tagsEnd = this.#tagsOf(at, out, start);
     if (tagsEnd < 0) {
@@ -230,7 +252,7 @@ export class PointLineWriter implements Writer<"metrics"> {
       this.#why = DROPPED.no_value;
       return start;
     }
-    return this.#end(at, out, tagsEnd, this.#fields.exemplar(out, valueEnd, at));
+    return this.#end(at, out, start, tagsEnd, this.#fields.exemplar(out, valueEnd, at));
   }
 
   /** Measurement and tags; -1: there are too many. */
@@ -250,8 +272,9 @@ export class PointLineWriter implements Writer<"metrics"> {
   }
 
   /** The first field's comma becomes the space behind the tags; then the time. */
-  #end(at: number, out: DataView, tagsEnd: number, end: number): number {
+  #end(at: number, out: DataView, start: number, tagsEnd: number, written: number): number {
     out.setUint8(tagsEnd, SPACE);
+    const end = this.#types?.rewritePoint(out, start, tagsEnd + 1, written) ?? written;
     const time = this.#time;
     if (!time.set(this.#view, this.#tape[at + Item.time]!, false))
       this.#drops.other(this.#table(), Reason.range);

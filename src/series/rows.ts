@@ -11,6 +11,7 @@ import { writeDuration } from "./durations.ts";
 import type { Gather } from "./gather.ts";
 import type { KeyOrder } from "./order.ts";
 import { Action, OP, type Program } from "./program.ts";
+import type { RowTypes } from "./row-types.ts";
 import { Rules } from "./rules.ts";
 import { Code } from "./slots.ts";
 import { Reason, Scratch, Values } from "./values.ts";
@@ -33,6 +34,7 @@ export class RowWriter {
   /** Position behind the tags of the row just written. */
   tagsEnd = 0;
   readonly rules: Rules;
+  readonly types: RowTypes | undefined;
   readonly #program: Program;
   readonly #constants: DataView;
   readonly #attributes: AttributesField;
@@ -48,8 +50,15 @@ export class RowWriter {
   readonly #writtenEnd: Int32Array;
   #item = 0;
 
-  constructor(plan: Plan, program: Program, gather: Gather, dialect: Dialect) {
+  constructor(
+    plan: Plan,
+    program: Program,
+    gather: Gather,
+    dialect: Dialect,
+    types: RowTypes | undefined,
+  ) {
     this.plan = plan;
+    this.types = types;
     this.gather = gather;
     this.order = gather.order;
     this.text = new LineText(dialect);
@@ -264,6 +273,7 @@ export class RowWriter {
         break;
       default:
         stop = values.any(out, o, kind, from, end);
+        if (stop >= 0) this.types?.value(column.index, kind);
     }
     if (stop >= 0) return stop;
     this.drops.column(column.index, values.reason);

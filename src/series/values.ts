@@ -15,9 +15,10 @@ const LETTER_I = 105;
 const LETTER_U = 117;
 const QUOTE = 34;
 /** Longer text is no number that a column holds. */
-const NUMBER_TEXT_MAX = 400;
+export const NUMBER_TEXT_MAX = 400;
 const NO_CONSTANTS = new DataView(new ArrayBuffer(0));
-const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+/** A text that counts as a number. */
+export const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** Why a value is left out. `characters`: not a value, but so many bytes of names and tags, which no server takes there. */
 export const REASONS = [
