@@ -95,6 +95,11 @@ function refusal(signal: Signal, error: unknown): Canonical {
   return { refused: "malformed", why };
 }
 
+interface Place {
+  readonly name: string;
+  index: number;
+}
+
 /** Messages up to LARGE bytes are re-encoded at once (`#message`), larger ones in steps (`#steps`). */
 class Pass {
   readonly #out: ProtoWriter;
@@ -105,6 +110,8 @@ class Pass {
   readonly #bytes: Uint8Array;
   readonly #length: number;
   #merged = 0;
+  /** The repeated fields that what is being written stands in, with the number of the value in each. */
+  readonly #places: Place[] = [];
 
   constructor(scan: Scan, signal: Signal, bytes: Uint8Array, length: number) {
     this.#out = new ProtoWriter((length > LARGE ? length * MOST_GROWTH : length) + 1024);
@@ -189,25 +196,28 @@ class Pass {
   }
 
   #repeated(field: FieldSchema, content: Uint8Array, depth: number): void {
-    const { out, isPacked } = this.#beginRepeated(field);
+    const { out, isPacked, place } = this.#beginRepeated(field);
     for (let at = 0; at < content.length; ) {
       const found = fieldAt(content, at);
       at = found.end;
       if (found.number !== field.number) continue;
+      place.index++;
       if (!isPacked) this.#value(field, content, found, depth);
       else if (found.wireType !== 2) scalar(field, content, found, out);
       else packed(field, content, found.at, found.end, found.end, out);
     }
     if (isPacked) out.close();
+    this.#places.pop();
   }
 
   *#repeatedSteps(field: FieldSchema, content: Uint8Array, depth: number): Steps {
-    const { out, isPacked } = this.#beginRepeated(field);
+    const { out, isPacked, place } = this.#beginRepeated(field);
     let due = STEP;
     for (let at = 0; at < content.length; ) {
       const found = fieldAt(content, at);
       at = found.end;
       if (found.number === field.number) {
+        place.index++;
         const isLarge = found.end - found.at > LARGE;
         if (!isPacked && isLarge)
           yield* this.#nestedSteps(field, content.subarray(found.at, found.end), depth);
@@ -222,13 +232,16 @@ class Pass {
       due = at + STEP;
     }
     if (isPacked) out.close();
+    this.#places.pop();
   }
 
   /** Numbers of a repeated field become one packed field. */
   #beginRepeated(field: FieldSchema) {
     const isPacked = wireTypeOf(field.type) !== 2;
     if (isPacked) this.#out.open((field.number << 3) | 2);
-    return { out: this.#out, isPacked };
+    const place: Place = { name: field.name, index: -1 };
+    this.#places.push(place);
+    return { out: this.#out, isPacked, place };
   }
 
   /** One value of a field that is not packed. */
@@ -251,12 +264,13 @@ class Pass {
       out.text(tag, new TextDecoder("utf-8", { ignoreBOM: true }).decode(content));
     else {
       const before = out.length;
+      const places = this.#places.length;
       try {
         out.open(tag, isItem(field.message) ? 2 : 1);
         this.#message(field.message, content, deeper(field, depth));
         out.close();
       } catch (error) {
-        this.#cutOut(field, before, error);
+        this.#cutOut(field, before, places, error);
       }
     }
   }
@@ -274,13 +288,14 @@ class Pass {
       return;
     }
     const before = out.length;
+    const places = this.#places.length;
     out.open(tag, varintSize(content.length));
     if (field.type === "string") yield* this.#textSteps(content);
     else
       try {
         yield* this.#steps(field.message, content, deeper(field, depth));
       } catch (error) {
-        return this.#cutOut(field, before, error);
+        return this.#cutOut(field, before, places, error);
       }
     out.close();
   }
@@ -338,12 +353,15 @@ class Pass {
     return content.buffer === this.#bytes.buffer ? content.byteOffset - this.#bytes.byteOffset : -1;
   }
 
-  /** Leaves out a bad item, whose field began at `before`; whatever else is bad goes up to the item or request around it. */
-  #cutOut({ message }: FieldSchema, before: number, error: unknown): void {
+  /** Leaves out a bad item, whose field began at `before`, in `places` places; whatever else is bad goes up to the item or request around it. */
+  #cutOut({ message }: FieldSchema, before: number, places: number, error: unknown): void {
     if (!isItem(message) || !(error instanceof Malformed)) throw error;
     this.#out.rewind(before);
+    this.#places.length = places;
     this.#rejected++;
-    if (this.#why === "") this.#why = `${message}: ${error.message}`;
+    if (this.#why !== "") return;
+    const where = this.#places.map(({ name, index }) => `${name}[${index}]`).join(".");
+    this.#why = `${where}: ${error.message}`;
   }
 }
 

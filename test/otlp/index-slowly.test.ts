@@ -165,7 +165,7 @@ test("parts of parts of parts cost their record, not their size times their dept
   const indexed = indexer.index("logs", bytes, bytes.length);
   expect(indexed).toMatchObject({
     rejected: 1,
-    why: "LogRecord: arrayValue comes in parts of parts of parts: too much to merge",
+    why: "resourceLogs[0].scopeLogs[0].logRecords[0]: arrayValue comes in parts of parts of parts: too much to merge",
     batch: { items: 1 },
   });
 });

@@ -101,15 +101,33 @@ test("a tape of more than 16 MiB is refused when it is four times its request", 
   expect(indexer.index("logs", over, over.length)).toMatchObject({ refused: "too_large" });
 });
 
+test("the reason names the first bad item by its place in the request, also behind one that is cut out", () => {
+  const good = { timeUnixNano: "1", asInt: "1" };
+  const bad = { ...good, exemplars: [{ traceId: "00ff" }] };
+  const gauge = (...dataPoints: object[]) => ({ name: "m", gauge: { dataPoints } });
+  const scopes = (...metrics: object[]) => ({ scopeMetrics: [{}, { metrics }] });
+  const bytes = encodeRequest("metrics", {
+    resourceMetrics: [scopes(gauge(good)), scopes(gauge(), gauge(good, good, bad), gauge(bad))],
+  });
+  const { batch, rejected, why } = accepted("metrics", bytes);
+  expect([batch.items, rejected]).toEqual([3, 2]);
+  expect(why).toBe(
+    "resourceMetrics[1].scopeMetrics[1].metrics[1].dataPoints[2]: traceId has 2 bytes instead of 16",
+  );
+});
+
 test("ids of a wrong length cost their item; empty and zero ones are absent", () => {
   const bytes = logs(
+    { severityText: "fine" },
     { traceId: "0af7651916cd43dd8448eb211c8031" },
     { spanId: "b7ad6b716920333100" },
     { traceId: "", spanId: "0000000000000000", severityText: "zero" },
   );
   const { batch, rejected, why } = accepted("logs", bytes);
-  expect([batch.items, rejected]).toEqual([1, 2]);
-  expect(why).toBe("LogRecord: traceId has 15 bytes instead of 16");
+  expect([batch.items, rejected]).toEqual([2, 2]);
+  expect(why).toBe(
+    "resourceLogs[0].scopeLogs[0].logRecords[1]: traceId has 15 bytes instead of 16",
+  );
   expect(batch.tape[batch.tape.length - ITEM_HEADER + Item.trace]).toBe(-1);
   expect(batch.tape[batch.tape.length - ITEM_HEADER + Item.span]).toBe(-1);
 });
