@@ -1,56 +1,28 @@
 import type { Socket } from "node:net";
-import { expect, onTestFinished, test } from "vitest";
-import { statusBody } from "../../src/otlp/responses.ts";
+import { expect, test } from "vitest";
 import { pem, pemPath } from "../support/certificates.ts";
 import { until } from "../support/export-rig.ts";
 import {
+  allDelivered,
   closedPort,
-  EXPORTERS,
-  grpcDestination,
+  deliverAfterwards,
+  HUNDRED_YEARS,
   httpDestination,
   type Kind,
+  NAMES,
+  nothingLost,
   type Options,
+  plainOptions,
   rawDestination,
+  timeoutFor,
+  whileBroken,
 } from "../support/fault-destinations.ts";
-import { type FaultRoute, faultRoute } from "../support/fault-rig.ts";
-import { GRPC_HEAD, type GrpcSinkAnswer } from "../support/grpc-sink.ts";
 import type { SinkAnswer } from "../support/http-sink.ts";
 
 /**
  * What can go wrong between an exporter and its destination, over real sockets. While it lasts, everything stays queued and the law
  * holds; afterwards every item is at the destination, and counted as delivered once.
  */
-const NAMES = Array.from({ length: 50 }, (_, i) => `item-${i}`);
-const PER_FRAME = 10;
-const HUNDRED_YEARS = 3_153_600_000;
-
-const plainOptions = (kind: Kind, url: string): Options =>
-  kind === "otlp_grpc" ? { endpoint: url, tls: { insecure: true } } : { endpoint: url };
-
-/** Delivers to what is broken. */
-async function whileBroken(kind: Kind, options: Options) {
-  const route = await faultRoute(NAMES, PER_FRAME);
-  onTestFinished(() => route[Symbol.asyncDispose]());
-  route.deliver(EXPORTERS[kind](options));
-  const complaints = () => route.log.lines.filter(({ level }) => level !== "info");
-  return { route, complaints };
-}
-
-const nothingLost = { appended: 50, delivered: 0, others: 0, queued: 50 };
-const allDelivered = { appended: 50, delivered: 50, others: 0, queued: 0 };
-
-/** Connects the route to a healthy destination and waits until all is there. */
-async function deliverAfterwards(kind: Kind, route: FaultRoute): Promise<void> {
-  const good =
-    kind === "otlp_grpc"
-      ? await grpcDestination(undefined)
-      : await httpDestination(kind, undefined, false);
-  route.deliver(EXPORTERS[kind](plainOptions(kind, good.url)));
-  await until(() => route.counts().queued === 0);
-  expect(route.counts()).toEqual(allDelivered);
-  expect(good.stored.toSorted()).toEqual(NAMES.toSorted());
-}
-
 const raw = (text: string, then: (socket: Socket) => void = (socket) => socket.destroy()) => ({
   raw: (socket: Socket) => socket.write(text, () => then(socket)),
 });
@@ -78,18 +50,18 @@ const HTTP_FAULTS: readonly (readonly [
   kinds?: readonly Kind[],
 ])[] = [
   ["reset after the body", { does: "reset" }, /ECONNRESET|other side closed|socket/],
-  ["no answer at all", { does: "hang" }, /no answer within 120 ms/],
+  ["no answer at all", { does: "hang" }, /no answer within 150 ms/],
   [
     "half a response",
     raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf"),
     /other side closed|content-length|terminated|ended/i,
   ],
   ["half a head", raw("HTTP/1.1 200 O"), /other side closed|socket|ended/i],
-  ["1 byte per second", { raw: trickle }, /no answer within 120 ms/],
+  ["1 byte per second", { raw: trickle }, /no answer within 150 ms/],
   [
     "an endless body, slowly",
     raw(`HTTP/1.1 503 Busy${CHUNKED}1\r\nx\r\n`, () => {}),
-    /no answer within 120 ms/,
+    /no answer within 150 ms/,
   ],
   ["an endless body, fast", raw(`HTTP/1.1 503 Busy${CHUNKED}`, flood), /HTTP 503/],
   ["a head over its limit", raw(LARGE_HEAD, () => {}), /header/i],
@@ -115,14 +87,15 @@ test.each(
   ),
 )("%s: %s", async (kind, _name, fault, why) => {
   const destination = await httpDestination(kind, fault, false);
-  const { route, complaints } = await whileBroken(kind, plainOptions(kind, destination.url));
+  const options = plainOptions(kind, destination.url);
+  const { route, complaints } = await whileBroken(kind, options, timeoutFor(why));
   await until(() => destination.seen() > 2 && complaints().length > 0);
   expect(route.counts()).toEqual(nothingLost);
   expect(String(complaints()[0]?.fields["why"])).toMatch(why);
   destination.heal();
   await until(() => route.counts().queued === 0);
   expect(route.counts()).toEqual(allDelivered);
-  expect(destination.stored.toSorted()).toEqual(NAMES.toSorted());
+  expect(new Set(destination.stored)).toEqual(new Set(NAMES));
 });
 
 /** Strange, but the answer says that the items were taken: they are not sent again. */
@@ -142,99 +115,6 @@ test.each([
     expect(route.counts()).toEqual(allDelivered);
     expect(destination.stored.toSorted()).toEqual(NAMES.toSorted());
   }
-});
-
-const goaway = (code: number): GrpcSinkAnswer => ({
-  raw: (stream) => {
-    stream.session?.goaway(code, 0);
-    stream.session?.destroy();
-  },
-});
-const half: GrpcSinkAnswer = {
-  raw: (stream) => {
-    stream.respond(GRPC_HEAD);
-    stream.write(Buffer.from([0, 0, 0, 0, 9, 1]), () => stream.session?.destroy());
-  },
-};
-const endless: GrpcSinkAnswer = {
-  raw: (stream) => {
-    stream.respond(GRPC_HEAD);
-    const more = () => {
-      while (!stream.destroyed && stream.write(Buffer.alloc(1 << 16)));
-    };
-    stream.on("drain", more);
-    more();
-  },
-};
-const GRPC_FAULTS: readonly (readonly [name: string, fault: GrpcSinkAnswer, why: RegExp])[] = [
-  [
-    "RST before the body",
-    { onHead: (stream) => stream.close(2) },
-    /HTTP\/2 error 2|ERR|closed with/i,
-  ],
-  ["RST after the body", { raw: (stream) => stream.close(8) }, /HTTP\/2 error 8|CANCEL|closed/i],
-  ["a refused stream", { raw: (stream) => stream.close(7) }, /REFUSED|HTTP\/2 error 7/],
-  ["GOAWAY, and the connection ends", goaway(0), /closed|session|HTTP\/2 error 8/i],
-  ["GOAWAY with an error", goaway(11), /ENHANCE|error code|closed/i],
-  [
-    "the connection ends mid-stream",
-    { raw: ({ session }) => session?.destroy() },
-    /closed|session|HTTP\/2 error 8/i,
-  ],
-  ["half a response", half, /closed|session|ended/i],
-  ["no answer at all", { raw: () => {} }, /no answer within 120 ms/],
-  ["an endless body", endless, /over 4 MiB/],
-  [
-    "an answer without a status",
-    {
-      raw: (stream) => {
-        stream.respond(GRPC_HEAD);
-        stream.end();
-      },
-    },
-    /ended before its status/,
-  ],
-  [
-    "a web page",
-    {
-      raw: (stream) => {
-        stream.respond({ ":status": 200, "content-type": "text/html" });
-        stream.end("<html>");
-      },
-    },
-    /not gRPC \(HTTP 200, text\/html\)/,
-  ],
-  [
-    "a proxy's 502",
-    {
-      raw: (stream) => {
-        stream.respond({ ":status": 502 }, { endStream: true });
-      },
-    },
-    /UNAVAILABLE: the answer is not gRPC/,
-  ],
-  ["UNAVAILABLE", { code: 14, message: "busy" }, /gRPC UNAVAILABLE: busy/],
-  ["UNAUTHENTICATED", { code: 16 }, /gRPC UNAUTHENTICATED/],
-  [
-    "RESOURCE_EXHAUSTED with RetryInfo",
-    { code: 8, details: statusBody({ kind: "refused", why: "", retryAfterMs: 5 }, "protobuf") },
-    /gRPC RESOURCE_EXHAUSTED/,
-  ],
-];
-
-test.each(GRPC_FAULTS)("otlp_grpc: %s", async (_name, fault, why) => {
-  const destination = await grpcDestination(fault);
-  const { route, complaints } = await whileBroken(
-    "otlp_grpc",
-    plainOptions("otlp_grpc", destination.url),
-  );
-  await until(() => destination.seen() > 2 && complaints().length > 0);
-  expect(route.counts()).toEqual(nothingLost);
-  expect(String(complaints()[0]?.fields["why"])).toMatch(why);
-  destination.heal();
-  await until(() => route.counts().queued === 0);
-  expect(route.counts()).toEqual(allDelivered);
-  expect(destination.stored.toSorted()).toEqual(NAMES.toSorted());
 });
 
 const scheme = (kind: Kind, address: string, name: "http" | "https"): string =>
@@ -409,21 +289,4 @@ test.each([
   expect(route.counts()).toEqual(nothingLost);
   expect(destination.seen()).toBeLessThanOrEqual(2);
   await deliverAfterwards(kind, route);
-});
-
-test("otlp_grpc: RetryInfo of 100 years is waited for, but not for 100 years", async () => {
-  const details = statusBody(
-    { kind: "refused", why: "", retryAfterMs: HUNDRED_YEARS * 1_000 },
-    "protobuf",
-  );
-  const destination = await grpcDestination({ code: 14, details });
-  const { route, complaints } = await whileBroken(
-    "otlp_grpc",
-    plainOptions("otlp_grpc", destination.url),
-  );
-  await until(() => complaints().length > 0);
-  expect(complaints()[0]?.fields["pauseMs"]).toBe(300_000);
-  await route.restart();
-  expect(route.counts()).toEqual(nothingLost);
-  await deliverAfterwards("otlp_grpc", route);
 });

@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { onTestFinished } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { createInfluxdb } from "../../src/exporters/influxdb/index.ts";
 import { createOtlpGrpc } from "../../src/exporters/otlp_grpc/index.ts";
 import { createOtlpHttp } from "../../src/exporters/otlp_http/index.ts";
@@ -9,7 +9,8 @@ import { pickItems } from "../../src/otlp/pick.ts";
 import { writeRequestJson } from "../../src/otlp/write-json.ts";
 import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
-import { namesInLines, namesInOtlp } from "./fault-rig.ts";
+import { until } from "./export-rig.ts";
+import { type FaultRoute, faultRoute, namesInLines, namesInOtlp } from "./fault-rig.ts";
 import { type GrpcSinkAnswer, grpcSink } from "./grpc-sink.ts";
 import { httpSink, type SinkAnswer } from "./http-sink.ts";
 
@@ -120,4 +121,45 @@ export async function closedPort(): Promise<string> {
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return `127.0.0.1:${port}`;
+}
+/** Bodies of the log records that wait. */
+export const NAMES = Array.from({ length: 50 }, (_, i) => `item-${i}`);
+const PER_FRAME = 10;
+/** Seconds. */
+export const HUNDRED_YEARS = 3_153_600_000;
+
+/** Without TLS. */
+export const plainOptions = (kind: Kind, url: string): Options =>
+  kind === "otlp_grpc" ? { endpoint: url, tls: { insecure: true } } : { endpoint: url };
+
+/** Of an attempt: short only where that is what ends it, for the machine may be slow. */
+const ATTEMPT_MS = 10_000;
+const SHORT_MS = 150;
+/** Of the attempts of a row. */
+export const timeoutFor = (why: RegExp) =>
+  why.source.includes(`${SHORT_MS} ms`) ? SHORT_MS : ATTEMPT_MS;
+
+/** Delivers to what is broken. */
+export async function whileBroken(kind: Kind, options: Options, timeoutMs = ATTEMPT_MS) {
+  const route = await faultRoute(NAMES, PER_FRAME, timeoutMs);
+  onTestFinished(() => route[Symbol.asyncDispose]());
+  route.deliver(EXPORTERS[kind](options));
+  const complaints = () => route.log.lines.filter(({ level }) => level !== "info");
+  return { route, complaints };
+}
+
+/** The law while it is broken, and afterwards. */
+export const nothingLost = { appended: 50, delivered: 0, others: 0, queued: 50 };
+export const allDelivered = { appended: 50, delivered: 50, others: 0, queued: 0 };
+
+/** Connects the route to a healthy destination and waits until all is there. */
+export async function deliverAfterwards(kind: Kind, route: FaultRoute): Promise<void> {
+  const good =
+    kind === "otlp_grpc"
+      ? await grpcDestination(undefined)
+      : await httpDestination(kind, undefined, false);
+  route.deliver(EXPORTERS[kind](plainOptions(kind, good.url)));
+  await until(() => route.counts().queued === 0);
+  expect(route.counts()).toEqual(allDelivered);
+  expect(good.stored.toSorted()).toEqual(NAMES.toSorted());
 }

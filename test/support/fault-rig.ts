@@ -14,8 +14,6 @@ import { decodeRequest, encodeRequest } from "./otlp.ts";
 
 const indexer = createIndexer();
 const LIMITS = { bytes: 1e9, items: 1e9, frames: 1e9, onFull: "refuse" } as const;
-/** Of one attempt. */
-export const ATTEMPT_MS = 120;
 const ROUTE = "x/logs";
 
 /** One route over a real journal, to which exporters with other options can be connected one after the other. */
@@ -34,8 +32,12 @@ export interface FaultRoute extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-/** `names`: bodies of the log records that wait in the route, `perFrame` in a frame. */
-export async function faultRoute(names: readonly string[], perFrame: number): Promise<FaultRoute> {
+/** `names`: bodies of the log records that wait in the route, `perFrame` in a frame; `timeoutMs` of one attempt. */
+export async function faultRoute(
+  names: readonly string[],
+  perFrame: number,
+  timeoutMs: number,
+): Promise<FaultRoute> {
   const log = recordingLog();
   const [queue, aside] = [createMemoryIo(), createMemoryIo()];
   let open = await openRoute(queue, aside, log);
@@ -59,7 +61,7 @@ export async function faultRoute(names: readonly string[], perFrame: number): Pr
       const done = runExportLoop(
         {
           ...{ reader, backend, deadLetters, log, meter, indexer, pick: pickItems },
-          ...{ journalId: journal.id, retry: quickRetry, timeoutMs: ATTEMPT_MS, lanes: 2 },
+          ...{ journalId: journal.id, retry: quickRetry, timeoutMs, lanes: 2 },
           ...{ nowMs: Date.now, graceMs: 50, probeMs: 50 },
         },
         stop.signal,
