@@ -269,8 +269,8 @@ async function influx(options: object, ...script: readonly SinkAnswer[]) {
     rows: 1,
     attempt: 1,
   } as const;
-  const post = () =>
-    backend.post(new TextEncoder().encode("m f=1 1\n"), sending, AbortSignal.timeout(2_000));
+  const post = (body: Uint8Array = Buffer.from("m f=1 1\n")) =>
+    backend.post(body, sending, AbortSignal.timeout(2_000));
   return { sink, backend, post, compiled, meter, said: factory.warning?.(config) };
 }
 
@@ -376,6 +376,13 @@ test("headers of the options go with every request; a body is compressed where t
     "content-encoding": "gzip",
   });
   expect(gunzipSync(sink.requests[0]?.body ?? "").toString()).toBe("m f=1 1\n");
+});
+
+test("text that is no UTF-8 does not cost its row: U+FFFD stands for it, and quotes stay where they are", async () => {
+  const { sink, post } = await influx({}, { status: 204 });
+  const line = (...odd: number[]) => Buffer.from([...Buffer.from('m f="'), ...odd, 34, 32, 49, 10]);
+  await post(Buffer.concat([line(0xff), line(0xe2, 0x82), line(0xe2, 0x82, 0xac)]));
+  expect(sink.requests[0]?.body.toString()).toBe('m f="\ufffd" 1\nm f="\ufffd" 1\nm f="€" 1\n');
 });
 
 test.each(["/api/v2/write", "/write/", "/api/v3/write_lp"])(

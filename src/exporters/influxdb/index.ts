@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { clientAuthOf } from "../../kit/auth-block.ts";
 import type {
   Backend,
@@ -97,10 +98,18 @@ class Influxdb<S extends Signal> implements Backend<S> {
 
   async post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict> {
     const headers = [...this.#headers, "x-weir-range", rangeHeader(sending)];
-    const bytes = this.#coding === undefined ? body : await this.#coding.encode(body);
+    const text = asUtf8(body);
+    const bytes = this.#coding === undefined ? text : await this.#coding.encode(text);
     const answer = await this.#client.post(this.#path, headers, bytes, stop);
     return influxdbVerdict(this.#api, answer, this.#nowMs(), sending.rows);
   }
+}
+
+/** OTLP in protobuf may hold any bytes as text. No InfluxDB takes a line that is not UTF-8: U+FFFD stands for what is not, as in JSON. */
+function asUtf8(body: Uint8Array): Uint8Array {
+  return isUtf8(body)
+    ? body
+    : Buffer.from(Buffer.from(body.buffer, body.byteOffset, body.length).toString());
 }
 
 /** `<journal>/<route>/<seq>.<item>-<seq>.<item>`: a store that understands it stores no item twice; others ignore it. */
