@@ -54,6 +54,8 @@ async function serve(
     end.resolve(0);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopAsked);
+  // A reader of the log that is gone ends nothing: each line about it would fail in turn, for ever.
+  process.stderr.on("error", () => {});
   process.on("uncaughtException", onFailure);
   process.on("unhandledRejection", (reason) =>
     onFailure(reason instanceof Error ? reason : new Error(String(reason))),

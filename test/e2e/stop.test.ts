@@ -31,3 +31,25 @@ ${it.serviceWith("logs: { receivers: [otlp], exporters: [file] }")}`,
   expect(laws.every(isBalanced)).toBe(true);
   expect(laws[0]).toMatchObject({ appended: 1, delivered: 1, queued: 0 });
 });
+
+test("a service whose log nobody reads any more goes on, and stops as it should", async () => {
+  await using stand = await Stand.open(
+    (it) => `${it.frame}
+exporters:
+  file: { path: "${it.path("out.lp")}", format: lines, tables: [function_logs], sending_queue: { storage: file_storage } }
+${it.serviceWith("logs: { receivers: [otlp], exporters: [file] }")}`,
+  );
+  await stand.service.start();
+  stand.service.closeLog();
+  const malformed = await fetch(`http://127.0.0.1:${stand.ports.http}/v1/logs`, {
+    method: "POST",
+    headers: { "content-type": "application/x-protobuf" },
+    body: "no protobuf",
+  });
+  expect(malformed.status).toBe(400);
+  expect((await stand.post(["after"])).status).toBe(200);
+  const stopped = stand.service.kill("SIGTERM");
+  const spins = setTimeout(() => void stand.service.kill("SIGKILL"), 15_000);
+  expect(await stopped).toBe(0);
+  clearTimeout(spins);
+});

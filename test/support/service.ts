@@ -54,6 +54,11 @@ export class Service {
     throw new Error(`the service was not ready within 30 s:\n${this.log}`);
   }
 
+  /** Nobody reads the log from now on. */
+  closeLog(): void {
+    this.#child?.stderr?.destroy();
+  }
+
   async kill(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
