@@ -113,7 +113,7 @@ async function laneRow({ delayMs, lanes, bodyBytes }: LaneJob): Promise<Record<s
   const own = [
     `endpoint: "http://127.0.0.1:${sinkPort}", database: weir, tables: [function_logs]`,
     ...(bodyBytes === undefined ? [] : [`max_body_size: ${bodyBytes}`]),
-    ...(lanes === undefined ? [] : [`sending_queue: { num_consumers: ${lanes} }`]),
+    `sending_queue: { storage: file_storage${lanes === undefined ? "" : `, num_consumers: ${lanes}`} }`,
   ];
   const read = async () => {
     sink.send("");

@@ -50,7 +50,7 @@ async function http(load: HttpLoad): Promise<LoadResult> {
   const end = performance.now() + load.ms;
   let ok = 0;
   let other = 0;
-  const one = () =>
+  const connection = () =>
     new Promise<void>((resolve) => {
       const socket = connect(load.port, "127.0.0.1", () => socket.write(next()));
       socket.setNoDelay(true);
@@ -63,6 +63,10 @@ async function http(load: HttpLoad): Promise<LoadResult> {
         else socket.end();
       });
     });
+  // a refusal may end a connection
+  const one = async () => {
+    while (performance.now() < end) await connection();
+  };
   await Promise.all(Array.from({ length: load.connections }, one));
   return { ok, other };
 }

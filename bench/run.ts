@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: CPU time per record of every stage, beside a calibration loop and the obvious twin in the same run.
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
- * of it `--only` idle, http, grpc or udp. `--lanes`: how delivery uses its lanes.
+ * of it `--only` idle, http, grpc or udp. `--lanes`: how delivery uses its lanes; `--delay`: how long an
+ * item is on its way; `--outage`: one of two destinations is dead for `--minutes`.
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -52,6 +53,9 @@ const { values } = parseArgs({
     gate: { type: "boolean" },
     service: { type: "boolean" },
     lanes: { type: "boolean" },
+    delay: { type: "boolean" },
+    outage: { type: "boolean" },
+    minutes: { type: "string", default: "10" },
     ratios: { type: "boolean" },
     only: { type: "string" },
   },
@@ -64,6 +68,8 @@ const FUNCTION_LOGS = ["function_logs"];
 if (values.ratios) console.log(RATIOS + JSON.stringify(ratios()));
 else if (values.gate) gate();
 else if (values.lanes) await (await import("./delivery.ts")).lanesBench();
+else if (values.delay) await (await import("./delay.ts")).delayBench();
+else if (values.outage) await (await import("./outage.ts")).outageBench(Number(values.minutes));
 else {
   if (!values.service) await micro();
   const { serviceBench } = await import("./service.ts");
