@@ -47,10 +47,11 @@ export function loadTables(
       continue;
     }
     const table = readTable(name, place, references);
+    const at = place.member("measurement");
     if (tables.some((other) => other.measurement === table.measurement))
-      place.wrong(`measurement "${table.measurement}" is declared twice`);
+      at.wrong(`measurement "${table.measurement}" is declared twice`);
     if (known.some((other) => other.measurement === table.measurement))
-      place.wrong(`measurement "${table.measurement}" is a table already: choose another name`);
+      at.wrong(`measurement "${table.measurement}" is a table already: choose another name`);
     tables.push(table);
   }
   for (const reference of references) checkReference(reference, [...known, ...tables]);
@@ -241,8 +242,9 @@ function readSpanMatch(
 
 function readOneOfEach(place: Place | undefined): string[][] {
   return (place?.items() ?? []).map((item) => {
-    const names = item.texts();
-    if (names.length === 0) item.wrong(`${item.what} must name at least one attribute`);
-    return names;
+    const names = item.items();
+    if (item.isList && names.length === 0)
+      item.wrong(`${item.what} must name at least one attribute`);
+    return names.flatMap((name) => name.text() ?? []);
   });
 }

@@ -11,11 +11,31 @@ export class TableError extends Error {
   }
 }
 
+interface Mistake {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly what: string;
+}
+
 /** Every mistake of all files, each with its place. */
 export class Mistakes {
-  readonly list: string[] = [];
+  readonly #all: Mistake[] = [];
+
+  add(mistake: Mistake): void {
+    this.#all.push(mistake);
+  }
+
+  /** One error with all of them, as they stand in their files. */
   throwIfAny(): void {
-    if (this.list.length > 0) throw new TableError(this.list);
+    if (this.#all.length === 0) return;
+    const byFile = Map.groupBy(this.#all, ({ file }) => file).values();
+    const sorted = [...byFile].flatMap((own) =>
+      own.toSorted((a, b) => a.line - b.line || a.column - b.column),
+    );
+    throw new TableError(
+      sorted.map(({ file, line, column, what }) => `${file}:${line}:${column}: ${what}`),
+    );
   }
 }
 
@@ -35,7 +55,7 @@ export function openYaml(name: string, text: string, mistakes: Mistakes): Place 
   const [error] = document.errors;
   if (error !== undefined) {
     const { line, col } = lines.linePos(error.pos[0]);
-    mistakes.list.push(`${name}:${line}:${col}: not valid YAML: ${error.message}`);
+    mistakes.add({ file: name, line, column: col, what: `not valid YAML: ${error.message}` });
     return undefined;
   }
   return new Place(source, document.contents, 0, "the file");
@@ -57,14 +77,17 @@ export class Place {
 
   wrong(what: string): undefined {
     const { line, col } = this.#source.lines.linePos(this.#offset);
-    this.#source.mistakes.list.push(
-      `${this.#source.name}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${what}`,
-    );
+    const { mistakes, name: file } = this.#source;
+    mistakes.add({ file, line: Math.max(line, 1), column: Math.max(col, 1), what });
     return undefined;
   }
 
   get isMap(): boolean {
     return isMap(this.#node);
+  }
+
+  get isList(): boolean {
+    return isSeq(this.#node);
   }
 
   get isText(): boolean {
@@ -121,6 +144,12 @@ export class Place {
       if (name === undefined) return [];
       return { name, key, value: new Place(this.#source, pair.value, key.#offset, name) };
     });
+  }
+
+  /** Where the value of a member stands; the map itself where it lacks it. */
+  member(name: string): Place {
+    const node = isMap(this.#node) ? this.#node.get(name, true) : undefined;
+    return node === undefined ? this : new Place(this.#source, node, this.#offset, name);
   }
 
   /** The text, number or boolean that stands here. */

@@ -100,7 +100,7 @@ test("check names every mistake of every file with its place and the nearest key
       `${one}:1:1: the file lacks "identity"`,
       `${one}:3:1: unknown key "identiti" in the file; did you mean "identity"?`,
       `${one}:6:21: kind "tagg" is unknown; did you mean "tag"?`,
-      `${two}:1:1: measurement "requests" is a table already: choose another name`,
+      `${two}:1:14: measurement "requests" is a table already: choose another name`,
     ].sort(),
   );
 });

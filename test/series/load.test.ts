@@ -39,6 +39,26 @@ test("every mistake is named at once, with its place and the nearest valid word"
     expect(message).toContain(part);
 });
 
+test("mistakes come in the order of the file, each once", () => {
+  const match = "match: { logs: { record_has_one_of_each: [a, [], [5]] } }";
+  const text = `${match}\n${TABLE.replace("[f]", "[]").replace("exact", "exakt")}body: nope\n`;
+  let message = "";
+  try {
+    load(text)();
+  } catch (error) {
+    message = String(error);
+  }
+  expect(
+    [...message.matchAll(/t\.yaml:(\d+:\d+): (\S+ \S+ \S+)/g)].map((m) => `${m[1]} ${m[2]}`),
+  ).toEqual([
+    "1:43 record_has_one_of_each[0] must be",
+    "1:46 record_has_one_of_each[1] must name",
+    "1:51 record_has_one_of_each[2][0] must be",
+    '4:11 identity "exakt" is',
+    "8:7 body: there is",
+  ]);
+});
+
 test.each([
   ["not YAML", "a: [", /t\.yaml:\d+:\d+: not valid YAML/],
   ["no map", "[]", /a table is a map/],
@@ -104,7 +124,7 @@ test.each([
 
 test("refuses a measurement that two files declare", () => {
   const files = ["a.yaml", "b.yaml"].map((name) => ({ name, text: TABLE }));
-  expect(() => loadTables(files)).toThrow(/b\.yaml:1:1: measurement "m" is declared twice/);
+  expect(() => loadTables(files)).toThrow(/b\.yaml:1:14: measurement "m" is declared twice/);
 });
 
 test("a table may refer to tables that are known, and may not have their name", () => {

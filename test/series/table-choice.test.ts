@@ -49,7 +49,7 @@ test("every mistake is said, with its entry and its place in the file", () => {
   expect(choice.mistakes([twin, bad, missing])).toEqual([
     {
       at: 0,
-      message: `${twin}:1:1: measurement "requests" is a table already: choose another name`,
+      message: `${twin}:1:14: measurement "requests" is a table already: choose another name`,
     },
     { at: 1, message: `${bad}:6:1: unknown key "bodi" in the file; did you mean "body"?` },
     { at: 1, message: expect.stringContaining(`${bad}:7:1: unknown key "identyti"`) },
