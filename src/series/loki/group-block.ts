@@ -24,6 +24,8 @@ export class GroupBlock {
   size = 0;
   /** Entry of the resource's attribute `level`, or -1. */
   level = NONE;
+  /** The block itself: a view that is made once, because one per record would cost more than the copy. */
+  whole: Uint8Array = new Uint8Array(0);
   /** What every record misses because the block does. */
   readonly leftOuts = new LeftOuts();
   /** `stamp`, by number of a name that is in the block. */
@@ -98,6 +100,7 @@ export class GroupBlock {
     for (let e = scope; e < scopeEnd; e += ENTRY) this.#attribute(tape, e);
     for (let e = resource; e < resourceEnd; e += ENTRY)
       if (!this.#isLabel(tape, e)) this.#attribute(tape, e);
+    this.whole = this.memory.bytes.subarray(0, this.length);
   }
 
   #isLabel(tape: Int32Array, e: number): boolean {

@@ -252,7 +252,10 @@ export class Metadata {
     this.#leftOuts.addAll(block.leftOuts);
     const isWhole =
       !this.#clashes && this.#size + block.size <= bytes && this.#count + block.pairs <= pairs;
-    if (isWhole) return copy(memory.view, at, block.memory.view, 0, block.length);
+    if (isWhole) {
+      memory.bytes.set(block.whole, at);
+      return at + block.length;
+    }
     let o = at;
     for (let i = 0; i < block.pairs; i++) {
       const number = block.number(i);

@@ -1,4 +1,5 @@
 import { copy } from "../../wire/copy.ts";
+import type { Slab } from "../writer.ts";
 import { GrowingMemory, longer, varintLength, writeVarint } from "./memory.ts";
 
 /** Tags of PushRequest.streams, of StreamAdapter.labels, and of StreamAdapter.entries (pkg/push/push.proto). */
@@ -160,8 +161,8 @@ export class Streams {
     return rows[a * ROW + Row.low]! >>> 0 > rows[b * ROW + Row.low]! >>> 0;
   }
 
-  /** Writes the PushRequest to `out`; returns its end. It takes `size` bytes at most. */
-  write(out: DataView, at: number): number {
+  /** Writes the PushRequest to a memory; returns its end. It takes `size` bytes at most. */
+  write({ bytes, view: out }: Pick<Slab, "bytes" | "view">, at: number): number {
     const streams = this.#streams;
     let o = at;
     for (let s = 0; s < this.#count * STREAM; s += STREAM) {
@@ -174,22 +175,23 @@ export class Streams {
       out.setUint8(o, LABELS);
       o = writeVarint(out, o + 1, length);
       o = copy(out, o, this.#labels.view, streams[s + Stream.labelsAt]!, length);
-      o = this.#rowsFrom(streams[s + Stream.first]!, out, o);
+      o = this.#rowsFrom(streams[s + Stream.first]!, bytes, o);
     }
     return o;
   }
 
   /** Copies the rows from `first` on, as many at a time as stand one behind the other. */
-  #rowsFrom(first: number, out: DataView, at: number): number {
+  #rowsFrom(first: number, out: Uint8Array, at: number): number {
     const rows = this.#rowInts;
-    const { view } = this.#entries;
+    const { bytes } = this.#entries;
     let o = at;
     for (let row = first; row !== NONE; ) {
       const from = rows[row * ROW + Row.at]!;
       let end = from;
       for (; row !== NONE && rows[row * ROW + Row.at] === end; row = rows[row * ROW + Row.next]!)
         end += rows[row * ROW + Row.length]!;
-      o = copy(out, o, view, from, end - from);
+      out.set(bytes.subarray(from, end), o);
+      o += end - from;
     }
     return o;
   }

@@ -169,7 +169,7 @@ export class LokiWriter implements Writer<"logs"> {
   }
 
   #written(to: number, dropped: Int32Array, out: Slab): Written {
-    out.length = this.#streams.write(out.view, out.length);
+    out.length = this.#streams.write(out, out.length);
     this.#batch = NO_BATCH;
     this.#json.reset(NO_BATCH.bytes, NO_BATCH.view);
     this.#line.open(undefined);

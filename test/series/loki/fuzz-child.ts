@@ -1,12 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
+import { pushJson } from "../../../src/exporters/loki/push-json.ts";
+import { SLACK, withSlack } from "../../../src/wire/slack.ts";
+import { indexer, rangeOf, slabOf } from "../../support/line-writing.ts";
 import { encodeRequest } from "../../support/otlp.ts";
 import { anyLogs } from "../any-logs.ts";
 import { decodePush, encodePush } from "./push-proto.ts";
 import { slowPush } from "./slow-push.ts";
-import { LIMITS, NOW_MS, pushes, tables } from "./writing.ts";
+import { LIMITS, lokiWriter, NOW_MS, pushes, tables } from "./writing.ts";
 
-/** Compares the writer with its slow twin over `count` seeded requests; prints the first difference and ends with 1. */
+/** Compares the writer with its slow twin over `count` seeded requests; and feeds it damaged ones; prints the first difference and ends with 1. */
 const [seedText, countText] = process.argv.slice(2);
 const ARRIVAL_MS = NOW_MS - 5_000;
 const DAY_MS = 86_400_000;
@@ -17,6 +20,32 @@ const VARIANTS = [
   { bytes: 1 << 16, pairs: 4 },
   { maxAgeMs: 300 * DAY_MS, maxAheadMs: 1 },
 ];
+
+let state = Number(seedText) | 0;
+function random(below: number): number {
+  state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+  return Math.floor(((state >>> 8) / (1 << 24)) * below);
+}
+
+/** What the indexer takes of a damaged request is written without an error, never more than fits, and is a push request. */
+function damaged(bytes: Uint8Array, limits: typeof LIMITS): void {
+  const broken = Uint8Array.from(bytes);
+  for (let i = 1 + random(4); i > 0 && broken.length > 0; i--)
+    broken[random(broken.length)] = random(256);
+  const indexed = indexer.index("logs", withSlack(broken), broken.length);
+  if ("refused" in indexed) return;
+  const range = rangeOf([indexed.batch], ARRIVAL_MS);
+  const { writer } = lokiWriter({ limits });
+  const slab = slabOf(200 + random(1 << 12));
+  const behind = slab.bytes.length - SLACK;
+  for (let item = 0; item < range.items; item++) {
+    slab.length = 0;
+    const { to } = writer.write(range, item, range.items, slab);
+    if (slab.length > behind) throw new Error("more was written than fits");
+    pushJson(slab.bytes.subarray(0, slab.length));
+    if (to > item) item = to - 1;
+  }
+}
 
 const requests = fc.sample<object>(anyLogs, { numRuns: Number(countText), seed: Number(seedText) });
 for (const [i, json] of requests.entries()) {
@@ -40,4 +69,5 @@ for (const [i, json] of requests.entries()) {
     console.dir({ counts, fast: { ...fast, bodies: 0 } }, { depth: 9 });
     process.exit(1);
   }
+  damaged(bytes, limits);
 }
