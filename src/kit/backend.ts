@@ -3,6 +3,7 @@ import type { Seq } from "../otlp/range.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { Component } from "../pipeline/contracts.ts";
 import type { Context, Declaration } from "../pipeline/factory.ts";
+import type { TypeRegistry } from "../series/type-registry.ts";
 import type { Writer } from "../series/writer.ts";
 
 /** What an exporter component is: a writer, limits, and one way to post a body. The export loop does the rest. */
@@ -71,4 +72,6 @@ export interface ExporterContext<S extends Signal = Signal> extends Context {
   readonly signal: S;
   /** `<exporter id>/<signal>`: the name of the route. */
   readonly route: string;
+  /** Types of the fields in a database, shared by the signals of the exporter and kept as long as its queue. Absent: they are not kept. */
+  readonly types?: (database: string) => TypeRegistry;
 }

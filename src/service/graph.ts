@@ -121,7 +121,8 @@ function connect(
   };
   observeRoute(around.gate.meter, route);
   observeQueue(around.gate.meter, route, queue);
-  const context = { ...around.context("exporter", id), signal, route: name };
+  const types = (database: string) => storage.types.registry(`${id} ${database}`);
+  const context = { ...around.context("exporter", id), signal, route: name, types };
   const backend = found(components.exporters, exporter).create(options, context);
   const outlet: Outlet = {
     id,

@@ -7,6 +7,7 @@ import { createMemoryIo } from "../journal/memory-io.ts";
 import { createJournal } from "../journal/open.ts";
 import { openDirectory } from "../journal/real-io.ts";
 import { type LetterBox, openDeadLetters } from "../kit/dead-letters.ts";
+import { TypeNotes } from "../kit/type-notes.ts";
 import type { Indexer } from "../otlp/indexer.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
 
@@ -18,6 +19,8 @@ export interface Storage {
   /** Undefined in memory. */
   readonly directory?: string;
   readonly deadLetters: LetterBox;
+  /** What exporters with a queue here have learned of their destinations' types. */
+  readonly types: TypeNotes;
   stop(deadline: AbortSignal): Promise<void>;
 }
 
@@ -89,13 +92,17 @@ export async function openStorage(
     onFull: budget.on_full,
     onDropped: sayDropped(id, needs.log),
   });
+  const notes = opened.use(await openDirectory(join(directory, "types"), { create: true }));
+  const types = await TypeNotes.open(notes, needs.log);
   const closing = opened.move();
   return {
     id,
     journal,
     directory,
     deadLetters,
+    types,
     async stop(deadline) {
+      await types.stop();
       await journal.stop(deadline);
       await letters.stop(deadline);
       await closing.disposeAsync();
@@ -129,6 +136,7 @@ export async function openMemory(needs: Needs): Promise<Storage> {
       onFull: "drop_oldest",
       onDropped: sayDropped(MEMORY, needs.log),
     }),
+    types: await TypeNotes.open(undefined, needs.log),
     async stop(deadline) {
       await journal.stop(deadline);
       await letters.stop(deadline);

@@ -33,6 +33,8 @@ const V1_TAGS =
 const V2_CONFLICT =
   '{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict: input field \\"x\\" on measurement \\"m\\" is type float, already exists as type integer dropped=1"}';
 
+const V2_TAGS =
+  '{"code":"unprocessable entity","message":"failure writing points to database: partial write: max key length exceeded: 70000 > 65535: a tag dropped=1"}';
 const V1_TOO_OLD = (rows: number) =>
   `{"error":"partial write: points beyond retention policy dropped=${rows}"}`;
 const V2_TOO_OLD = (rows: number) =>
@@ -452,17 +454,19 @@ test.each(["v3", "v1", "v2"] as const)(
     const bad = new Set(["1.17", "2.99"]);
     sink.answer = ({ body }) => {
       const lines = body.toString().trim().split("\n");
-      const named = lines.flatMap((line, i) => (bad.has(line) ? [[i + 1, TYPE] as const] : []));
+      const named = lines.flatMap((line, i) =>
+        bad.has(line) ? [[i + 1, "Invalid type of tag"] as const] : [],
+      );
       if (named.length === 0) return { status: 204 };
       if (api === "v3") return { status: 400, body: partial(named) };
-      return api === "v1" ? { status: 400, body: V1_CONFLICT } : { status: 422, body: V2_CONFLICT };
+      return api === "v1" ? { status: 400, body: V1_TAGS } : { status: 422, body: V2_TAGS };
     };
     const rig = exportRig({ frames: [100, 200], framesPerRange: 2, backend });
     await rig.untilSettled();
     expect(rig.deadLetters.keys()).toEqual([...bad]);
     expect(rig.reader.settled.get(1)).toMatchObject({ delivered: 298, deadLettered: 2 });
     expect(sink.requests.length).toBeLessThan(api === "v3" ? 2 : 42);
-    for (const { answer } of rig.deadLetters.letters.values()) expect(answer).toMatch(/type/);
+    for (const { answer } of rig.deadLetters.letters.values()) expect(answer).toMatch(/tag/);
     expect(sink.requests[0]?.headers["x-weir-range"]).toBe("j1/test/eu/logs/1.0-2.199");
   },
 );

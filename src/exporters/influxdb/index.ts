@@ -17,9 +17,11 @@ import type { Counter } from "../../pipeline/telemetry.ts";
 import type { compileLineWriter } from "../../series/plan.ts";
 import { TableChoice } from "../../series/table-choice.ts";
 import type { Table } from "../../series/tables.ts";
+import { TypeRegistry } from "../../series/type-registry.ts";
 import type { Writer } from "../../series/writer.ts";
 import { collectorWarning, type Target, targetOf } from "./collector-options.ts";
 import { type Config, influxdbConfig } from "./config.ts";
+import { learn, type OnLesson } from "./lessons.ts";
 import { type Api, influxdbVerdict } from "./verdicts.ts";
 
 /** Paths of the write APIs: an endpoint that already ends in one is taken without it. */
@@ -45,16 +47,18 @@ export function createInfluxdb(
     create: (config, context) => {
       const { signal, indexer } = context;
       const onFieldDropped = countDroppedFields(context);
-      const dialect = targetOf(config).api;
+      const { api: dialect, database } = targetOf(config);
+      const types = context.types?.(database) ?? new TypeRegistry();
       const writer = compile({
         signal,
         ...choice.choose(config.tables),
         keys: indexer.keys,
         dialect,
         onFieldDropped,
+        types,
         ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
       });
-      return new Influxdb(config, context, writer);
+      return new Influxdb(config, context, writer, types);
     },
   };
 }
@@ -68,8 +72,10 @@ class Influxdb<S extends Signal> implements Backend<S> {
   readonly #headers: readonly string[];
   readonly #coding: BodyCoding | undefined;
   readonly #nowMs: () => number;
+  readonly #types: TypeRegistry;
+  readonly #onLesson: OnLesson;
 
-  constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>) {
+  constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>, types: TypeRegistry) {
     const lanes = config.sending_queue.num_consumers;
     const target = targetOf(config);
     this.writer = writer;
@@ -88,6 +94,12 @@ class Influxdb<S extends Signal> implements Backend<S> {
     this.#coding = codingFor(config.compression);
     this.#headers = headersOf(config, target, this.#coding);
     this.#nowMs = context.nowMs;
+    this.#types = types;
+    this.#onLesson = (table, field, type) =>
+      context.log.warn(
+        { table, field, type, database: target.database },
+        "the server holds this field with another type: values are converted from now on, fractions rounded where it is a declared column; what cannot be converted goes to <field>_<type>",
+      );
   }
 
   async start(): Promise<void> {}
@@ -97,11 +109,13 @@ class Influxdb<S extends Signal> implements Backend<S> {
   }
 
   async post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict> {
+    const { version } = this.#types;
     const headers = [...this.#headers, "x-weir-range", rangeHeader(sending)];
     const text = asUtf8(body);
     const bytes = this.#coding === undefined ? text : await this.#coding.encode(text);
     const answer = await this.#client.post(this.#path, headers, bytes, stop);
-    return influxdbVerdict(this.#api, answer, this.#nowMs(), sending.rows);
+    const verdict = influxdbVerdict(this.#api, answer, this.#nowMs(), sending.rows);
+    return learn(verdict, body, this.#types, version, this.#onLesson);
   }
 }
 
