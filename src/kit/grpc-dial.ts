@@ -9,17 +9,49 @@ export interface DialOptions {
   readonly tls: ClientTls | undefined;
   /** round_robin: the next of all addresses of the host; pick_first: the first that answers. */
   readonly balancer: "pick_first" | "round_robin";
+  /** For each address. */
   readonly connectTimeoutMs: number;
+  /** Addresses of a host; tests have their own. Default: the system's. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
 }
 
 /** Idle connections are looked after by the system, so that a dead one is noticed before a call waits on it. */
 const TCP_KEEPALIVE_MS = 30_000;
 
-/** A connection that speaks HTTP/2, as far as TLS can tell. `turn` chooses among addresses. Rejects with what to tell a person. */
+/**
+ * A connection that speaks HTTP/2, as far as TLS can tell. `turn` says which of several addresses is tried first; the others follow when
+ * it does not answer. Rejects with what to tell a person.
+ */
 export async function dial(options: DialOptions, turn: number, stop: AbortSignal): Promise<Socket> {
-  const host = await addressOf(options, turn);
-  stop.throwIfAborted();
-  const { target, tls, connectTimeoutMs } = options;
+  const addresses = await addressesOf(options);
+  let trouble: unknown;
+  for (let i = 0; i < addresses.length; i++) {
+    stop.throwIfAborted();
+    const host = addresses[(turn + i) % addresses.length] ?? options.target.host;
+    try {
+      return await dialAt(host, options, stop);
+    } catch (reason) {
+      trouble ??= reason;
+    }
+  }
+  throw trouble ?? new Error(`${options.target.host} has no address`);
+}
+
+async function addressesOf({ target, balancer, resolve }: DialOptions): Promise<readonly string[]> {
+  if (balancer === "pick_first" || isIP(target.host) !== 0) return [target.host];
+  return await (resolve ?? lookUp)(target.host);
+}
+
+async function lookUp(host: string): Promise<readonly string[]> {
+  const all = await lookup(host, { all: true });
+  return all.map(({ address }) => address);
+}
+
+async function dialAt(
+  host: string,
+  { target, tls, connectTimeoutMs }: DialOptions,
+  stop: AbortSignal,
+): Promise<Socket> {
   const where = { host, port: target.port };
   const socket = target.isTls
     ? connectTls({
@@ -36,12 +68,6 @@ export async function dial(options: DialOptions, turn: number, stop: AbortSignal
     throw new Error("the server speaks TLS but not HTTP/2: is this a gRPC endpoint?");
   }
   return socket;
-}
-
-async function addressOf({ target, balancer }: DialOptions, turn: number): Promise<string> {
-  if (balancer === "pick_first" || isIP(target.host) !== 0) return target.host;
-  const all = await lookup(target.host, { all: true });
-  return all[turn % all.length]?.address ?? target.host;
 }
 
 /** Resolves when the socket is ready; destroys it when it does not get there in time. */

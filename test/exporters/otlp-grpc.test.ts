@@ -4,7 +4,10 @@ import { setTimeout as wait } from "node:timers/promises";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { Server, ServerCredentials, type ServerUnaryCall, status } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
+import { createComponents } from "../../src/components.ts";
+import { loadConfig } from "../../src/config/load.ts";
 import { createOtlpGrpc } from "../../src/exporters/otlp_grpc/index.ts";
+import { dial } from "../../src/kit/grpc-dial.ts";
 import { grpcTarget } from "../../src/kit/grpc-target.ts";
 import { otlpGrpcVerdict } from "../../src/kit/otlp-verdicts.ts";
 import { makeSlab } from "../../src/kit/slabs.ts";
@@ -14,7 +17,7 @@ import { partialSuccessBody, statusBody } from "../../src/otlp/responses.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
 import type { Authenticator } from "../../src/pipeline/auth.ts";
 import { pem, pemPath } from "../support/certificates.ts";
-import { recordingLog, recordingMeter, sending } from "../support/export-rig.ts";
+import { recordingLog, recordingMeter, sending, until } from "../support/export-rig.ts";
 import { type GrpcSinkAnswer, grpcSink } from "../support/grpc-sink.ts";
 import { rangeOf } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
@@ -265,6 +268,45 @@ test("memory of a request that was not wholly sent is let go: its connection is 
   expect(await post()).toEqual(sent);
   expect(sink.calls.map(({ message }) => message.length)).toEqual([body.length]);
   expect(sink.connections).toBe(2);
+});
+
+test("round_robin: connections go to all addresses in turn, past those that do not answer", async () => {
+  const hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
+  const seen: string[] = [];
+  let port = 0;
+  for (const host of hosts) {
+    const server = createServer((socket) => {
+      seen.push(host);
+      socket.destroy();
+    }).listen(port, host);
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    port = (server.address() as AddressInfo).port;
+  }
+  const target = { host: "many", port, isTls: false };
+  const resolve = async () => [...hosts, "127.0.0.4"];
+  const options = { target, tls: undefined, connectTimeoutMs: 1_000, resolve } as const;
+  const stop = new AbortController().signal;
+  for (let turn = 0; turn < 4; turn++)
+    (await dial({ ...options, balancer: "round_robin" }, turn, stop)).destroy();
+  await until(() => seen.length === 4);
+  expect(seen).toEqual([...hosts, "127.0.0.1"]);
+  const none = { ...options, balancer: "round_robin", resolve: async () => ["127.0.0.4"] } as const;
+  await expect(dial(none, 0, stop)).rejects.toThrow("ECONNREFUSED 127.0.0.4");
+});
+
+test("the Collector's old name is accepted, with one warning", async () => {
+  const text = `
+receivers: { otlp: { protocols: { http: {} } } }
+exporters: { otlp: { endpoint: "collector:4317", tls: { insecure: true }, compression: gzip, balancer_name: round_robin } }
+service: { pipelines: { logs: { receivers: [otlp], exporters: [otlp] } } }`;
+  const catalog = createComponents();
+  const sources = [`yaml:${text}`];
+  const loaded = await loadConfig({ sources, sets: [], env: {}, catalog, cwd: process.cwd() });
+  if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join());
+  expect(loaded.config.exporters.get("otlp")?.type).toBe("otlp_grpc");
+  const warnings = loaded.warnings.filter(({ message }) => message.includes("otlp_grpc"));
+  expect(warnings).toHaveLength(1);
 });
 
 test.each([

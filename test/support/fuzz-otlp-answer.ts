@@ -1,5 +1,5 @@
 import { influxdbVerdict } from "../../src/exporters/influxdb/verdicts.ts";
-import { readExportResponse, readStatusText } from "../../src/kit/otlp-answer.ts";
+import { readExportResponse, readRetryDelay, readStatusText } from "../../src/kit/otlp-answer.ts";
 import { partialSuccessBody, statusBody } from "../../src/otlp/responses.ts";
 
 /** Child process: answers of destinations, damaged; exits 1 when a reader throws or gives what it must not. */
@@ -33,6 +33,8 @@ for (let round = 0; round < rounds; round++) {
   if (!Number.isSafeInteger(rejected) || rejected < 0 || message.length > 1_024)
     throw new Error(`round ${round}: ${rejected} ${message.length}`);
   if (readStatusText(cut, contentType).length > 1_024) throw new Error(`round ${round}: text`);
+  const delay = readRetryDelay(cut);
+  if (delay !== undefined && !(delay >= 0)) throw new Error(`round ${round}: a delay of ${delay}`);
   const status = statuses[random(statuses.length)] ?? 200;
   const answer = { status, body: cut, retryAfter: undefined, contentType };
   for (const api of ["v3", "v2", "v1"] as const) {
