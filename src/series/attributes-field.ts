@@ -1,6 +1,6 @@
 import { getOrMake } from "../lib/get-or-make.ts";
 import { type LineText, writeStringContent } from "../line/writer.ts";
-import { ENTRY, Kind } from "../otlp/tape.ts";
+import { ENTRY as ImportedEntry, Kind as ImportedKind, type Kind as KindOf } from "../otlp/tape.ts";
 import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
@@ -13,6 +13,9 @@ import { KEY, type Program } from "./program.ts";
 import { ResourceJson } from "./resource-json.ts";
 import { Scratch, type Values } from "./values.ts";
 
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const ENTRY = ImportedEntry;
+const Kind = ImportedKind;
 const COMMA = 44;
 const EQUALS = 61;
 const BACKSLASH = 92;
@@ -301,7 +304,7 @@ export class AttributesField {
     }
     const scratch = this.#json;
     scratch.need(jsonRoom(end - from));
-    const length = json.value(scratch.view, 0, kind as Kind, from, end);
+    const length = json.value(scratch.view, 0, kind as KindOf, from, end);
     return writeStringContent(out, at, scratch.view, 0, length);
   }
 

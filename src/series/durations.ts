@@ -1,6 +1,8 @@
 import { writeDouble, writeUint } from "../wire/numbers.ts";
-import { SlotKind } from "./slots.ts";
+import { SlotKind as ImportedSlotKind } from "./slots.ts";
 
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const SlotKind = ImportedSlotKind;
 const TWO_32 = 4_294_967_296;
 const DOT = 46;
 const ZERO = 48;

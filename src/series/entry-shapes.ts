@@ -1,7 +1,9 @@
-import { ENTRY } from "../otlp/tape.ts";
+import { ENTRY as ImportedEntry } from "../otlp/tape.ts";
 import type { Gather } from "./gather.ts";
 import { KEY, type Program } from "./program.ts";
 
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const ENTRY = ImportedEntry;
 /** Shapes that are remembered, a power of two, and entries of one at most. */
 export const SHAPES = 64;
 export const ENTRIES_MAX = 32;

@@ -1,15 +1,34 @@
 import type { Batch } from "../otlp/batch.ts";
-import { ENTRY, Group, ITEM_HEADER, Item, Kind, Log, LogFlags } from "../otlp/tape.ts";
+import {
+  Group,
+  ENTRY as ImportedEntry,
+  Item as ImportedItem,
+  ITEM_HEADER as ImportedItemHeader,
+  Kind as ImportedKind,
+  Log as ImportedLog,
+  LogFlags as ImportedLogFlags,
+} from "../otlp/tape.ts";
 import { JsonWriter } from "../otlp/value-json.ts";
 import type { Plan } from "./compile.ts";
 import { EntryShapes } from "./entry-shapes.ts";
 import type { Uses } from "./masks.ts";
 import { KeyOrder } from "./order.ts";
-import { KEY, type Program, SLOT } from "./program.ts";
-import { Part, SlotKind } from "./slots.ts";
+import { KEY as ImportedKey, SLOT as ImportedSlot, type Program } from "./program.ts";
+import { Part as ImportedPart, SlotKind as ImportedSlotKind } from "./slots.ts";
 import { SpanJson } from "./span-json.ts";
 import { SpanParts } from "./span-parts.ts";
 
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const ENTRY = ImportedEntry;
+const ITEM_HEADER = ImportedItemHeader;
+const Item = ImportedItem;
+const Kind = ImportedKind;
+const Log = ImportedLog;
+const LogFlags = ImportedLogFlags;
+const KEY = ImportedKey;
+const SLOT = ImportedSlot;
+const Part = ImportedPart;
+const SlotKind = ImportedSlotKind;
 const NOTHING = new Uint8Array(16);
 /** Beside the bits of parts: the body is an empty text. */
 const EMPTY_BODY = 1 << 31;

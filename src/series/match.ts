@@ -1,8 +1,11 @@
-import { Log, Span } from "../otlp/tape.ts";
+import { Log as ImportedLog, Span as ImportedSpan } from "../otlp/tape.ts";
 import type { Plan, PlanTable } from "./compile.ts";
 import type { Gather } from "./gather.ts";
 import type { Rules } from "./rules.ts";
 
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const Log = ImportedLog;
+const Span = ImportedSpan;
 /** Which tables the present item of a Gather has rows in. */
 export abstract class Matcher {
   /** The first `count` are their indices, in order. */

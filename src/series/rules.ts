@@ -1,15 +1,20 @@
-import { ENTRY, Kind } from "../otlp/tape.ts";
+import { ENTRY, Kind as ImportedKind } from "../otlp/tape.ts";
 import { writeInt } from "../wire/numbers.ts";
 import type { CarefulSources } from "./careful.ts";
 import type { PlanColumn, PlanTable, Text } from "./compile.ts";
 import type { PlanCondition, PlanRule } from "./compile-rules.ts";
 import type { Gather } from "./gather.ts";
-import { SLOT } from "./program.ts";
+import { SLOT as ImportedSlot } from "./program.ts";
 import { type Piece, RequestRoute, ROUTE_INPUT, ROUTE_INPUTS } from "./request-route.ts";
-import { Code, Part, SlotKind } from "./slots.ts";
+import { Code as ImportedCode, Part as ImportedPart, SlotKind } from "./slots.ts";
 import { Scratch, type Values } from "./values.ts";
 import type { Words } from "./words.ts";
 
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const Kind = ImportedKind;
+const SLOT = ImportedSlot;
+const Part = ImportedPart;
+const Code = ImportedCode;
 /** Longer texts are searched in their first bytes only. */
 const SEARCHED = 4096;
 /** Columns that are filled from each other: at most so many steps. */

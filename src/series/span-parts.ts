@@ -1,7 +1,19 @@
-import { Item, Kind, Span, SpanFlags } from "../otlp/tape.ts";
+import {
+  Item as ImportedItem,
+  Kind as ImportedKind,
+  Span as ImportedSpan,
+  SpanFlags as ImportedSpanFlags,
+} from "../otlp/tape.ts";
 import type { Gather } from "./gather.ts";
-import { Part, SlotKind } from "./slots.ts";
+import { Part as ImportedPart, SlotKind as ImportedSlotKind } from "./slots.ts";
 
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const Item = ImportedItem;
+const Kind = ImportedKind;
+const Span = ImportedSpan;
+const SpanFlags = ImportedSpanFlags;
+const Part = ImportedPart;
+const SlotKind = ImportedSlotKind;
 /** Kinds and status codes above these are from the future, and count as unspecified and unset. */
 const KIND_MAX = 5;
 const STATUS_MAX = 2;
