@@ -38,7 +38,14 @@ const OTHER_JOBS = [
   [false, "mixedMetrics", 100],
   [true, "metrics", 100],
 ] as const;
-/** Logs that leave as they came: with the journal or without, records in a request. */
+/** Where logs go that do not become lines. */
+const LOG_EXPORTERS = {
+  otlp_http: "otlp_http, untouched",
+  otlp_grpc: "otlp_grpc, untouched",
+  loki: "Loki with structured metadata",
+} as const;
+type LogExporter = keyof typeof LOG_EXPORTERS;
+/** Of these: with the journal or without, records in a request. */
 const OTLP_JOBS = [
   [false, 100],
   [false, 1000],
@@ -80,7 +87,7 @@ interface ServiceJob {
   readonly what: string;
   readonly isDurable: boolean;
   /** Where logs go; default: influxdb. */
-  readonly to?: "influxdb" | "otlp_http" | "otlp_grpc";
+  readonly to?: "influxdb" | LogExporter;
   readonly run: (service: Service, ports: Ports) => Promise<Row>;
 }
 
@@ -94,7 +101,7 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
           isDurable,
           run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
         };
-  for (const to of ["otlp_http", "otlp_grpc"] as const)
+  for (const to of Object.keys(LOG_EXPORTERS) as LogExporter[])
     for (const [isDurable, n] of OTLP_JOBS)
       yield {
         what: to,
@@ -160,6 +167,10 @@ exporters:
     database: weir
     tables: [function_logs, requests, errors, metrics]
     sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+  loki:
+    endpoint: "http://127.0.0.1:${sinkPort}"
+    max_age: 0s
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
   otlp_http:
     endpoint: "http://127.0.0.1:${sinkPort}"
     sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
@@ -190,7 +201,7 @@ interface HttpJob {
   readonly kind: keyof typeof HTTP_KINDS;
   readonly n: number;
   readonly isDurable: boolean;
-  readonly to?: "otlp_http" | "otlp_grpc";
+  readonly to?: LogExporter;
 }
 
 async function httpRow(
@@ -199,7 +210,7 @@ async function httpRow(
   { port, kind, n, isDurable, to }: HttpJob,
 ): Promise<Row> {
   const { path } = HTTP_KINDS[kind];
-  const what = to === undefined ? HTTP_KINDS[kind].what : `plain logs → ${to}, untouched`;
+  const what = to === undefined ? HTTP_KINDS[kind].what : `plain logs → ${LOG_EXPORTERS[to]}`;
   const isJson = kind === "json";
   const requests = payloads[isJson ? "plain" : kind](n)
     .slice(0, MOST_PAYLOADS)

@@ -2,7 +2,6 @@ import { shippedTables } from "../../../src/series/load.ts";
 import { type LokiLimits, LokiWriter } from "../../../src/series/loki/writer.ts";
 import { batchOf, indexer, rangeOf, slabOf } from "../../support/line-writing.ts";
 import { encodeRequest } from "../../support/otlp.ts";
-import type { PushStream } from "./push-proto.ts";
 
 export const NOW_MS = 1_732_167_300_123;
 export const LIMITS: LokiLimits = {
@@ -83,5 +82,3 @@ export const attributes = (from: Readonly<Record<string, object | string | numbe
             ? { boolValue: value }
             : value,
   }));
-
-export type { PushStream };
