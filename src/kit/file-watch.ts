@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
+import { isAbsolute } from "node:path";
 import type { Context } from "../pipeline/factory.ts";
 
 /**
@@ -97,7 +98,10 @@ export function readText(path: string): string {
       EACCES: "this process may not read it",
       EISDIR: "it is a directory",
     };
-    throw new Error(`cannot read ${JSON.stringify(path)}: ${known[code] ?? String(reason)}`);
+    const place = isAbsolute(path) ? "" : ` in ${process.cwd()}, where the service was started`;
+    throw new Error(
+      `cannot read ${JSON.stringify(path)}${place}: ${known[code] ?? String(reason)}`,
+    );
   }
 }
 

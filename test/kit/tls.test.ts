@@ -289,6 +289,11 @@ describe("what is wrong with a block is said at its option", () => {
     [{ cert_file: SERVER.cert_file }, "tls.cert_file", /belong together/],
     [{ key_file: SERVER.key_file }, "tls.key_file", /belong together/],
     [{ ...SERVER, cert_file: gone }, "tls.cert_file", /gone\.pem": there is no such file/],
+    [
+      { ...SERVER, cert_file: "./gone.pem" },
+      "tls.cert_file",
+      /"\.\/gone\.pem" in \/.*, where the service was started: there is no such file/,
+    ],
     [{ ...SERVER, key_file: path }, "tls.key_file", /is a directory/],
     [{ ...SERVER, cert_file: empty }, "tls.cert_file", /holds no certificate/],
     [{ ...SERVER, key_file: empty }, "tls.key_file", /holds no private key/],
