@@ -86,7 +86,7 @@ async function* askDirectory(
   });
   try {
     const replays = await Replays.open(storage.journal, storage.deadLetters);
-    const lines = new Desk(storage, replays).ask(question, body);
+    const lines = new Desk(storage, replays, new Set()).ask(question, body);
     if (lines === undefined) throw new AskError(`nobody knows the question ${question}`);
     yield* lines;
   } catch (error) {

@@ -1,11 +1,11 @@
-import { nearest } from "../lib/nearest.ts";
 import type { LetterLine, Line } from "../service/desk.ts";
 import type { LetterFilter } from "../service/letter-filter.ts";
-import { type Arguments, parseArguments, UsageError } from "./arguments.ts";
+import { type Arguments, UsageError } from "./arguments.ts";
 import { AskError, ask } from "./ask.ts";
 import type { Output } from "./output.ts";
-import { readTime, STORAGE_FLAGS, STORAGE_HELP, storageDirectories } from "./storages.ts";
+import { isoTime, readTime, STORAGE_HELP, storageDirectories } from "./storages.ts";
 import { tableText } from "./table-text.ts";
+import { runVerb, type Verb } from "./verbs.ts";
 
 const USAGE = `weir dead-letter list   [which] [--limit 100] [--format table|jsonl]   what is kept, oldest first, and why
 weir dead-letter show   <id> …                                         the whole answer, and the item as OTLP/JSON
@@ -22,64 +22,19 @@ Where
 ${STORAGE_HELP}
 `;
 
-const FLAGS = {
-  ...STORAGE_FLAGS,
-  route: "text",
-  reason: "text",
-  since: "text",
-  until: "text",
-  limit: "text",
-  format: "text",
-  to: "text",
-  all: "switch",
-} as const;
-
-type Flag = keyof typeof FLAGS;
-const WHICH: readonly Flag[] = ["route", "reason", "since", "until"];
+const WHICH = { route: "text", reason: "text", since: "text", until: "text" } as const;
 const ANSWER_WIDTH = 60;
 
-interface Verb {
-  /** Of its own, beside which and where. */
-  readonly flags: readonly Flag[];
-  readonly run: (args: Arguments, output: Output) => Promise<void>;
-}
-
 const VERBS: Readonly<Record<string, Verb>> = {
-  list: { flags: [...WHICH, "limit", "format"], run: list },
-  show: { flags: [], run: show },
-  replay: { flags: [...WHICH, "all", "to"], run: replay },
-  drop: { flags: [...WHICH, "all"], run: drop },
+  list: { flags: { ...WHICH, limit: "text", format: "text" }, run: list },
+  show: { flags: {}, run: show },
+  replay: { flags: { ...WHICH, all: "switch", to: "text" }, run: replay },
+  drop: { flags: { ...WHICH, all: "switch" }, run: drop },
 };
 
 /** `weir dead-letter`: looks at what destinations rejected for good, sends it again, or gives it up. Returns the exit code. */
-export async function runDeadLetter(args: readonly string[], output: Output): Promise<number> {
-  if (args.includes("--help") || args.includes("-h")) {
-    output.out(USAGE);
-    return 0;
-  }
-  const [word = "", ...rest] = args;
-  const verb = Object.hasOwn(VERBS, word) ? VERBS[word] : undefined;
-  if (verb === undefined) throw new UsageError(unknownVerb(word));
-  const flags = Object.fromEntries(
-    Object.entries(FLAGS).filter(
-      ([flag]) => flag in STORAGE_FLAGS || verb.flags.some((own) => own === flag),
-    ),
-  );
-  const parsed = parseArguments(rest, flags, true);
-  try {
-    await verb.run(parsed, output);
-    return 0;
-  } catch (error) {
-    if (!(error instanceof AskError)) throw error;
-    output.err(`weir dead-letter ${word}: ${error.message}\n`);
-    return 1;
-  }
-}
-
-function unknownVerb(word: string): string {
-  const near = nearest(word, Object.keys(VERBS));
-  const hint = near === undefined ? "see weir dead-letter --help" : `did you mean "${near}"?`;
-  return `dead-letter: expected ${Object.keys(VERBS).join(", ")}, got "${word}" (${hint})`;
+export function runDeadLetter(args: readonly string[], output: Output): Promise<number> {
+  return runVerb("dead-letter", USAGE, VERBS, args, output);
 }
 
 async function list(args: Arguments, { out }: Output): Promise<void> {
@@ -111,7 +66,7 @@ const HEAD = ["id", "set aside", "route", "reason", "answer"];
 
 function row({ id, atMs, route, reason, answer }: LetterLine): string[] {
   const cut = answer.length > ANSWER_WIDTH ? `${answer.slice(0, ANSWER_WIDTH - 1)}…` : answer;
-  return [id, time(atMs), route, reason, cut];
+  return [id, isoTime(atMs), route, reason, cut];
 }
 
 async function show(args: Arguments, { out }: Output): Promise<void> {
@@ -123,7 +78,7 @@ async function show(args: Arguments, { out }: Output): Promise<void> {
       if (letter === undefined) continue;
       missing.delete(letter.id);
       const { atMs, receivedMs, ...rest } = letter;
-      const whole = { setAside: time(atMs), received: time(receivedMs), ...rest };
+      const whole = { setAside: isoTime(atMs), received: isoTime(receivedMs), ...rest };
       out(`${JSON.stringify(whole, null, 2)}\n`);
     }
   if (missing.size > 0) throw new AskError(`not kept (any more): ${[...missing].join(", ")}`);
@@ -170,8 +125,4 @@ function which(args: Arguments): LetterFilter {
 function done(end: NonNullable<Line["end"]>, what: string): string {
   const { [what]: letters = 0, kept = 0, bytes = 0, maxBytes = 0 } = end;
   return `${letters} ${what}, ${kept} kept (${bytes} of ${maxBytes} bytes)`;
-}
-
-function time(ms: number): string {
-  return new Date(ms).toISOString();
 }

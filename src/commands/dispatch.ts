@@ -16,6 +16,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     (await import("./components.ts")).runComponents(args, await catalog(), output),
   "dead-letter": async (args, output) =>
     (await import("./dead-letter.ts")).runDeadLetter(args, output),
+  journal: async (args, output) => (await import("./journal.ts")).runJournal(args, output),
+  where: async (args, output) => (await import("./where.ts")).runWhere(args, output),
+  replay: async (args, output) => (await import("./replay.ts")).runReplay(args, output),
   "print-config": printConfig,
   "print-initial-config": printConfig,
   "warm-up": warmUp,
@@ -53,7 +56,15 @@ async function dispatch(args: readonly string[], output: Output): Promise<number
     throw new UsageError(`unknown command "${first}" (${hint})`);
   }
   // These say themselves how they are used.
-  const ownHelp = ["store", "query", "series", "dead-letter"].includes(first);
+  const ownHelp = [
+    "store",
+    "query",
+    "series",
+    "dead-letter",
+    "journal",
+    "where",
+    "replay",
+  ].includes(first);
   if (!ownHelp && (rest.includes("--help") || rest.includes("-h"))) return printHelp(output.out);
   return command(rest, output);
 }

@@ -12,6 +12,9 @@ Commands
   series         the tables that rows are made by: series list, series show <table>, series check <file>
   store          run the embedded store alone
   dead-letter    what destinations rejected for good: dead-letter list, show, replay, drop
+  where          what became of an item: weir where <trace_id | execution_id | request_id>
+  replay         sends what is retained again: weir replay --from 2h --to influxdb/new
+  journal        the queues on disk: journal list, journal drop <route>
   help, version  this text; the version
 
 Flags

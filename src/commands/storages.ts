@@ -75,3 +75,8 @@ export function readTime(
     );
   return at;
 }
+
+/** As people and other programs read it: 2026-11-21T10:00:00.000Z. */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -79,6 +79,22 @@ export interface KnownRoute {
   readonly number: number;
   readonly signal: Signal;
   readonly queuedItems: number;
+  readonly queuedBytes: number;
+  /** Items that were dropped, unconfirmed or dead-lettered, ever. */
+  readonly notDelivered: number;
+}
+
+/** Where a frame is, and which routes it was meant for. */
+export interface FramePlace {
+  /** Name of the segment's file. */
+  readonly segment: string;
+  /** Of the record in it. */
+  readonly offset: number;
+  readonly routes: readonly {
+    readonly name: string;
+    /** waiting: not read yet. sending: in somebody's hands. settled: delivered, dropped with a count, or a dead letter. */
+    readonly state: "waiting" | "sending" | "settled";
+  }[];
 }
 
 export interface JournalStats {
@@ -117,6 +133,8 @@ export interface Journal {
     removals?: readonly Removal[],
   ): Promise<void>;
   stats(): JournalStats;
+  /** Undefined when the frame is not retained. */
+  place(seq: Seq): FramePlace | undefined;
   /**
    * All retained frames from `from` (default: the oldest) to the newest, settled or not; settles nothing. Unreadable ones are left out.
    * With `waitingFor`, only those that one of these routes has not settled.

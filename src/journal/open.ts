@@ -8,6 +8,7 @@ import { FrameCache } from "./frame-cache.ts";
 import { FrameReader, type Wanted } from "./frame-reader.ts";
 import type {
   Frame,
+  FramePlace,
   Journal,
   JournalStats,
   KnownRoute,
@@ -18,6 +19,7 @@ import type {
   Settlement,
 } from "./journal.ts";
 import type { Lock } from "./lock.ts";
+import { placeOf } from "./place.ts";
 import { recover } from "./recover.ts";
 import { RouteReader } from "./route-reader.ts";
 import { RouteState } from "./route-state.ts";
@@ -143,10 +145,7 @@ class SegmentJournal implements Journal {
   }
 
   routes(): readonly KnownRoute[] {
-    const states = [...this.#state.routes.values()];
-    return states.map(({ name, number, signal, queued }) => {
-      return { name, number, signal, queuedItems: queued.items };
-    });
+    return [...this.#state.routes.values()].map((route) => route.known());
   }
 
   #newRoute(name: string, signal: Signal, start: "oldest" | "end"): RouteState {
@@ -246,6 +245,10 @@ class SegmentJournal implements Journal {
       fsyncFailures: this.#committer?.fsyncFailures ?? 0,
       fsyncs: this.#committer?.fsyncs ?? 0,
     };
+  }
+
+  place(seq: Seq): FramePlace | undefined {
+    return placeOf(this.#state, seq);
   }
 
   async *frames(from: Seq = 1, waitingFor?: readonly Reader[]): AsyncGenerator<Stored> {

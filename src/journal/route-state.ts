@@ -1,7 +1,8 @@
 import type { Range, Seq } from "../otlp/range.ts";
 import { SIGNALS, type Signal } from "../otlp/tape.ts";
-import type { RouteCounts, RouteLimits, Tally } from "./journal.ts";
+import type { KnownRoute, RouteCounts, RouteLimits, Tally } from "./journal.ts";
 import { type Interval, Progress } from "./progress.ts";
+import { UNLIMITED } from "./routes.ts";
 import type { Segment, Segments } from "./segment.ts";
 
 /** A route as checkpoints keep it: JSON. Totals are as of frame `asOf`; later frames are counted from their headers. */
@@ -44,12 +45,6 @@ interface Size {
 }
 
 const NO_SIZE: Size = { items: 0, bytes: 0, frames: 0 };
-const UNLIMITED: RouteLimits = {
-  bytes: Number.POSITIVE_INFINITY,
-  items: Number.POSITIVE_INFINITY,
-  frames: Number.POSITIVE_INFINITY,
-  onFull: "refuse",
-};
 
 /** One exporter-and-signal: its totals, how far it is, and what waits for it. */
 export class RouteState {
@@ -248,6 +243,12 @@ export class RouteState {
       queuedFrames: this.queued.frames,
       oldestAgeMs,
     };
+  }
+
+  known(): KnownRoute {
+    const { name, number, signal, queued, appended, delivered } = this;
+    const sizes = { queuedItems: queued.items, queuedBytes: queued.bytes };
+    return { name, number, signal, ...sizes, notDelivered: appended - delivered - queued.items };
   }
 
   save(asOf: Seq): SavedRoute {

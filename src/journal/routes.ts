@@ -1,7 +1,15 @@
-import type { Routes } from "./journal.ts";
+import type { RouteLimits, Routes } from "./journal.ts";
 
 /** Most routes one journal can name in its life: 32 words per frame. */
 export const MAX_ROUTES = 1_024;
+
+/** A queue that takes everything. */
+export const UNLIMITED: RouteLimits = {
+  bytes: Number.POSITIVE_INFINITY,
+  items: Number.POSITIVE_INFINITY,
+  frames: Number.POSITIVE_INFINITY,
+  onFull: "refuse",
+};
 
 /** The bit set of these route numbers. */
 export function routesOf(numbers: readonly number[]): Routes {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Journal, Reader, Removal, RouteLimits, Routes, Tally } from "../journal/journal.ts";
-import { routesOf, unionRoutes } from "../journal/routes.ts";
+import type { Journal, Reader, Removal, Routes, Tally } from "../journal/journal.ts";
+import { routesOf, UNLIMITED, unionRoutes } from "../journal/routes.ts";
 import type { Batch } from "../otlp/batch.ts";
 import type { Seq, Stored } from "../otlp/range.ts";
 import { isRefusal, PipelineError } from "../otlp/status.ts";
@@ -91,12 +91,6 @@ export interface LetterBudget {
 
 /** Keys remembered: repeats come only from ranges that were in flight at a crash, so from the newest letters. */
 const REMEMBERED = 65_536;
-const UNLIMITED: RouteLimits = {
-  bytes: Number.POSITIVE_INFINITY,
-  items: Number.POSITIVE_INFINITY,
-  frames: Number.POSITIVE_INFINITY,
-  onFull: "refuse",
-};
 const NO_BUDGET: LetterBudget = { maxBytes: Number.POSITIVE_INFINITY, onFull: "refuse" };
 /** Bytes of a letter on disk beside its item, roughly: headers and note. */
 const BESIDE = 400;

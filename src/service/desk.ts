@@ -1,10 +1,14 @@
 import { z } from "zod";
+import type { KnownRoute } from "../journal/journal.ts";
 import type { DeadLetterNote, KeptLetter } from "../kit/dead-letters.ts";
 import { SIGNALS, type Signal } from "../otlp/tape.ts";
 import { writeRequestJson } from "../otlp/write-json.ts";
+import { backfill, backfillRoutes, type Progress } from "./backfill.ts";
+import { dropRoute } from "./drop-route.ts";
 import { letterFilter, wanted } from "./letter-filter.ts";
-import type { Replays } from "./replays.ts";
+import { isReplayRoute, type Replays } from "./replays.ts";
 import type { Storage } from "./storage.ts";
+import { itemsWith, type Sighting, sightings } from "./where.ts";
 
 /** A dead letter as commands see it. */
 export interface LetterLine extends Omit<DeadLetterNote, "arrivalMs"> {
@@ -15,9 +19,28 @@ export interface LetterLine extends Omit<DeadLetterNote, "arrivalMs"> {
   readonly request?: unknown;
 }
 
+/** A route of the queue's journal. */
+export interface RouteLine extends KnownRoute {
+  /** An exporter of the running service takes from it. */
+  readonly isRead: boolean;
+}
+
+export interface JournalLine {
+  readonly id: string;
+  readonly bytes: number;
+  readonly segments: number;
+  readonly frames: number;
+  readonly newest: number;
+}
+
 /** One line of an answer: something found, a failure, or at the end what was done, in numbers. */
 export interface Line {
   readonly letter?: LetterLine;
+  readonly route?: RouteLine;
+  readonly journal?: JournalLine;
+  readonly sighting?: Sighting;
+  /** So far: it also shows that somebody still listens. */
+  readonly progress?: Progress;
   readonly error?: string;
   readonly end?: Readonly<Record<string, number>>;
 }
@@ -26,6 +49,14 @@ type Question = (request: unknown) => AsyncGenerator<Line>;
 
 const listing = letterFilter.extend({ limit: z.int().min(0) });
 const replaying = letterFilter.extend({ to: z.string().optional() });
+const naming = z.strictObject({ route: z.string() });
+const finding = z.strictObject({ id: z.string().min(1).max(1_024) });
+const again = z.strictObject({
+  fromMs: z.number(),
+  untilMs: z.number().optional(),
+  to: z.string(),
+  of: z.string().optional(),
+});
 
 /**
  * What an operator may ask of one storage: the same whether a service runs (through its control socket) or not. Every answer is a
@@ -34,17 +65,24 @@ const replaying = letterFilter.extend({ to: z.string().optional() });
 export class Desk {
   readonly #storage: Storage;
   readonly #replays: Replays;
+  readonly #readers: ReadonlySet<string>;
   readonly #stopped = new AbortController();
   readonly #questions: Readonly<Record<string, Question>> = {
     "dead-letter/list": (request) => this.#list(listing.parse(request)),
     "dead-letter/show": (request) => this.#show(letterFilter.parse(request)),
     "dead-letter/replay": (request) => this.#replay(replaying.parse(request)),
     "dead-letter/drop": (request) => this.#drop(letterFilter.parse(request)),
+    "journal/list": () => this.#routes(),
+    "journal/drop": (request) => this.#dropRoute(naming.parse(request)),
+    where: (request) => this.#where(finding.parse(request)),
+    replay: (request) => this.#again(again.parse(request)),
   };
 
-  constructor(storage: Storage, replays: Replays) {
+  /** `readers`: routes that exporters of the running service read. */
+  constructor(storage: Storage, replays: Replays, readers: ReadonlySet<string>) {
     this.#storage = storage;
     this.#replays = replays;
+    this.#readers = readers;
   }
 
   /** Undefined when there is no such question. */
@@ -113,6 +151,62 @@ export class Desk {
       await flush();
     });
     yield { end: { dropped, ...this.#totals() } };
+  }
+
+  async *#routes(): AsyncGenerator<Line> {
+    const { journal } = this.#storage;
+    for (const known of journal.routes()) {
+      if (isReplayRoute(known.name)) continue;
+      yield { route: { ...known, isRead: this.#readers.has(known.name) } };
+    }
+    const { bytes, segments, frames, newest } = journal.stats();
+    yield { journal: { id: journal.id, bytes, segments, frames, newest } };
+    yield { end: this.#totals() };
+  }
+
+  async *#dropRoute({ route }: z.output<typeof naming>): AsyncGenerator<Line> {
+    if (this.#readers.has(route))
+      throw new Error(
+        `an exporter of the running service reads route ${route}: remove the exporter from its pipelines first`,
+      );
+    const { journal, deadLetters } = this.#storage;
+    // One at a time, as with letters.
+    const dropped = await deadLetters.exclusive(() =>
+      dropRoute(journal, route, this.#stopped.signal),
+    );
+    yield { end: { dropped, ...this.#totals() } };
+  }
+
+  async *#where({ id }: z.output<typeof finding>): AsyncGenerator<Line> {
+    const letters: KeptLetter[] = [];
+    for await (const letter of this.#storage.deadLetters.kept())
+      if (itemsWith(letter.batch, id).length > 0) letters.push(letter);
+    let frames = 0;
+    for await (const sighting of sightings(this.#storage, id, letters)) {
+      frames++;
+      yield { sighting };
+    }
+    for (const letter of letters) yield { letter: described(letter) };
+    yield { end: { frames, letters: letters.length } };
+  }
+
+  async *#again({ fromMs, untilMs, to, of }: z.output<typeof again>): AsyncGenerator<Line> {
+    let frames = 0;
+    let items = 0;
+    for (const pair of backfillRoutes(this.#storage.journal.routes(), to, of)) {
+      const until = untilMs ?? Number.POSITIVE_INFINITY;
+      const isRead = this.#readers.has(pair.to.name);
+      const range = { fromMs, untilMs: until, ...pair };
+      let last: Progress = { frames: 0, items: 0 };
+      for await (const progress of backfill(this.#storage, this.#replays, range, isRead)) {
+        this.#stopped.signal.throwIfAborted();
+        last = progress;
+        yield { progress };
+      }
+      frames += last.frames;
+      items += last.items;
+    }
+    yield { end: { frames, items } };
   }
 
   #totals(): NonNullable<Line["end"]> {

@@ -159,8 +159,8 @@ export function observeLetters(meter: Meter, storage: Storage, replays: Replays)
   }
   for (const [signal, replayed] of replays.counts())
     meter.observe(
-      "weir_dead_letters_replayed_items_total",
-      "Items that were put into their route's queue again: they count there as appended.",
+      "weir_replayed_items_total",
+      "Dead letters and retained items that were queued again: they count there as appended.",
       { storage: id, signal },
       "counter",
       replayed,

@@ -1,8 +1,8 @@
-import type { Frame, Journal, KnownRoute, Reader, RouteLimits, Tally } from "../journal/journal.ts";
-import { routesOf, unionRoutes } from "../journal/routes.ts";
+import type { Frame, Journal, KnownRoute, Reader, Tally } from "../journal/journal.ts";
+import { routesOf, UNLIMITED, unionRoutes } from "../journal/routes.ts";
 import type { KeptLetter, LetterBox } from "../kit/dead-letters.ts";
-import type { Range } from "../otlp/range.ts";
-import { isRefusal, PipelineError } from "../otlp/status.ts";
+import type { Range, Seq, Stored } from "../otlp/range.ts";
+import { isRefusal, PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Signal } from "../otlp/tape.ts";
 
 /** The `note` of a frame that is a dead letter's second try, as JSON. */
@@ -16,12 +16,12 @@ export interface ReplayNote {
   readonly item: number;
 }
 
-const UNLIMITED: RouteLimits = {
-  bytes: Number.POSITIVE_INFINITY,
-  items: Number.POSITIVE_INFINITY,
-  frames: Number.POSITIVE_INFINITY,
-  onFull: "refuse",
-};
+/** The `note` of a retained frame that was queued once more, as JSON. */
+interface AgainNote {
+  /** Its first number. */
+  readonly frame: Seq;
+}
+
 /** Letters in one group. */
 const GROUP_LETTERS = 128;
 const GROUP_BYTES = 1 << 20;
@@ -104,27 +104,50 @@ export class Replays {
   }
 
   async #append(group: readonly KeptLetter[], to: string | undefined): Promise<void> {
-    const frames = group.map((letter) => this.#frame(letter, to));
+    const refusal = await this.#put(group.map((letter) => this.#frame(letter, to)));
+    if (refusal !== undefined) throw new PipelineError(refusal);
+  }
+
+  /** Queues retained frames for a route once more; a refusal when its queue is full. */
+  again(frames: readonly Stored[], to: KnownRoute): Promise<Refusal | undefined> {
+    const marker = this.#marker(to.signal);
+    const routes = routesOf([to.number, marker.route]);
+    return this.#letters.exclusive(() =>
+      this.#put(
+        frames.map(({ seq, batch, arrivalMs }) => ({
+          ...{ batch, arrivalMs, routes },
+          note: new TextEncoder().encode(JSON.stringify({ frame: seq } satisfies AgainNote)),
+        })),
+      ),
+    );
+  }
+
+  async #put(frames: readonly Frame[]): Promise<Refusal | undefined> {
     const routes = frames.reduce((all, frame) => unionRoutes(all, frame.routes), routesOf([]));
-    const bytes = group.reduce((sum, { batch }) => sum + batch.length, 0);
-    const items = group.reduce((sum, { batch }) => sum + batch.items, 0);
+    const bytes = frames.reduce((sum, { batch }) => sum + batch.length, 0);
+    const items = frames.reduce((sum, { batch }) => sum + batch.items, 0);
     const space = this.#journal.reserve(routes, bytes, items);
-    if (isRefusal(space)) throw new PipelineError(space);
+    if (isRefusal(space)) return space;
     using _space = space;
     await this.#journal.append(frames);
     await this.#finish();
+    return undefined;
+  }
+
+  #marker(signal: Signal): Reader {
+    const marker = this.#markers.get(signal);
+    if (marker === undefined) throw new Error(`no route of this storage carries ${signal}`);
+    return marker;
   }
 
   #frame({ id, place, note, batch }: KeptLetter, to: string | undefined): Frame {
     const { route, seq, item, arrivalMs } = note;
     const target = this.#target(to ?? route, batch.signal);
-    const marker = this.#markers.get(batch.signal);
-    if (marker === undefined) throw unknownRoute(target.name, this.#journal.routes());
     const told: ReplayNote = { letter: id, place, route, seq, item };
     return {
       batch,
       arrivalMs,
-      routes: routesOf([target.number, marker.route]),
+      routes: routesOf([target.number, this.#marker(batch.signal).route]),
       note: new TextEncoder().encode(JSON.stringify(told)),
     };
   }
@@ -172,25 +195,28 @@ export class Replays {
   }
 }
 
-/** Reads a frame's note; undefined when the frame is no replay. */
+/** Reads a frame's note; undefined when the frame is no letter's replay. */
 export function readReplayNote(note: Uint8Array): ReplayNote | undefined {
-  if (note.length === 0) return undefined;
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(note));
-    return isReplayNote(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const { letter, place, route, seq, item } = readNote<ReplayNote>(note);
+  const numbers = [place, seq, item].every((number) => typeof number === "number");
+  if (typeof letter !== "string" || typeof route !== "string" || !numbers) return undefined;
+  return { letter, route, place: Number(place), seq: Number(seq), item: Number(item) };
 }
 
-function isReplayNote(value: unknown): value is ReplayNote {
-  if (typeof value !== "object" || value === null) return false;
-  const { letter, place, route, seq, item } = value as Partial<ReplayNote>;
-  return (
-    typeof letter === "string" &&
-    typeof route === "string" &&
-    [place, seq, item].every((number) => typeof number === "number")
-  );
+/** The first number of a frame that was queued once more; undefined for others. */
+export function readAgainNote(note: Uint8Array): Seq | undefined {
+  const { frame } = readNote<AgainNote>(note);
+  return typeof frame === "number" ? frame : undefined;
+}
+
+/** What a note may say; none of it is sure. */
+function readNote<T>(note: Uint8Array): { readonly [K in keyof T]?: unknown } {
+  try {
+    const value: unknown = note.length === 0 ? {} : JSON.parse(new TextDecoder().decode(note));
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    return {};
+  }
 }
 
 function unknownRoute(name: string, routes: readonly KnownRoute[]): Error {

@@ -81,7 +81,7 @@ export class Service {
     await this.#openStorages();
     const graph = this.#build();
     this.#graph = graph;
-    await this.#openControls();
+    await this.#openControls(graph);
     this.#warnOfOrphans(graph);
     await this.#startTelemetry();
     for (const { backend } of graph.outlets) await backend.start();
@@ -152,7 +152,7 @@ export class Service {
         if (!known.has(name) && queuedItems > 0)
           this.#options.log.warn(
             { storage, route: name, items: queuedItems },
-            "this queue belongs to an exporter that no pipeline names any more; its items are kept until the exporter comes back",
+            "this queue belongs to an exporter that no pipeline names any more; its items are kept until the exporter comes back, or until weir journal drop",
           );
   }
 
@@ -191,13 +191,15 @@ export class Service {
   }
 
   /** After the exporters' routes are named and before anything is appended: replays have routes of their own. */
-  async #openControls(): Promise<void> {
+  async #openControls({ routes }: Graph): Promise<void> {
+    const readers = new Set(routes.map(({ name }) => name));
     for (const storage of this.#storages.values()) {
       const { journal, deadLetters, directory } = storage;
       const replays = await Replays.open(journal, deadLetters);
       observeLetters(this.metrics, storage, replays);
       if (directory === undefined) continue;
-      const control = createControl(directory, new Desk(storage, replays), this.#options.log);
+      const desk = new Desk(storage, replays, readers);
+      const control = createControl(directory, desk, this.#options.log);
       await control.start();
       this.#controls.push(control);
     }

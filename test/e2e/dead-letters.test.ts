@@ -1,15 +1,13 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { main } from "../../src/commands/dispatch.ts";
 import { type HttpSink, httpSink } from "../support/http-sink.ts";
 import { isBalanced, type Law } from "../support/service.ts";
 import { Stand } from "./stand.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
 const DURABLE = "sending_queue: { storage: file_storage, batch: { flush_timeout: 10ms } }";
 const RETRY = "retry_on_failure: { initial_interval: 50ms, max_interval: 200ms }";
 const isEmpty = (laws: readonly Law[]) => laws.every(({ queued }) => queued === 0);
@@ -25,28 +23,24 @@ ${it.serviceWith("logs: { receivers: [otlp], exporters: [influxdb] }")}`,
 }
 
 interface Ran {
-  readonly status: number | null;
+  readonly status: number;
   readonly out: string;
   readonly err: string;
 }
 
-/** Runs `weir dead-letter` on the stand's storage. The test's own event loop goes on: its sink has to answer. */
-function deadLetter(stand: Stand, ...args: string[]): Promise<Ran> {
-  const { promise, resolve } = Promise.withResolvers<Ran>();
-  const where = ["--directory", stand.path("queue")];
-  const child = spawn(process.execPath, ["src/main.ts", "dead-letter", ...args, ...where], {
-    cwd: ROOT,
-  });
+/** `weir dead-letter` on the stand's storage. */
+async function deadLetter(stand: Stand, ...args: string[]): Promise<Ran> {
   let out = "";
   let err = "";
-  child.stdout.on("data", (text) => {
-    out += String(text);
+  const status = await main(["dead-letter", ...args, "--directory", stand.path("queue")], {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
   });
-  child.stderr.on("data", (text) => {
-    err += String(text);
-  });
-  child.once("close", (status) => resolve({ status, out, err }));
-  return promise;
+  return { status, out, err };
 }
 
 async function list(stand: Stand, ...args: string[]): Promise<readonly { readonly id: string }[]> {
@@ -110,7 +104,7 @@ test("letters are listed, shown, replayed and dropped while the service runs, an
   expect(after.every(isBalanced)).toBe(true);
   expect([...taken(sink).values()]).toEqual([1, 1]);
   expect(await stand.service.metric("weir_dead_letters")).toBe(0);
-  expect(await stand.service.metric("weir_dead_letters_replayed_items_total")).toBe(2);
+  expect(await stand.service.metric("weir_replayed_items_total")).toBe(2);
   expect(await stand.service.metric("weir_dead_letters_dropped_items_total")).toBe(1);
   const gone = await deadLetter(stand, "show", first?.id ?? "");
   expect(gone).toMatchObject({ status: 1, err: expect.stringContaining("not kept (any more)") });
@@ -170,7 +164,7 @@ test("SIGKILL in the middle of replays, again and again: every item arrives once
   // Nothing is taken before the last replay is over, so that nothing is sent twice for another reason.
   sink.answer = () => ({ status: 503 });
   let inTheMiddle = 0;
-  for (const delayMs of [40, 70, 100, 130]) {
+  for (const delayMs of [50, 90, 130]) {
     const before = await stand.service.metric("weir_dead_letters");
     replayNow(stand);
     await sleep(delayMs);
@@ -178,7 +172,7 @@ test("SIGKILL in the middle of replays, again and again: every item arrives once
     await stand.service.start();
     const kept = await stand.service.metric("weir_dead_letters");
     if (kept > 0 && kept < before) inTheMiddle++;
-    const replayed = await stand.service.metric("weir_dead_letters_replayed_items_total");
+    const replayed = await stand.service.metric("weir_replayed_items_total");
     expect(replayed + kept).toBe(ids.length);
   }
   expect((await deadLetter(stand, "replay", "--all")).out).toMatch(/ 0 kept/);

@@ -61,7 +61,7 @@ export class Service {
 
   async kill(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
+    if (child === undefined || !this.isAlive) return child?.exitCode ?? null;
     const ended = new Promise<number | null>((resolve) =>
       child.once("exit", (code) => resolve(code)),
     );
