@@ -2,6 +2,7 @@ import type {
   Column,
   Condition,
   Derivation,
+  Form,
   Given,
   LogMatch,
   Rule,
@@ -43,11 +44,11 @@ export function rulesInWords(table: Table): string[] {
   return [
     table.identity === "exact"
       ? "Rows with equal tags and equal time are one row, and the later one's fields win."
-      : "The time is moved by nanoseconds where items of one request would share tags and time, so that each keeps its row.",
+      : "A time in whole seconds, milliseconds or microseconds gets a fraction of that unit, worked out from the row's content; rows of one request that share tags and time all the same move on by 1 ns. So each item keeps its row, and a request that is sent again writes the same rows.",
     ...(extraTags.length > 0 ? [besides(extraTags, "tag")] : []),
     ...(fields.length > 0 ? [besides(fields, "field")] : []),
     table.match.points === undefined
-      ? `Other attributes of OTLP items go into ${rest}. Lines keep every tag and field under its own name.`
+      ? `Other attributes of OTLP items go into ${rest}. Lines keep every tag and field.`
       : "Attributes of the point are tags under their own names.",
     ...(resourceAttributes === undefined
       ? []
@@ -75,7 +76,7 @@ export function matchInWords({ measurement, match, required }: Table): string[] 
       "A data point of a metric whose name is no `<table>.<column>`. The metric's name is the measurement.",
     ];
   return [
-    `A line, or a JSON point, named ${code(measurement)}. It is kept as it was sent.`,
+    `A line, or a JSON point, named ${code(measurement)}. Its tags and fields are kept under their names; where the table has a column of the name, as this column.`,
     `A log record whose \`event_name\` is ${code(measurement)}.${needs}`,
     `A data point of a gauge or sum named ${code(`${measurement}.<column>`)}: its value is that column, its attributes are the others, and tags where the table does not declare them.`,
     ...(logs === undefined ? [] : [`A log record${hasInWords(logs)}.${needs}`]),
@@ -110,7 +111,7 @@ function sourceInWords(source: Source): string {
     case "attribute": {
       const notes = [
         ...(source.place === "both" ? [] : [PLACE[source.place]]),
-        ...(source.form === undefined ? [] : [`as ${source.form}`]),
+        ...(source.form === undefined ? [] : [FORM[source.form]]),
         ...(source.firstOfList ? ["the first of a list"] : []),
         ...(source.divideBy === undefined ? [] : [`divided by ${source.divideBy}`]),
         ...(source.spansOnly ? ["spans only"] : []),
@@ -128,6 +129,15 @@ function sourceInWords(source: Source): string {
   }
 }
 
+/** How a text must be written to count. */
+const FORM: Readonly<Record<Form, string>> = {
+  trace_id: "32 hex digits",
+  span_id: "16 hex digits",
+  datadog: "32 hex digits or decimal",
+  traceparent: "the id in it",
+  xray: "its `Root`",
+  method_path: "if written `METHOD:/…`",
+};
 const PLACE = {
   record: "of the item only",
   resource: "of the resource only",
