@@ -42,7 +42,9 @@ async function install(): Promise<string | undefined> {
   });
 }
 
-const program = () => join(folder(HOME), "out", "otelcol");
+/** Whether the Collector is there, and where. */
+export const installCollector = install;
+export const program = () => join(folder(HOME), "out", "otelcol");
 
 async function run(check: Check): Promise<void> {
   const stand = await Stand.start();
@@ -100,7 +102,8 @@ async function everythingSent(port: number): Promise<Record<(typeof SIGNALS)[num
   return sent;
 }
 
-async function listening(port: number): Promise<void> {
+/** Resolves when somebody listens on a port, or after 10 s. */
+export async function listening(port: number): Promise<void> {
   for (const end = Date.now() + 10_000; Date.now() < end; await sleep(50)) {
     const isOpen = await new Promise<boolean>((resolve) => {
       const socket = connect(port, "127.0.0.1", () => {

@@ -9,8 +9,17 @@ import { loki } from "./loki.ts";
 import type { Peer } from "./peer.ts";
 import { sdks } from "./sdk.ts";
 import { telemetrygen } from "./telemetrygen.ts";
+import { toCollector } from "./to-collector.ts";
 
-const PEERS: readonly Peer[] = [h2spec, influxdb1, ...sdks, telemetrygen, collector, loki];
+const PEERS: readonly Peer[] = [
+  h2spec,
+  influxdb1,
+  ...sdks,
+  telemetrygen,
+  collector,
+  toCollector,
+  loki,
+];
 
 const wanted = process.argv.slice(2);
 let passed = 0;
