@@ -61,6 +61,24 @@ ${fence("sql", example.query)}
 `;
 }
 
+const OWN_TABLE = `measurement: orders
+doc: One row for each order.
+identity: exact
+match:
+  logs: { record_has_one_of_each: [[order.id]] } # log records with this attribute
+columns:
+  shop: { kind: tag, doc: The shop., from: [shop, service.name] } # the first that is present
+  amount: { kind: float, unit: EUR, doc: What was paid., from: [order.amount] }
+  id: { kind: text, doc: The order., from: [order.id] }
+ids: true # trace_id and span_id`;
+
+const OWN_TABLE_USED = `exporters:
+  influxdb: { tables: [./orders.yaml] }
+receivers:
+  line_protocol: { tables: [./orders.yaml] }
+extensions:
+  embedded_store: { tables: [./orders.yaml] }`;
+
 function indexPage(tables: readonly Table[]): string {
   const rows = tables.map(
     ({ measurement, identity, doc }) =>
@@ -82,8 +100,17 @@ ${rows.join("\n")}
 
 ## A table of your own
 
-Write a YAML file like those in \`config/series\` and check it: \`npm run weir -- series check my-table.yaml\`. Editors complete and check
-it with [config/series.schema.json](../../config/series.schema.json): put
+Write a YAML file like those in \`config/series\`, for example \`orders.yaml\` beside the configuration:
+
+${fence("yaml", OWN_TABLE)}
+
+Check it with \`npm run weir -- series check orders.yaml\`, and look at what was understood with \`series show orders.yaml\`. Then name it where
+rows are written, where lines of this name come in, and where the columns are to be there before the first row. In an exporter,
+names of shipped tables beside the file choose among all tables; the file alone adds to them.
+
+${fence("yaml", OWN_TABLE_USED)}
+
+Editors complete and check a table file with [config/series.schema.json](../../config/series.schema.json): put
 \`# yaml-language-server: $schema=<path to it>\` into its first line. The keys:
 
 ${keyTable(TABLE)}

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lineShapes } from "../../src/series/line-shapes.ts";
 import { loadTables, shippedTables } from "../../src/series/load.ts";
@@ -37,6 +39,15 @@ test("every mistake is named at once, with its place and the nearest valid word"
     't.yaml:9:1: unknown key "servis" in the file; did you mean "service"?',
   ])
     expect(message).toContain(part);
+});
+
+test("the table that the documentation shows loads beside the shipped ones", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/series/README.md"), "utf8");
+  const text = /^```yaml\n(measurement: [^`]+)^```$/m.exec(page)?.[1] ?? "";
+  const [table] = loadTables([{ name: "orders.yaml", text }], shippedTables());
+  expect(table?.columns.map(({ name }) => name)).toEqual([
+    ...["shop", "amount", "id", "trace_id", "span_id"],
+  ]);
 });
 
 test("mistakes come in the order of the file, each once", () => {
