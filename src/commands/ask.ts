@@ -85,8 +85,9 @@ async function* askDirectory(
     throw new AskError(error.message);
   });
   try {
-    const replays = await Replays.open(storage.journal, storage.deadLetters);
-    const lines = new Desk(storage, replays, new Set()).ask(question, body);
+    const readers = new Set<string>();
+    const replays = await Replays.open(storage.journal, storage.deadLetters, readers);
+    const lines = new Desk(storage, replays, readers).ask(question, body);
     if (lines === undefined) throw new AskError(`nobody knows the question ${question}`);
     yield* lines;
   } catch (error) {

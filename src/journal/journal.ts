@@ -80,6 +80,8 @@ export interface KnownRoute {
   readonly signal: Signal;
   readonly queuedItems: number;
   readonly queuedBytes: number;
+  /** What still fits; below 0 where the limits became smaller. */
+  readonly room: { readonly bytes: number; readonly items: number; readonly frames: number };
   /** Items that were dropped, unconfirmed or dead-lettered, ever. */
   readonly notDelivered: number;
 }

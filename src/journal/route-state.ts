@@ -246,9 +246,15 @@ export class RouteState {
   }
 
   known(): KnownRoute {
-    const { name, number, signal, queued, appended, delivered } = this;
+    const { name, number, signal, queued, reserved, limits } = this;
+    const room = {
+      bytes: limits.bytes - queued.bytes - reserved.bytes,
+      items: limits.items - queued.items - reserved.items,
+      frames: limits.frames - queued.frames - reserved.frames,
+    };
+    const notDelivered = this.appended - this.delivered - queued.items;
     const sizes = { queuedItems: queued.items, queuedBytes: queued.bytes };
-    return { name, number, signal, ...sizes, notDelivered: appended - delivered - queued.items };
+    return { name, number, signal, ...sizes, room, notDelivered };
   }
 
   save(asOf: Seq): SavedRoute {

@@ -3,7 +3,7 @@ import type { FramePlace, Journal, KnownRoute } from "../journal/journal.ts";
 import type { Seq, Stored } from "../otlp/range.ts";
 import { PipelineError } from "../otlp/status.ts";
 import { isOfRoute } from "./letter-filter.ts";
-import { isReplayRoute, type Replays, readAgainNote } from "./replays.ts";
+import { isReplayRoute, type Replays, readAgainNote, unknownRoute } from "./replays.ts";
 import type { Storage } from "./storage.ts";
 
 /** What is to be sent again. */
@@ -102,9 +102,8 @@ export function backfillRoutes(
   of: string | undefined,
 ): readonly Pick<Backfill, "of" | "to">[] {
   const known = routes.filter(({ name }) => !isReplayRoute(name));
-  const names = () => known.map(({ name }) => name).join(", ") || "there is none";
   const targets = known.filter(({ name }) => isOfRoute(name, to));
-  if (targets.length === 0) throw new Error(`this storage has no route ${to} (${names()})`);
+  if (targets.length === 0) throw unknownRoute(to, known, "--to");
   const pairs = targets.flatMap((target) => {
     const same = known.filter(({ signal }) => signal === target.signal);
     const sources =
@@ -117,7 +116,6 @@ export function backfillRoutes(
       );
     return sources.map((source) => ({ of: source, to: target }));
   });
-  if (pairs.length === 0)
-    throw new Error(`this storage has no route ${of} with a signal of ${to} (${names()})`);
+  if (pairs.length === 0) throw unknownRoute(of ?? to, known, "--of");
   return pairs;
 }

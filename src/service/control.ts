@@ -25,7 +25,11 @@ export function controlSocket(directory: string): string | undefined {
  * Answers the commands while the service runs and holds the lock of the directory: HTTP over a socket in that directory, which only its
  * owner can open. A request is a POST to `/<question>` with a JSON object; the answer is a JSON object per line.
  */
-export function createControl(directory: string, desk: Desk, log: Logger): Component {
+export function createControl(
+  directory: string,
+  desk: Pick<Desk, "ask" | "stop">,
+  log: Logger,
+): Component {
   const path = controlSocket(directory);
   if (path === undefined) return createNone(directory, log);
   const server = createHttpServer({
@@ -61,7 +65,7 @@ function createNone(directory: string, log: Logger): Component {
   };
 }
 
-async function answer(request: HttpRequest, desk: Desk): Promise<HttpAnswer> {
+async function answer(request: HttpRequest, desk: Pick<Desk, "ask">): Promise<HttpAnswer> {
   if (request.method !== "POST") return { status: 405, headers: { Allow: "POST" } };
   const { bytes, length } = await request.readBody(REQUEST_BYTES);
   try {

@@ -20,7 +20,7 @@ export interface LetterLine extends Omit<DeadLetterNote, "arrivalMs"> {
 }
 
 /** A route of the queue's journal. */
-export interface RouteLine extends KnownRoute {
+export interface RouteLine extends Omit<KnownRoute, "room"> {
   /** An exporter of the running service takes from it. */
   readonly isRead: boolean;
 }
@@ -155,10 +155,9 @@ export class Desk {
 
   async *#routes(): AsyncGenerator<Line> {
     const { journal } = this.#storage;
-    for (const known of journal.routes()) {
-      if (isReplayRoute(known.name)) continue;
-      yield { route: { ...known, isRead: this.#readers.has(known.name) } };
-    }
+    for (const { room: _, ...known } of journal.routes())
+      if (!isReplayRoute(known.name))
+        yield { route: { ...known, isRead: this.#readers.has(known.name) } };
     const { bytes, segments, frames, newest } = journal.stats();
     yield { journal: { id: journal.id, bytes, segments, frames, newest } };
     yield { end: this.#totals() };

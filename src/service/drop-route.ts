@@ -1,6 +1,6 @@
 import type { Journal } from "../journal/journal.ts";
 import { UNLIMITED } from "../journal/routes.ts";
-import { isReplayRoute } from "./replays.ts";
+import { isReplayRoute, unknownRoute } from "./replays.ts";
 
 const READ = { bytes: 8 << 20, items: 65_536 };
 
@@ -10,12 +10,9 @@ export async function dropRoute(
   name: string,
   stop: AbortSignal,
 ): Promise<number> {
-  const names = journal.routes().filter((route) => !isReplayRoute(route.name));
-  const known = names.find((route) => route.name === name);
-  if (known === undefined)
-    throw new Error(
-      `this storage has no route ${name} (${names.map((route) => route.name).join(", ") || "there is none"})`,
-    );
+  const routes = journal.routes();
+  const known = routes.find((route) => route.name === name && !isReplayRoute(name));
+  if (known === undefined) throw unknownRoute(name, routes);
   const reader = journal.route(name, known.signal, "end", UNLIMITED);
   const { queuedItems } = known;
   while (reader.counts().queuedItems > 0) {

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Frame, Journal, KnownRoute, Reader, Tally } from "../journal/journal.ts";
-import { routesOf, UNLIMITED, unionRoutes } from "../journal/routes.ts";
+import { hasRoute, routesOf, UNLIMITED, unionRoutes } from "../journal/routes.ts";
 import type { KeptLetter, LetterBox } from "../kit/dead-letters.ts";
 import type { Range, Seq, Stored } from "../otlp/range.ts";
 import { isRefusal, PipelineError, type Refusal } from "../otlp/status.ts";
@@ -25,6 +26,9 @@ interface AgainNote {
 /** Letters in one group. */
 const GROUP_LETTERS = 128;
 const GROUP_BYTES = 1 << 20;
+/** How long one letter waits for room in a queue that somebody empties. */
+const PATIENCE_MS = 10_000;
+const PAUSE_MS = 50;
 const NEVER = new AbortController().signal;
 const READ = { bytes: 8 << 20, items: 65_536 };
 
@@ -47,17 +51,31 @@ export class Replays {
   readonly #journal: Journal;
   readonly #letters: LetterBox;
   readonly #markers: ReadonlyMap<Signal, Reader>;
+  readonly #readers: ReadonlySet<string>;
   /** Read and not settled: removing its letters has failed. */
   #unfinished: { readonly marker: Reader; readonly range: Range } | undefined;
 
-  private constructor(journal: Journal, letters: LetterBox, markers: ReadonlyMap<Signal, Reader>) {
+  private constructor(
+    journal: Journal,
+    letters: LetterBox,
+    markers: ReadonlyMap<Signal, Reader>,
+    readers: ReadonlySet<string>,
+  ) {
     this.#journal = journal;
     this.#letters = letters;
     this.#markers = markers;
+    this.#readers = readers;
   }
 
-  /** After the exporters' routes are named and before anything is appended. Finishes what a crash has interrupted. */
-  static async open(journal: Journal, letters: LetterBox): Promise<Replays> {
+  /**
+   * After the exporters' routes are named and before anything is appended. Finishes what a crash has interrupted. `readers`: routes that
+   * somebody empties.
+   */
+  static async open(
+    journal: Journal,
+    letters: LetterBox,
+    readers: ReadonlySet<string>,
+  ): Promise<Replays> {
     const signals = new Set(journal.routes().map(({ signal }) => signal));
     const markers = new Map(
       [...signals].map((signal) => {
@@ -65,7 +83,7 @@ export class Replays {
         return [signal, marker] as const;
       }),
     );
-    const replays = new Replays(journal, letters, markers);
+    const replays = new Replays(journal, letters, markers, readers);
     await letters.exclusive(() => replays.#finish());
     return replays;
   }
@@ -75,7 +93,7 @@ export class Replays {
     return [...this.#markers].map(([signal, marker]) => [signal, () => marker.counts().appended]);
   }
 
-  /** Replays every letter that is wanted to the route it came from, or to `to`. Rejects when a queue is full; `onReplayed` has counted what is done. */
+  /** Replays every letter that is wanted to the route it came from, or to `to`. Rejects when a queue stays full; `onReplayed` has counted what is done. */
   async letters(
     isWanted: (letter: KeptLetter) => boolean,
     to: string | undefined,
@@ -87,8 +105,7 @@ export class Replays {
       let group: KeptLetter[] = [];
       let bytes = 0;
       const flush = async () => {
-        await this.#append(group, to);
-        onReplayed(group.length);
+        await this.#append(group, to, onReplayed, stop);
         group = [];
         bytes = 0;
         stop.throwIfAborted();
@@ -103,9 +120,25 @@ export class Replays {
     });
   }
 
-  async #append(group: readonly KeptLetter[], to: string | undefined): Promise<void> {
-    const refusal = await this.#put(group.map((letter) => this.#frame(letter, to)));
-    if (refusal !== undefined) throw new PipelineError(refusal);
+  /** As many at once as there is room for; waits for room where somebody makes it. */
+  async #append(
+    group: readonly KeptLetter[],
+    to: string | undefined,
+    onReplayed: (items: number) => void,
+    stop: AbortSignal,
+  ): Promise<void> {
+    const end = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const refusal = await this.#put(group.map((letter) => this.#frame(letter, to)));
+      if (refusal === undefined) return onReplayed(group.length);
+      if (group.length > 1) break;
+      const isRead = group.every(({ note }) => this.#readers.has(to ?? note.route));
+      if (!isRead || performance.now() > end) throw new PipelineError(refusal);
+      await sleep(PAUSE_MS, undefined, { signal: stop });
+    }
+    const middle = group.length >>> 1;
+    await this.#append(group.slice(0, middle), to, onReplayed, stop);
+    await this.#append(group.slice(middle), to, onReplayed, stop);
   }
 
   /** Queues retained frames for a route once more; a refusal when its queue is full. */
@@ -122,10 +155,17 @@ export class Replays {
     );
   }
 
+  /** Never at the cost of what is queued, or of these frames, whatever the route's `on_full` says: with too little room, nothing is done. */
   async #put(frames: readonly Frame[]): Promise<Refusal | undefined> {
     const routes = frames.reduce((all, frame) => unionRoutes(all, frame.routes), routesOf([]));
     const bytes = frames.reduce((sum, { batch }) => sum + batch.length, 0);
     const items = frames.reduce((sum, { batch }) => sum + batch.items, 0);
+    const tooSmall = this.#journal
+      .routes()
+      .find(
+        ({ number, room }) => hasRoute(routes, number) && !fits(room, bytes, items, frames.length),
+      );
+    if (tooSmall !== undefined) return noRoom(tooSmall);
     const space = this.#journal.reserve(routes, bytes, items);
     if (isRefusal(space)) return space;
     using _space = space;
@@ -155,7 +195,7 @@ export class Replays {
   #target(name: string, signal: Signal): KnownRoute {
     const routes = this.#journal.routes();
     const target = routes.find((route) => route.name === name && !isReplayRoute(name));
-    if (target === undefined) throw unknownRoute(name, routes);
+    if (target === undefined) throw unknownRoute(name, routes, "--to");
     if (target.signal !== signal)
       throw new Error(
         `route ${name} carries ${target.signal}; a letter of ${signal} cannot go there`,
@@ -219,11 +259,23 @@ function readNote<T>(note: Uint8Array): { readonly [K in keyof T]?: unknown } {
   }
 }
 
-function unknownRoute(name: string, routes: readonly KnownRoute[]): Error {
+function fits(room: KnownRoute["room"], bytes: number, items: number, frames: number): boolean {
+  return bytes <= room.bytes && items <= room.items && frames <= room.frames;
+}
+
+function noRoom({ name, queuedItems, queuedBytes }: KnownRoute): Refusal {
+  return {
+    kind: "refused",
+    retryAfterMs: 1_000,
+    why: `route ${name}: the queue has too little room (${queuedItems} items, ${queuedBytes} bytes wait); try again when it is shorter`,
+  };
+}
+
+/** For the operator who named it: which ones there are. */
+export function unknownRoute(name: string, routes: readonly KnownRoute[], flag = ""): Error {
   const names = routes.map((route) => route.name).filter((known) => !isReplayRoute(known));
-  return new Error(
-    `this storage has no route ${name}: name another with --to (${names.join(", ") || "there is none"})`,
-  );
+  const advice = flag === "" ? "there are" : `name another with ${flag}:`;
+  return new Error(`this storage has no route ${name}; ${advice} ${names.join(", ") || "none"}`);
 }
 
 function allDelivered(items: number): Tally {

@@ -195,7 +195,7 @@ export class Service {
     const readers = new Set(routes.map(({ name }) => name));
     for (const storage of this.#storages.values()) {
       const { journal, deadLetters, directory } = storage;
-      const replays = await Replays.open(journal, deadLetters);
+      const replays = await Replays.open(journal, deadLetters, readers);
       observeLetters(this.metrics, storage, replays);
       if (directory === undefined) continue;
       const desk = new Desk(storage, replays, readers);

@@ -113,7 +113,7 @@ test("journal list shows routes; journal drop empties the queue of an exporter t
   );
   const unknown = await weir(stand, "journal", "drop", "influxdb/ded/logs");
   expect(unknown.err).toMatch(
-    /no route influxdb\/ded\/logs \(influxdb\/good\/logs, influxdb\/dead\/logs\)/,
+    /no route influxdb\/ded\/logs; there are influxdb\/good\/logs, influxdb\/dead\/logs/,
   );
   await stand.service.kill("SIGTERM");
   await stand.configure(yamlWith({ good, dead }));

@@ -14,6 +14,7 @@ const indexer = createIndexer();
 const never = new AbortController().signal;
 const UNLIMITED: RouteLimits = { bytes: 1e9, items: 1e9, frames: 1e9, onFull: "refuse" };
 const ROUTE = "influxdb/logs";
+const nobody = new Set<string>();
 
 function record(stringValue: string): Batch<"logs"> {
   const request = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue } }] }] }] };
@@ -76,7 +77,7 @@ async function waiting(house: {
 
 test("replay moves letters into their route's queue, with the time of their receipt; totals only grow", async () => {
   const it = await house(disks());
-  const replays = await Replays.open(it.queue, it.letters);
+  const replays = await Replays.open(it.queue, it.letters, nobody);
   await fill(it.letters, 300);
   expect(await replayAll(replays)).toBe(300);
   expect(it.reader.counts()).toMatchObject({ appended: 300, queuedItems: 300 });
@@ -106,11 +107,11 @@ test.each([0, 1, 2])(
           ? Promise.reject(new Error("the process died"))
           : it.letters.remove(letters, as),
     };
-    const replays = await Replays.open(it.queue, dying);
+    const replays = await Replays.open(it.queue, dying, nobody);
     await expect(replayAll(replays)).rejects.toThrow("the process died");
     // No stop: what is on the disks is all that is left.
     const again = await house(io);
-    const mended = await Replays.open(again.queue, again.letters);
+    const mended = await Replays.open(again.queue, again.letters, nobody);
     expect(again.letters.counts("logs").kept).toBe(Math.max(0, 300 - 128 * (group + 1)));
     expect(await replayAll(mended)).toBe(Math.max(0, 300 - 128 * (group + 1)));
     expect((await waiting(again)).sort((a, b) => a - b)).toEqual(
@@ -135,7 +136,7 @@ test("when removing fails and the process lives, the next replay finishes it fir
     remove: (gone, as) =>
       fails ? Promise.reject(new Error("disk full")) : letters.remove(gone, as),
   };
-  const replays = await Replays.open(it.queue, flaky);
+  const replays = await Replays.open(it.queue, flaky, nobody);
   await expect(replayAll(replays)).rejects.toThrow("disk full");
   fails = false;
   expect(await replayAll(replays)).toBe(0);
@@ -147,10 +148,10 @@ test("--to names another route; unknown routes and routes of another signal are 
   const it = await house(disks());
   it.queue.route("loki/logs", "logs", "end", UNLIMITED);
   it.queue.route("otlp/traces", "traces", "end", UNLIMITED);
-  const replays = await Replays.open(it.queue, it.letters);
+  const replays = await Replays.open(it.queue, it.letters, nobody);
   await fill(it.letters, 2);
   await expect(replayAll(replays, "lokki/logs")).rejects.toThrow(
-    "no route lokki/logs: name another with --to (influxdb/logs, loki/logs, otlp/traces)",
+    "no route lokki/logs; name another with --to: influxdb/logs, loki/logs, otlp/traces",
   );
   await expect(replayAll(replays, "otlp/traces")).rejects.toThrow(/carries traces/);
   expect(it.letters.counts("logs").kept).toBe(2);
@@ -159,11 +160,36 @@ test("--to names another route; unknown routes and routes of another signal are 
   expect(it.reader.counts().queuedItems).toBe(0);
 });
 
-test("a full queue ends the replay; the letters that did not fit are kept", async () => {
-  const it = await house(disks(), { ...UNLIMITED, items: 200 });
-  const replays = await Replays.open(it.queue, it.letters);
+test.each(["refuse", "drop_oldest", "skip"] as const)(
+  "a full queue ends the replay (on_full: %s); the letters that did not fit are kept",
+  async (onFull) => {
+    const it = await house(disks(), { ...UNLIMITED, items: 200, onFull });
+    const replays = await Replays.open(it.queue, it.letters, nobody);
+    await fill(it.letters, 300);
+    await expect(replayAll(replays)).rejects.toThrow(
+      /influxdb\/logs: the queue has too little room/,
+    );
+    expect(it.letters.counts("logs")).toMatchObject({ kept: 100, replayed: 200 });
+    expect(it.reader.counts()).toMatchObject({ appended: 200, queuedItems: 200 });
+  },
+);
+
+test("a queue of a few frames that somebody empties takes any number of letters", async () => {
+  const it = await house(disks(), { ...UNLIMITED, frames: 10 });
+  const replays = await Replays.open(it.queue, it.letters, new Set([ROUTE]));
   await fill(it.letters, 300);
-  await expect(replayAll(replays)).rejects.toThrow(/route influxdb\/logs: the queue is full/);
-  expect(it.letters.counts("logs")).toMatchObject({ kept: 172, replayed: 128 });
-  expect(it.reader.counts()).toMatchObject({ appended: 128, queuedItems: 128 });
+  const stop = new AbortController();
+  const emptying = (async () => {
+    for (let left = 300; left > 0; ) {
+      const range = await it.reader.read({ bytes: 1e6, items: 4 }, stop.signal);
+      expect(it.reader.counts().queuedItems).toBeLessThanOrEqual(10);
+      left -= range.items;
+      const none = { unconfirmed: 0, deadLettered: 0, dropped: new Map() };
+      it.reader.settle(range, { delivered: range.items, ...none });
+    }
+  })();
+  expect(await replayAll(replays)).toBe(300);
+  await emptying;
+  expect(it.reader.counts()).toMatchObject({ appended: 300, delivered: 300, queuedItems: 0 });
+  expect(it.letters.counts("logs")).toMatchObject({ kept: 0, replayed: 300 });
 });
