@@ -64,7 +64,8 @@ export class LineRows {
       if (o === at) return -1;
     }
     if (this.#types !== undefined) {
-      if (found === undefined) program.isRetyped = this.#types.looksAt(program, table, out, at, o);
+      if (found === undefined)
+        program.isRetyped = this.#types.looksAt(program, this.#gather, table, out, at, o);
       this.#types.isDue = program.isRetyped;
     }
     this.#names = program.isPlain ? undefined : new Set();

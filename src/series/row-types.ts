@@ -1,10 +1,14 @@
 import type { Dialect } from "../line/writer.ts";
-import { Kind } from "../otlp/tape.ts";
+import { ITEM_HEADER, Kind } from "../otlp/tape.ts";
 import { convertValue, splitFields, typeOfValue, type WrittenField } from "./field-value.ts";
+import type { Gather } from "./gather.ts";
 import { type LineProgram, PAIR_OP, PairOp } from "./line-program.ts";
 import { Code, SlotKind } from "./slots.ts";
 import { FIELD_TYPES, type FieldType, type TypeRegistry } from "./type-registry.ts";
 
+/** Pairs and measurements that are remembered. */
+const SEEN = 4_096;
+const NUMBERS_MAX = 1_024;
 const COMMA = 44;
 const SPACE = 32;
 const BACKSLASH = 92;
@@ -54,12 +58,21 @@ export class RowTypes {
   readonly #codes: number[] = [];
   readonly #names: string[] = [];
   readonly #tableOf: TypedTable[] = [];
+  /** Pairs that agree: number of the key, of the measurement, kind. */
+  readonly #seen = new Int32Array(3 * SEEN);
+  /** Names of tables by index, then of measurements that none declares. */
+  readonly #measurements: string[];
+  readonly #numbers = new Map<string, number>();
+  #last = new Uint8Array(0);
+  #lastNumber = 0;
   #version = -1;
   #isActive = false;
 
   constructor(registry: TypeRegistry, tables: readonly TypedTable[], dialect: Dialect) {
     this.#registry = registry;
     this.#tables = tables;
+    this.#measurements = [];
+    for (const { table, index } of tables) this.#measurements[index] = table.measurement;
     this.#unescape = dialect === "v3" ? /\\([,= \\])/g : /\\([,= ])/g;
     this.#declared = tables.map(({ fields }) => {
       return new Set(fields.filter(({ code }) => code !== Code.any).map(({ name }) => name));
@@ -85,6 +98,7 @@ export class RowTypes {
     if (version === this.#version) return false;
     this.#version = version;
     this.#columns.fill(0);
+    this.#forget();
     if (version > 0) this.#isActive = true;
     for (const { table, index, fields } of this.#tables) {
       const differs = ({ name, kind, code }: PlanColumnType) =>
@@ -97,24 +111,78 @@ export class RowTypes {
   /** Whether rows of the program, whose measurement stands in `out[at, end)`, hold values of other types than their fields. */
   looksAt(
     program: LineProgram,
+    gather: Gather,
     table: TypedTable | undefined,
     out: DataView,
     at: number,
     end: number,
   ): boolean {
-    const measurement = table?.table.measurement ?? this.#name(latinOf(out, at, end));
+    const measurement = table?.index ?? this.#numberOf(out, at, end);
     let isDue = !program.isPlain;
     for (let i = program.tagsEnd; i < program.end; i += PAIR_OP) {
       const column = program.ops[i + PairOp.column]!;
       if (column >= 0 && this.#codes[column] !== Code.any) continue;
-      const from = program.ops[i + PairOp.headAt]!;
-      const head = latinOf(program.heads, from + 1, from + program.ops[i + PairOp.headLength]! - 1);
-      const type = typeOfKind(program.ops[i + PairOp.kind]!);
-      const known = this.#registry.see(measurement, this.#name(head), type);
-      if (known !== undefined && known !== type) isDue = true;
+      const from = program.ops[i]!;
+      const key = from < ITEM_HEADER ? -from : gather.tape[gather.at + from - 2]! >>> 4;
+      if (!this.#agrees(program, i, key, measurement)) isDue = true;
     }
     if (isDue) this.#isActive = true;
     return isDue;
+  }
+
+  /** Whether the pair's type is its field's. What was found for a key (0: it has no number) is remembered. */
+  #agrees(program: LineProgram, pair: number, key: number, measurement: number): boolean {
+    const { ops, heads } = program;
+    const kind = ops[pair + PairOp.kind]!;
+    const seen = this.#seen;
+    const hash = Math.imul(key, 0x9e3779b1) ^ Math.imul(measurement, 0x85ebca6b) ^ (kind << 20);
+    const place = 3 * ((hash ^ (hash >>> 15)) & (SEEN - 1));
+    if (
+      key !== 0 &&
+      seen[place] === key &&
+      seen[place + 1] === measurement &&
+      seen[place + 2] === kind
+    )
+      return true;
+    const from = ops[pair + PairOp.headAt]!;
+    const head = latinOf(heads, from + 1, from + ops[pair + PairOp.headLength]! - 1);
+    const type = typeOfKind(kind);
+    const known = this.#registry.see(this.#measurements[measurement]!, this.#name(head), type);
+    if (known !== undefined && known !== type) return false;
+    // A name that had to be changed is not that of its key.
+    if (program.isPlain) {
+      seen[place] = key;
+      seen[place + 1] = measurement;
+      seen[place + 2] = kind;
+    }
+    return true;
+  }
+
+  /** A number for the measurement that stands in `out[at, end)`, until the next refresh. */
+  #numberOf(out: DataView, at: number, end: number): number {
+    const last = this.#last;
+    if (last.length === end - at) {
+      let p = 0;
+      while (p < last.length && last[p] === out.getUint8(at + p)) p++;
+      if (p === last.length) return this.#lastNumber;
+    }
+    this.#last = new Uint8Array(out.buffer, out.byteOffset + at, end - at).slice();
+    const name = this.#name(latinOf(out, at, end));
+    let number = this.#numbers.get(name);
+    if (number === undefined) {
+      if (this.#numbers.size >= NUMBERS_MAX) this.#forget();
+      number = this.#measurements.push(name) - 1;
+      this.#numbers.set(name, number);
+    }
+    this.#lastNumber = number;
+    return number;
+  }
+
+  #forget(): void {
+    this.#seen.fill(0);
+    this.#numbers.clear();
+    this.#measurements.length = this.#tables.length;
+    this.#last = new Uint8Array(0);
   }
 
   /** A value of this kind goes into a column that takes any type. */
