@@ -267,17 +267,18 @@ export class AttributesField {
     const { tape, view, entries } = this.#gather;
     const left = this.#left;
     const names = this.#names;
-    let o = at;
-    for (let k = from; k < to; k++) {
+    const fieldOf = this.#fieldOf;
+    const row = this.#row | 0;
+    let o = at | 0;
+    for (let k = from | 0; k < to; k++) {
       const i = left[k]!;
       const entry = entries + i * ENTRY;
       const kind = tape[entry]! & 15;
-      if (kind === Kind.none || this.#fieldOf[i] === this.#row) continue;
-      o = names.write(out, o, entry);
-      o =
-        kind === Kind.text
-          ? writeQuotedJsonText(out, o, view, tape[entry + 2]!, tape[entry + 3]!)
-          : this.#value(out, o, entry);
+      if (kind === Kind.none || fieldOf[i] === row) continue;
+      o = names.write(out, o, entry) | 0;
+      if (kind === Kind.text)
+        o = writeQuotedJsonText(out, o, view, tape[entry + 2]!, tape[entry + 3]!) | 0;
+      else o = this.#value(out, o, entry) | 0;
     }
     return o;
   }

@@ -1,5 +1,5 @@
 import { type Dialect, LineText, writeString, writeStringContent } from "../line/writer.ts";
-import { Kind } from "../otlp/tape.ts";
+import { Kind as ImportedKind } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import { writeHex } from "../wire/hex.ts";
 import { writeUnder20000 } from "../wire/numbers.ts";
@@ -10,13 +10,18 @@ import { Drops } from "./drops.ts";
 import { writeDuration } from "./durations.ts";
 import type { Gather } from "./gather.ts";
 import type { KeyOrder } from "./order.ts";
-import { Action, OP, type Program } from "./program.ts";
+import { Action as ImportedAction, OP as ImportedOp, type Program } from "./program.ts";
 import type { RowTypes } from "./row-types.ts";
 import { Rules } from "./rules.ts";
-import { Code } from "./slots.ts";
+import { Code as ImportedCode } from "./slots.ts";
 import { Reason, Scratch, Values } from "./values.ts";
 import { Words } from "./words.ts";
 
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const Kind = ImportedKind;
+const OP = ImportedOp;
+const Action = ImportedAction;
+const Code = ImportedCode;
 const SPACE = 32;
 const QUOTE = 34;
 const LETTER_I = 105;
@@ -109,18 +114,24 @@ export class RowWriter {
     return copy(out, at, this.plan.constants.view, text.at, text.length);
   }
 
-  /** Each column of `ops` from its first source that is present. The cases: what most values of most rows are. */
+  /**
+   * Each column of `ops` from its first source that is present. The cases: what most values of most rows are. With `| 0` V8 knows that
+   * positions are small integers, whatever the calls that it does not inline return.
+   */
   #columns(table: PlanTable, first: number, stop: number, out: DataView, at: number): number {
     const { masks, slots, bytes, view } = this.gather;
     const { ops, sources } = this.#program;
     const constants = this.#constants;
     const writtenEnd = this.#writtenEnd;
     const shares = !this.#isAlone;
-    let last = this.plan.classes;
-    let o = at;
-    for (let i = first; i < stop; i += OP) {
-      writtenEnd[last] = o;
-      last = this.plan.classes;
+    const none = this.plan.classes | 0;
+    let last = none;
+    let o = at | 0;
+    for (let i = first | 0; i < stop; i += OP) {
+      if (last !== none) {
+        writtenEnd[last] = o;
+        last = none;
+      }
       const c = ops[i]!;
       const mask = masks[ops[i + 3]!]!;
       const group = ops[i + 5]!;
@@ -130,13 +141,13 @@ export class RowWriter {
       if (group >= 0 && shares) {
         const written = this.#written(group, source, o);
         if (written >= 0) {
-          o = copy(out, o, out, written, writtenEnd[group]! - written);
+          o = copy(out, o, out, written, writtenEnd[group]! - written) | 0;
           continue;
         }
         last = group;
       }
       if (source === NO_SOURCE) {
-        o = this.#otherwise(table, this.plan.columns[c]!, out, o);
+        o = this.#otherwise(table, this.plan.columns[c]!, out, o) | 0;
         continue;
       }
       const slot = source >>> 4;
@@ -146,28 +157,28 @@ export class RowWriter {
       const start = this.#head(out, o, ops[i + 1]!, ops[i + 2]!);
       switch (((source & 15) << 5) | kind) {
         case 0x001: // a tag from text
-          o = this.#tag(c, out, o, start, view, from, end);
+          o = this.#tag(c, out, o, start, view, from, end) | 0;
           continue;
         case 0x00f: // a tag from a constant
-          o = this.#tag(c, out, o, start, constants, from, end);
+          o = this.#tag(c, out, o, start, constants, from, end) | 0;
           continue;
         case 0x0e1: {
           // A tag with words from text.
           const words = this.#words;
           words.find(this.plan.columns[c]!, bytes, view, from, end);
-          o = this.#tag(c, out, o, start, words.view, words.from, words.end);
+          o = this.#tag(c, out, o, start, words.view, words.from, words.end) | 0;
           continue;
         }
         case 0x081: // a text field from text, from an id
         case 0x088:
           out.setUint8(start, QUOTE);
-          if (kind === Kind.text) o = writeStringContent(out, start + 1, view, from, end);
-          else o = writeHex(out, start + 1, view, from, end - from);
+          if (kind === Kind.text) o = writeStringContent(out, start + 1, view, from, end) | 0;
+          else o = writeHex(out, start + 1, view, from, end - from) | 0;
           out.setUint8(o++, QUOTE);
           continue;
         case 0x02c: // a float from a duration
         case 0x02d:
-          o = writeDuration(out, start, kind, from, end);
+          o = writeDuration(out, start, kind, from, end) | 0;
           continue;
         case 0x003: // a tag, a float or an integer from an integer
         case 0x023:
@@ -181,7 +192,7 @@ export class RowWriter {
         }
         default:
       }
-      o = this.#rare(table, c, source, out, o);
+      o = this.#rare(table, c, source, out, o) | 0;
     }
     writtenEnd[last] = o;
     return o;
