@@ -17,6 +17,8 @@ export interface GrpcClientOptions extends DialOptions {
   readonly keepalive: (KeepalivePings & { readonly withoutCalls: boolean }) | undefined;
   /** A call waits until there is a connection, as long as its time allows. */
   readonly waitForReady: boolean;
+  /** Largest message. */
+  readonly maxMessageBytes: number;
 }
 
 /** One unary call. */
@@ -31,6 +33,9 @@ export interface GrpcCall {
 
 /** Pause between attempts of a call that waits for a connection. */
 const DIAL_AGAIN_MS = 500;
+const MIB = 1 << 20;
+/** Of a session, beside the message that is sent. */
+const SESSION_MB = 10;
 
 /**
  * Unary gRPC calls to one target over at most `connections` kept HTTP/2 connections, one call at a time on each: what happens to one
@@ -87,7 +92,7 @@ class Line {
   }
 
   async call(call: GrpcCall, stop: AbortSignal): Promise<GrpcAnswer> {
-    const session = await this.#ready(AbortSignal.any([stop, this.#closed.signal]));
+    const session = await this.#ready(stop);
     if ("error" in session) return session;
     const { auth, keepalive } = this.#options;
     const endPings =
@@ -128,13 +133,14 @@ class Line {
   async #ready(stop: AbortSignal): Promise<ClientHttp2Session | { readonly error: string }> {
     const open = this.#session;
     if (open !== undefined && !open.closed && !open.destroyed) return open;
+    const end = AbortSignal.any([stop, this.#closed.signal]);
     for (;;) {
       try {
-        return this.#openOn(await dial(this.#options, this.#nextTurn(), stop));
+        return this.#openOn(await dial(this.#options, this.#nextTurn(), end));
       } catch (reason) {
-        if (stop.aborted || !this.#options.waitForReady)
-          return { error: errorText(stop.aborted ? stop.reason : reason) };
-        await sleep(DIAL_AGAIN_MS, stop);
+        if (end.aborted || !this.#options.waitForReady)
+          return { error: errorText(end.aborted ? end.reason : reason) };
+        await sleep(DIAL_AGAIN_MS, end);
       }
     }
   }
@@ -143,6 +149,8 @@ class Line {
     const session = connect(`${this.#scheme}://${authorityOf(this.#options.target)}`, {
       createConnection: () => socket,
       settings: { enablePush: false },
+      // What is sent counts, although it is the caller's memory: a session at its limit would stall.
+      maxSessionMemory: SESSION_MB + Math.ceil(this.#options.maxMessageBytes / MIB),
     });
     const { keepalive } = this.#options;
     const endPings = keepalive?.withoutCalls ? sendPings(session, keepalive) : undefined;

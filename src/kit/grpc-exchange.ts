@@ -25,6 +25,8 @@ const PREFIX_BYTES = 5;
 /** Of a response: kept, and read until the call is ended. */
 const KEEP_BYTES = 64 << 10;
 const READ_BYTES = 4 << 20;
+/** How long the rest of a request may take to leave once it is answered; most servers do not want it any more. */
+const LEAVE_MS = 50;
 const NOTHING = new Uint8Array(0);
 /** grpc's http-grpc-status-mapping: what an answer without a status means, usually from a proxy in between. */
 const CODE_OF_STATUS: Readonly<Record<number, number>> = {
@@ -54,6 +56,8 @@ export class GrpcExchange {
   #kept = 0;
   #read = 0;
   #trouble: unknown;
+  #result: GrpcAnswer | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(
     session: ClientHttp2Session,
@@ -90,7 +94,9 @@ export class GrpcExchange {
     new DataView(prefix.buffer).setUint32(1, message.length);
     stream.cork();
     stream.write(prefix);
-    stream.end(message);
+    // node:http2 never says that an empty chunk was written.
+    if (message.length > 0) stream.end(message);
+    else stream.end();
     stream.uncork();
     if (stop.aborted) onStop();
   }
@@ -148,14 +154,33 @@ export class GrpcExchange {
       : `the server ended the call (HTTP/2 error ${rstCode})`;
   }
 
+  /** The first answer counts. */
   #end(answer: GrpcAnswer): void {
     const stream = this.#stream;
-    if (!stream.writableFinished) this.#session.destroy();
-    else if (!stream.closed) {
+    this.#result ??= answer;
+    if (stream.writableFinished) this.#finish();
+    else if ("error" in answer || stream.destroyed) this.#cut();
+    else if (this.#timer === undefined) {
+      // The answer may be here before we hear that the request has left.
+      this.#timer = setTimeout(() => this.#cut(), LEAVE_MS);
+      stream.once("finish", () => this.#finish());
+    }
+  }
+
+  #cut(): void {
+    this.#session.destroy();
+    this.#finish();
+  }
+
+  #finish(): void {
+    const stream = this.#stream;
+    clearTimeout(this.#timer);
+    // A stream that is complete closes by itself; servers count resets, and cut clients that send many.
+    if (!stream.closed && !stream.readableEnded) {
       stream.close(constants.NGHTTP2_CANCEL);
       stream.destroy();
     }
-    this.#settle(answer);
+    if (this.#result !== undefined) this.#settle(this.#result);
   }
 }
 

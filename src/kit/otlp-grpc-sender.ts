@@ -22,6 +22,8 @@ export interface OtlpGrpcOptions extends GrpcClientBlock {
   readonly lanes: number;
   /** Of one attempt, told to the server; 0 = no limit. */
   readonly timeoutMs: number;
+  /** Largest request. */
+  readonly maxMessageBytes: number;
 }
 
 /** Sends OTLP requests over gRPC as they are. */
@@ -48,6 +50,7 @@ export class OtlpGrpcSender implements OtlpSender {
         withoutCalls: keepalive.permit_without_stream,
       },
       waitForReady: options.wait_for_ready,
+      maxMessageBytes: options.maxMessageBytes,
     });
     this.#path = `/opentelemetry.proto.collector.${SERVICES[context.signal]}/Export`;
     this.#coding = codingFor(options.compression);

@@ -301,6 +301,30 @@ test("the end of records is found across chunks", async () => {
   expect(await endOfRecords(4 << 20)(file)).toBe(whole.length);
 });
 
+test("whatever bytes a file of records holds, its end is within it or it is left alone", async () => {
+  const path = join(await directory(), "out");
+  const piece = fc.oneof(
+    fc.uint8Array({ maxLength: 40 }).map(recordOf),
+    fc.uint8Array({ maxLength: 12 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece, { maxLength: 8 }), async (pieces) => {
+      const whole = Buffer.concat(pieces);
+      await writeFile(path, whole);
+      await using file = await open(path, "r");
+      const end = await endOfRecords(64)(file).catch((reason: Error) => reason.message);
+      if (typeof end === "string") expect(end).toContain("move the file away");
+      else {
+        await writeFile(path, whole.subarray(0, end));
+        expect(
+          (await recordsOf(path)).map((one) => one.length + 4).reduce((a, b) => a + b, 0),
+        ).toBe(end);
+      }
+    }),
+    { numRuns: 100, seed: 3 },
+  );
+});
+
 test("rotation: a full file is put aside, at most so many are kept, and none is lost in between", async () => {
   const made = await directory();
   const path = join(made, "out.jsonl");

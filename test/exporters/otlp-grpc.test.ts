@@ -260,6 +260,14 @@ test("keepalive: a server that answers no ping is given up", async () => {
   }
 });
 
+test("large messages go through, hundreds of small ones over one connection", async () => {
+  const { sink, post } = await stand({ max_message_size: 32 << 20 }, {});
+  expect(await post(new Uint8Array(32 << 20), 10_000)).toEqual(sent);
+  expect(sink.calls[0]?.message.length).toBe(32 << 20);
+  for (let i = 0; i < 300; i++) expect(await post(new Uint8Array(i))).toEqual(sent);
+  expect(sink.connections).toBe(1);
+});
+
 test("memory of a request that was not wholly sent is let go: its connection is cut", async () => {
   const { post, sink } = await stand({}, { onHead: (stream) => stream.pause() }, {});
   const large = new Uint8Array(8 << 20).fill(7);

@@ -73,8 +73,9 @@ function senderOf(config: Config, context: ExporterContext, lanes: number): Otlp
   const endpoint = config.endpoint ?? `${hostOf(config)}:${GRPC_PORT}`;
   const target = grpcTarget(endpoint, tls?.insecure ?? false);
   if (typeof target === "string") throw new Error(`endpoint: ${target}`);
+  const maxMessageBytes = config.max_body_size;
   const usual = { balancer_name: "round_robin", wait_for_ready: false } as const;
-  return new OtlpGrpcSender({ ...client, ...usual, target, timeoutMs }, context);
+  return new OtlpGrpcSender({ ...client, ...usual, target, timeoutMs, maxMessageBytes }, context);
 }
 
 function hostOf({ region = "", cloud }: Config): string {

@@ -38,7 +38,10 @@ class OtlpGrpc<S extends Signal> implements Backend<S> {
     if (typeof target === "string") throw new Error(`endpoint: ${target}`);
     this.writer = otlpWriter<S>(context.indexer, pick, putProtobuf, config.keep_line_shape);
     this.limits = { bytes, items: MAX_OTLP_ITEMS, lanes };
-    this.#sender = new OtlpGrpcSender({ ...config, target, lanes, timeoutMs }, context);
+    this.#sender = new OtlpGrpcSender(
+      { ...config, target, lanes, timeoutMs, maxMessageBytes: bytes },
+      context,
+    );
   }
 
   async start(): Promise<void> {}
