@@ -172,6 +172,30 @@ test("a full disk refuses with a pause, releases the reserve, and recovers by it
   expect(await io.list()).toContain("reserve");
 });
 
+test("a directory that became read-only refuses and says so; what is queued is still delivered, and it goes on once it can", async () => {
+  let isReadOnly = false;
+  const io = createFaultyIo(createMemoryIo(), (operation) => {
+    if (isReadOnly && ["write", "rename", "remove"].includes(operation)) throw systemError("EROFS");
+  });
+  const journal = await started({ io });
+  const reader = journal.route("a/logs", "logs", "end", NO_LIMITS);
+  await journal.append([frameOf("before", [reader.route])]);
+  isReadOnly = true;
+  const refused = journal.append([frameOf("meanwhile", [reader.route])]);
+  await expect(refused).rejects.toThrow(PipelineError);
+  await expect(refused).rejects.toThrow(/the journal cannot write: EROFS/);
+  const range = await reader.read(ALL, never);
+  expect(range.frames.map(({ batch }) => textOf(batch))).toEqual(["before"]);
+  reader.settle(range, delivered(range));
+  isReadOnly = false;
+  await journal.append([frameOf("after", [reader.route])]);
+  const after = (await started({ io })).route("a/logs", "logs", "end", NO_LIMITS);
+  expect((await after.read(ALL, never)).frames.map(({ batch }) => textOf(batch))).toEqual([
+    "after",
+  ]);
+  expect(after.counts()).toMatchObject({ appended: 2, delivered: 1 });
+});
+
 test("what the disk cannot read back is dropped and counted; the rest is delivered", async () => {
   let broken = false;
   const io = createFaultyIo(createMemoryIo(), (operation) => {
