@@ -170,6 +170,7 @@ exporters:
   loki:
     endpoint: "http://127.0.0.1:${sinkPort}"
     max_age: 0s
+    max_body_size: ${8 << 20} # as influxdb: with small requests intake runs ahead on one core, and the queue is read cold
     sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
   otlp_http:
     endpoint: "http://127.0.0.1:${sinkPort}"
