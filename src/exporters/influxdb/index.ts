@@ -11,9 +11,7 @@ import { type BodyCoding, codingFor } from "../../kit/body-coding.ts";
 import { HttpClient } from "../../kit/http-client.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
-import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
-import type { Counter } from "../../pipeline/telemetry.ts";
 import type { compileLineWriter } from "../../series/plan.ts";
 import { TableChoice } from "../../series/table-choice.ts";
 import type { Table } from "../../series/tables.ts";
@@ -21,6 +19,7 @@ import { TypeRegistry } from "../../series/type-registry.ts";
 import type { Writer } from "../../series/writer.ts";
 import { collectorWarning, type Target, targetOf } from "./collector-options.ts";
 import { type Config, influxdbConfig } from "./config.ts";
+import { DroppedFields } from "./dropped-fields.ts";
 import { learn, type OnLesson } from "./lessons.ts";
 import { type Api, influxdbVerdict } from "./verdicts.ts";
 
@@ -46,7 +45,7 @@ export function createInfluxdb(
     example: { endpoint: "http://127.0.0.1:8181", database: "weir" },
     create: (config, context) => {
       const { signal, indexer } = context;
-      const onFieldDropped = countDroppedFields(context);
+      const dropped = new DroppedFields(context);
       const { api: dialect, database } = targetOf(config);
       const types = context.types?.(database) ?? new TypeRegistry();
       const writer = compile({
@@ -54,13 +53,20 @@ export function createInfluxdb(
         ...choice.choose(config.tables),
         keys: indexer.keys,
         dialect,
-        onFieldDropped,
+        onFieldDropped: dropped.tell.bind(dropped),
         types,
         ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
       });
-      return new Influxdb(config, context, writer, types);
+      return new Influxdb(config, context, { writer, types, dropped });
     },
   };
+}
+
+/** What rows are written with. */
+interface Rows<S extends Signal> {
+  readonly writer: Writer<S>;
+  readonly types: TypeRegistry;
+  readonly dropped: DroppedFields;
 }
 
 class Influxdb<S extends Signal> implements Backend<S> {
@@ -73,9 +79,11 @@ class Influxdb<S extends Signal> implements Backend<S> {
   readonly #coding: BodyCoding | undefined;
   readonly #nowMs: () => number;
   readonly #types: TypeRegistry;
+  readonly #dropped: DroppedFields;
   readonly #onLesson: OnLesson;
 
-  constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>, types: TypeRegistry) {
+  constructor(config: Config, context: ExporterContext<S>, rows: Rows<S>) {
+    const { writer, types, dropped } = rows;
     const lanes = config.sending_queue.num_consumers;
     const target = targetOf(config);
     this.writer = writer;
@@ -95,6 +103,7 @@ class Influxdb<S extends Signal> implements Backend<S> {
     this.#headers = headersOf(config, target, this.#coding);
     this.#nowMs = context.nowMs;
     this.#types = types;
+    this.#dropped = dropped;
     this.#onLesson = (table, field, type) =>
       context.log.warn(
         { table, field, type, database: target.database },
@@ -110,11 +119,13 @@ class Influxdb<S extends Signal> implements Backend<S> {
 
   async post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict> {
     const { version } = this.#types;
+    const dropped = this.#dropped.take();
     const headers = [...this.#headers, "x-weir-range", rangeHeader(sending)];
     const text = asUtf8(body);
     const bytes = this.#coding === undefined ? text : await this.#coding.encode(text);
     const answer = await this.#client.post(this.#path, headers, bytes, stop);
     const verdict = influxdbVerdict(this.#api, answer, this.#nowMs(), sending.rows);
+    if (verdict.is === "sent" || verdict.is === "rows_rejected") this.#dropped.count(dropped);
     return learn(verdict, body, this.#types, version, this.#onLesson);
   }
 }
@@ -170,18 +181,4 @@ function authorization(config: Config, { api, username, password }: Target): rea
   if (api !== "v1" || username === undefined) return [];
   const pair = Buffer.from(`${username}:${password}`).toString("base64");
   return ["authorization", `Basic ${pair}`];
-}
-
-function countDroppedFields(context: ExporterContext) {
-  const counters = new Map<string, Counter>();
-  return (table: string, column: string, reason: string, n: number): void => {
-    const labels = { exporter: context.id, signal: context.signal, table, column, reason };
-    getOrMake(counters, `${table}\0${column}\0${reason}`, () =>
-      context.meter.counter(
-        "weir_exporter_dropped_fields_total",
-        "Values that do not fit their column; the row was written without them.",
-        labels,
-      ),
-    ).add(n);
-  };
 }
