@@ -60,6 +60,9 @@ const SEGMENT_BYTES = 64 << 20;
 const SEGMENT_BYTES_MIN = 64 << 10;
 const MAX_FRAMES = 4_194_304;
 const CACHE_BYTES = 32 << 20;
+/** Read at once by a walk over all frames: small frames are many, and reading them must not keep the event loop. */
+const WALK_BYTES = 1 << 20;
+const WALK_FRAMES = 256;
 
 class SegmentJournal implements Journal {
   readonly #options: JournalOptions;
@@ -261,7 +264,7 @@ class SegmentJournal implements Journal {
         if (routes?.some((route) => route.isWaiting(segment, index)) === false) return true;
         wanted.push({ segment, index });
         bytes += segment.size(index);
-        return bytes < 1 << 20;
+        return bytes < WALK_BYTES && wanted.length < WALK_FRAMES;
       });
       const last = wanted.at(-1);
       if (last === undefined) return;

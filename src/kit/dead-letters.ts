@@ -133,15 +133,13 @@ function isNote(value: unknown): value is Omit<DeadLetterNote, "arrivalMs"> {
 
 /**
  * Dead letters over a journal of their own, started but not yet appended to. One route per signal that nobody reads, so the letters
- * stay until an operator replays or drops them, or the budget is spent. Reads the letters that are there, to know them again.
+ * stay until an operator replays or drops them, or the budget is spent. Meanwhile it reads the letters that are there, to know them again.
  */
-export async function openDeadLetters(journal: Journal, budget = NO_BUDGET): Promise<LetterBox> {
+export function openDeadLetters(journal: Journal, budget = NO_BUDGET): LetterBox {
   const readers = SIGNALS.map((signal) =>
     journal.route(deadLetterRoute(signal), signal, "oldest", UNLIMITED),
   );
-  const letters = new JournalDeadLetters(journal, readers, budget);
-  await letters.recall();
-  return letters;
+  return new JournalDeadLetters(journal, readers, budget);
 }
 
 class JournalDeadLetters implements LetterBox {
@@ -150,6 +148,7 @@ class JournalDeadLetters implements LetterBox {
   readonly #budget: LetterBudget;
   /** Key → the append that makes it durable; insertion order is age. */
   readonly #known = new Map<string, Promise<void>>();
+  readonly #recalled: Promise<void>;
   /** The end of the queue of those who remove. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -157,6 +156,8 @@ class JournalDeadLetters implements LetterBox {
     this.#journal = journal;
     this.#budget = budget;
     for (const reader of readers) this.#readers.set(reader.signal, reader);
+    // A letter that cannot be read is not known again: at worst it comes twice.
+    this.#recalled = this.#recall().catch(() => {});
   }
 
   get bytes(): number {
@@ -166,7 +167,7 @@ class JournalDeadLetters implements LetterBox {
     return this.#budget.maxBytes;
   }
 
-  async recall(): Promise<void> {
+  async #recall(): Promise<void> {
     for await (const { note } of this.#journal.frames()) {
       const known = readDeadLetterNote(note);
       if (known !== undefined) this.#remember(keyOf(known), Promise.resolve());
@@ -183,7 +184,8 @@ class JournalDeadLetters implements LetterBox {
     };
   }
 
-  add(letter: DeadLetter): Promise<void> {
+  async add(letter: DeadLetter): Promise<void> {
+    await this.#recalled;
     const key = keyOf(letter);
     const known = this.#known.get(key);
     if (known !== undefined) return known;

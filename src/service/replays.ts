@@ -129,7 +129,8 @@ export class Replays {
   ): Promise<void> {
     const end = performance.now() + PATIENCE_MS;
     for (;;) {
-      const refusal = await this.#put(group.map((letter) => this.#frame(letter, to)));
+      const frames = group.map((letter) => this.#frame(letter, to));
+      const refusal = await this.#put(frames, group);
       if (refusal === undefined) return onReplayed(group.length);
       if (group.length > 1) break;
       const isRead = group.every(({ note }) => this.#readers.has(to ?? note.route));
@@ -151,12 +152,16 @@ export class Replays {
           ...{ batch, arrivalMs, routes },
           note: new TextEncoder().encode(JSON.stringify({ frame: seq } satisfies AgainNote)),
         })),
+        [],
       ),
     );
   }
 
   /** Never at the cost of what is queued, or of these frames, whatever the route's `on_full` says: with too little room, nothing is done. */
-  async #put(frames: readonly Frame[]): Promise<Refusal | undefined> {
+  async #put(
+    frames: readonly Frame[],
+    letters: readonly KeptLetter[],
+  ): Promise<Refusal | undefined> {
     const routes = frames.reduce((all, frame) => unionRoutes(all, frame.routes), routesOf([]));
     const bytes = frames.reduce((sum, { batch }) => sum + batch.length, 0);
     const items = frames.reduce((sum, { batch }) => sum + batch.items, 0);
@@ -170,7 +175,7 @@ export class Replays {
     if (isRefusal(space)) return space;
     using _space = space;
     await this.#journal.append(frames);
-    await this.#finish();
+    await this.#finish(letters);
     return undefined;
   }
 
@@ -203,13 +208,13 @@ export class Replays {
     return target;
   }
 
-  /** Removes the letters of all frames that our routes still hold, then lets go of the frames. */
-  async #finish(): Promise<void> {
+  /** Removes the letters of all frames that our routes still hold, then lets go of the frames. `atHand`: letters that need not be looked for. */
+  async #finish(atHand: readonly KeptLetter[] = []): Promise<void> {
     for (const marker of this.#markers.values()) {
       while (marker.counts().queuedItems > 0) {
         this.#unfinished ??= { marker, range: await marker.read(READ, NEVER) };
         const held = this.#unfinished;
-        await this.#letters.remove(await this.#lettersOf(held.range), "replayed");
+        await this.#letters.remove(await this.#lettersOf(held.range, atHand), "replayed");
         held.marker.settle(held.range, allDelivered(held.range.items));
         this.#unfinished = undefined;
       }
@@ -217,14 +222,15 @@ export class Replays {
   }
 
   /** Letters of replayed frames that are still kept. */
-  async #lettersOf(range: Range): Promise<KeptLetter[]> {
+  async #lettersOf(range: Range, atHand: readonly KeptLetter[]): Promise<readonly KeptLetter[]> {
     const ids = new Map<number, string>();
     for (const { note } of range.frames) {
       const told = readReplayNote(note);
       if (told !== undefined) ids.set(told.place, told.letter);
     }
-    const found: KeptLetter[] = [];
-    if (ids.size === 0) return found;
+    const found = atHand.filter(({ id, place }) => ids.get(place) === id);
+    if (found.length === ids.size) return found;
+    found.length = 0;
     const places = [...ids.keys()];
     const last = places.reduce((a, b) => Math.max(a, b));
     for await (const letter of this.#letters.kept(places.reduce((a, b) => Math.min(a, b)))) {

@@ -87,7 +87,7 @@ export async function openStorage(
   });
   await letters.start();
   opened.defer(() => letters.stop(AbortSignal.abort()));
-  const deadLetters = await openDeadLetters(letters, {
+  const deadLetters = openDeadLetters(letters, {
     maxBytes: budget.max_bytes,
     onFull: budget.on_full,
     onDropped: sayDropped(id, needs.log),
@@ -131,7 +131,7 @@ export async function openMemory(needs: Needs): Promise<Storage> {
   return {
     id: MEMORY,
     journal,
-    deadLetters: await openDeadLetters(letters, {
+    deadLetters: openDeadLetters(letters, {
       maxBytes: MEMORY_BYTES >> 3,
       onFull: "drop_oldest",
       onDropped: sayDropped(MEMORY, needs.log),

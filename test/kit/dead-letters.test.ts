@@ -45,7 +45,7 @@ async function open(io: FileIo, maxBytes = 4 << 20, onFull: WhenFull = "refuse")
   await journal.start();
   const dropped: number[] = [];
   const onDropped = (items: number) => dropped.push(items);
-  const letters = await openDeadLetters(journal, { maxBytes, onFull, onDropped });
+  const letters = openDeadLetters(journal, { maxBytes, onFull, onDropped });
   return { journal, letters, dropped };
 }
 

@@ -46,7 +46,7 @@ async function service(queue: FileIo, aside: FileIo, url: string) {
   const journal = await openJournal(queue);
   const letters = await openJournal(aside);
   const reader = journal.route(NAME, "logs", "oldest", LIMITS);
-  const deadLetters = await openDeadLetters(letters);
+  const deadLetters = openDeadLetters(letters);
   const tables = shippedTables();
   const factory = createInfluxdb(tables, compileLineWriter);
   const meter = recordingMeter();

@@ -39,7 +39,7 @@ async function house(
 ) {
   const [queue, lettersJournal] = await Promise.all([start(disks.queue), start(disks.letters)]);
   const reader = queue.route(ROUTE, "logs", "end", limits);
-  const letters = await openDeadLetters(lettersJournal);
+  const letters = openDeadLetters(lettersJournal);
   return { queue, reader, letters, lettersJournal };
 }
 
