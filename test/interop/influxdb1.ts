@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,15 @@ import { encodeRequest } from "../support/otlp.ts";
 import { freePorts, isBalanced, Service } from "../support/service.ts";
 import type { Check, Peer } from "./peer.ts";
 
-/** Debian's InfluxDB 1.6: rows arrive over `/write`, types are right, a type conflict ends as one dead letter with its reason. */
+/** Values of one tag that the server takes, its default; what comes in first, and the runs that fill it up. */
+const DISTINCT_MAX = 100_000;
+const FIRST_ROWS = 100;
+const RUNS = DISTINCT_MAX - FIRST_ROWS;
+
+/**
+ * Debian's InfluxDB 1.6: rows arrive over `/write`, types are right, a value of another type goes beside its field, and one line too many
+ * among 100,000 is one dead letter with its reason, which is stored once its cause is mended.
+ */
 export const influxdb1: Peer = {
   name: "influxdb1",
   what: "Debian's influxdb 1.6 as a destination, api: v1",
@@ -36,9 +45,9 @@ async function run(check: Check): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "weir-influxdb1-"));
   const [database = 0, backup = 0, http = 0, health = 0, metrics = 0, udp = 0] = await freePorts(6);
   await writeFile(join(directory, "influxdb.conf"), influxConfig(directory, database, backup));
-  const influx = spawn("influxd", ["-config", join(directory, "influxdb.conf")], {
-    stdio: "ignore",
-  });
+  const startInflux = () =>
+    spawn("influxd", ["-config", join(directory, "influxdb.conf")], { stdio: "ignore" });
+  let influx = startInflux();
   const config = join(directory, "weir.yaml");
   await writeFile(config, weirConfig(directory, { database, http, health, metrics, udp }));
   const service = new Service(config, health, metrics);
@@ -47,7 +56,14 @@ async function run(check: Check): Promise<void> {
     await write(database, "conflict value=1i 1705314600000000000");
     await service.start();
     await rowsAndTypes(check, service, http, database);
-    await conflict(check, service, udp, database, join(directory, "queue"));
+    await conflict(check, service, udp, database);
+    await poisoned(check, service, http, database, join(directory, "queue"));
+    const ended = once(influx, "exit");
+    influx.kill("SIGTERM");
+    await ended;
+    await writeFile(join(directory, "influxdb.conf"), influxConfig(directory, database, backup, 0));
+    influx = startInflux();
+    await replayed(check, service, config, database);
     const laws = await service.law();
     check("the law balances", laws.length === 1 && laws.every(isBalanced), JSON.stringify(laws));
     check("SIGTERM ends it with exit code 0", (await service.kill("SIGTERM")) === 0);
@@ -65,7 +81,7 @@ async function rowsAndTypes(
   database: number,
 ): Promise<void> {
   const text = (key: string, stringValue: string) => ({ key, value: { stringValue } });
-  const logRecords = Array.from({ length: 100 }, (_, i) => ({
+  const logRecords = Array.from({ length: FIRST_ROWS }, (_, i) => ({
     timeUnixNano: String(1_705_314_600_000_000_000n + BigInt(i)),
     body: { stringValue: `run "${i}" said\nhello, back\\slash` },
     traceId: "0af7651916cd43dd8448eb211c80319c",
@@ -78,14 +94,7 @@ async function rowsAndTypes(
       { key: "cold_start", value: { boolValue: i === 0 } },
     ],
   }));
-  const body = encodeRequest("logs", {
-    resourceLogs: [{ resource: {}, scopeLogs: [{ logRecords }] }],
-  });
-  const answer = await fetch(`http://127.0.0.1:${http}/v1/logs`, {
-    method: "POST",
-    headers: { "content-type": "application/x-protobuf" },
-    body,
-  });
+  const answer = await sendLogs(http, logRecords);
   check("a request of 100 records is acknowledged", answer.status === 200, String(answer.status));
   await drained(service);
   const [count] = await ask(database, "SELECT count(duration_ms) FROM function_logs");
@@ -116,45 +125,108 @@ async function rowsAndTypes(
   );
 }
 
+/** What the server says of types is learned: the row is stored beside the field that it cannot go to. */
 async function conflict(
   check: Check,
   service: Service,
   udp: number,
   database: number,
-  queue: string,
 ): Promise<void> {
-  const socket = createSocket("udp4");
-  const lines = [
+  await sendLines(udp, [
     "conflict value=2i 1705314600000000002",
     'conflict value="text" 1705314600000000003',
     "conflict value=4i 1705314600000000004",
-  ];
+  ]);
+  await drained(service);
+  const rows = await ask(database, "SELECT value, value_text FROM conflict");
+  check(
+    "a value of another type stands beside its field, the rows around it are whole",
+    JSON.stringify(rows.map(([, ...values]) => values)) ===
+      '[[1,null],[2,null],[null,"text"],[4,null]]',
+    JSON.stringify(rows),
+  );
+  const laws = await service.law();
+  const dead = laws.reduce((sum, { dead_lettered: n }) => sum + n, 0);
+  check("and nothing became a dead letter", dead === 0, JSON.stringify(laws));
+}
+
+/** One line more than the server has room for values of its tag: one dead letter, and stored once the limit is gone. */
+async function poisoned(
+  check: Check,
+  service: Service,
+  http: number,
+  database: number,
+  queue: string,
+): Promise<void> {
+  for (let from = 0; from < RUNS; from += 900) await sendRuns(http, from, 900);
+  await drained(service);
+  await sendRuns(http, RUNS, 1);
+  await drained(service);
+  const [stored] = await ask(database, "SELECT count(duration_ms) FROM function_logs");
+  check(`${DISTINCT_MAX} rows are stored`, stored?.[1] === DISTINCT_MAX, JSON.stringify(stored));
+  const [law] = await service.law();
+  check("the one too many is one dead letter", law?.dead_lettered === 1, JSON.stringify(law));
+  const letters = join(queue, "dead-letters");
+  let kept = "";
+  for (const name of await readdir(letters))
+    if (name.includes(".")) kept += await readFile(join(letters, name), "latin1").catch(() => "");
+  const said = /max-values-per-tag limit exceeded/.exec(kept)?.[0];
+  check("… and says why", said !== undefined, said ?? "");
+}
+
+async function replayed(
+  check: Check,
+  service: Service,
+  config: string,
+  database: number,
+): Promise<void> {
+  await ask(database, "SHOW DATABASES");
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["src/main.ts", "dead-letter", "replay", "--all", "--config", config],
+    { encoding: "utf8" },
+  );
+  check("the dead letter is replayed", status === 0, (stdout + stderr).trim().slice(0, 200));
+  await drained(service);
+  const [stored] = await ask(database, "SELECT count(duration_ms) FROM function_logs");
+  check("and is stored now", stored?.[1] === DISTINCT_MAX + 1, JSON.stringify(stored));
+}
+
+/** `count` runs of a function, each with an execution id of its own. */
+async function sendRuns(http: number, from: number, count: number): Promise<void> {
+  const logRecords = Array.from({ length: count }, (_, i) => ({
+    timeUnixNano: String(1_705_315_000_000_000_000n + BigInt(from + i)),
+    attributes: [
+      { key: "function.id", value: { stringValue: "f" } },
+      { key: "execution.id", value: { stringValue: `run-${from + i}` } },
+      { key: "duration_ms", value: { intValue: "1" } },
+    ],
+  }));
+  const answer = await sendLogs(http, logRecords);
+  if (answer.status !== 200) throw new Error(`the service answered ${answer.status}`);
+}
+
+async function sendLogs(http: number, logRecords: readonly object[]): Promise<Response> {
+  return await fetch(`http://127.0.0.1:${http}/v1/logs`, {
+    method: "POST",
+    headers: { "content-type": "application/x-protobuf" },
+    body: encodeRequest("logs", { resourceLogs: [{ resource: {}, scopeLogs: [{ logRecords }] }] }),
+  });
+}
+
+async function sendLines(udp: number, lines: readonly string[]): Promise<void> {
+  const socket = createSocket("udp4");
   await new Promise<void>((resolve) =>
     socket.send(lines.join("\n"), udp, "127.0.0.1", () => resolve()),
   );
   socket.close();
   await sleep(500);
-  await drained(service);
-  const rows = await ask(database, "SELECT value FROM conflict");
-  check(
-    "the rows beside the conflicting one arrived",
-    JSON.stringify(rows.map(([, value]) => value)) === "[1,2,4]",
-    JSON.stringify(rows),
-  );
-  const [law] = await service.law();
-  check("the conflicting one is one dead letter", law?.dead_lettered === 1, JSON.stringify(law));
-  const letters = join(queue, "dead-letters");
-  let kept = "";
-  for (const name of await readdir(letters)) kept += await readFile(join(letters, name), "latin1");
-  check(
-    "… and says why",
-    /field type conflict/.test(kept),
-    /partial write[^"]{0,160}/.exec(kept)?.[0] ?? "",
-  );
 }
 
+/** Waits until everything that was sent is out of the queue. */
 async function drained(service: Service): Promise<void> {
-  for (const end = Date.now() + 15_000; Date.now() < end; await sleep(100))
+  await sleep(300);
+  for (const end = Date.now() + 90_000; Date.now() < end; await sleep(100))
     if ((await service.law()).every(({ appended, queued }) => appended > 0 && queued === 0)) return;
 }
 
@@ -176,7 +248,12 @@ async function write(port: number, line: string): Promise<void> {
   await fetch(`http://127.0.0.1:${port}/write?db=weir`, { method: "POST", body: line });
 }
 
-function influxConfig(directory: string, port: number, backup: number): string {
+function influxConfig(
+  directory: string,
+  port: number,
+  backup: number,
+  valuesPerTag = DISTINCT_MAX,
+): string {
   return `
 reporting-disabled = true
 bind-address = "127.0.0.1:${backup}"
@@ -185,6 +262,7 @@ bind-address = "127.0.0.1:${backup}"
 [data]
   dir = "${directory}/data"
   wal-dir = "${directory}/wal"
+  max-values-per-tag = ${valuesPerTag}
 [http]
   bind-address = "127.0.0.1:${port}"
   log-enabled = false
