@@ -23,7 +23,8 @@ const TCP_KEEPALIVE_MS = 30_000;
  * it does not answer. Rejects with what to tell a person.
  */
 export async function dial(options: DialOptions, turn: number, stop: AbortSignal): Promise<Socket> {
-  const addresses = await addressesOf(options);
+  stop.throwIfAborted();
+  const addresses = await orStopped(addressesOf(options), stop);
   let trouble: unknown;
   for (let i = 0; i < addresses.length; i++) {
     stop.throwIfAborted();
@@ -45,6 +46,15 @@ async function addressesOf({ target, balancer, resolve }: DialOptions): Promise<
 async function lookUp(host: string): Promise<readonly string[]> {
   const all = await lookup(host, { all: true });
   return all.map(({ address }) => address);
+}
+
+/** The system's resolver cannot be stopped; what it says too late is not wanted. */
+function orStopped<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const onStop = () => reject(stop.reason);
+  stop.addEventListener("abort", onStop);
+  work.then(resolve, reject);
+  return promise.finally(() => stop.removeEventListener("abort", onStop));
 }
 
 async function dialAt(

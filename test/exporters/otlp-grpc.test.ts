@@ -299,6 +299,12 @@ test("round_robin: connections go to all addresses in turn, past those that do n
     (await dial({ ...options, balancer: "round_robin" }, turn, stop)).destroy();
   await until(() => seen.length === 4);
   expect(seen).toEqual([...hosts, "127.0.0.1"]);
+  const late = {
+    ...options,
+    balancer: "round_robin",
+    resolve: () => new Promise<string[]>(() => {}),
+  } as const;
+  await expect(dial(late, 0, AbortSignal.timeout(50))).rejects.toThrow("timeout");
   const none = { ...options, balancer: "round_robin", resolve: async () => ["127.0.0.4"] } as const;
   await expect(dial(none, 0, stop)).rejects.toThrow("ECONNREFUSED 127.0.0.4");
 });

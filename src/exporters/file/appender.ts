@@ -57,13 +57,14 @@ export class Appender {
   }
 
   async #open(): Promise<number> {
-    const { path, createDirectory, completeEnd, openFile = openReal } = this.#options;
+    const { path, createDirectory, fsync, completeEnd, openFile = openReal } = this.#options;
     if (createDirectory) await mkdir(dirname(path), { recursive: true });
     const file = await openFile(path);
     try {
       const { size, isFile } = await regular(file);
       const end = isFile ? await completeEnd(file) : size;
       if (end < size) await file.truncate(end);
+      if (fsync && isFile && size === 0) await syncDirectory(dirname(path));
       this.#file = file;
       return size - end;
     } catch (reason) {
@@ -111,6 +112,16 @@ export class Appender {
     const ours = await this.#file.stat();
     const there = await stat(this.#options.path).catch(() => undefined);
     if (there?.ino !== ours.ino || there.dev !== ours.dev) await this.#close();
+  }
+}
+
+/** A new file's name is on the disk only when its directory is. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 }
 
