@@ -101,6 +101,20 @@ test.each(["none", "gzip"])("JSON, compression: %s", async (compression) => {
   });
 });
 
+test("text in a label cannot become structure in JSON", () => {
+  const awkward = ["x foo=", '}"', ',a="b"', "\\", '"},"values":[', "{a=", "\u2028"];
+  for (const source of awkward)
+    for (const zone of awkward) {
+      const request = logsOf([{ attributes: attributes({ source, zone }) }]);
+      const [body] = pushes([request], { labels: ["zone"] }).bodies;
+      const { streams } = JSON.parse(pushJson(body as Buffer).toString()) as {
+        streams: { stream: object }[];
+      };
+      const stream = { level: "unknown", service_name: "unknown_service", source, zone };
+      expect(streams.map((one) => one.stream)).toEqual([stream]);
+    }
+});
+
 test("JSON says what protobuf says", () => {
   for (const body of pushes([mixedLogs(100, 5)]).bodies) {
     const { streams } = JSON.parse(pushJson(body).toString()) as {
@@ -303,6 +317,8 @@ test.each([
   [{ labels: ["message"] }, "cannot be a label"],
   [{ labels: few }, "too many labels"],
   [{ compression: "gzip" }, "always compressed with snappy"],
+  [{ encoding: "json", max_body_size: 8 << 20 }, "at most 4194304"],
+  [{ max_body_size: 32 << 20 }, "16777216"],
   [{ tenant_id: "a|b" }, "one tenant"],
   [{ endpoint: "http://u:p@h:3100" }, "credentials"],
   [{ headers: { "x a": "b" } }, "not a header name"],

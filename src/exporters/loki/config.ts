@@ -7,6 +7,8 @@ const enabled = (what: string) => z.boolean().default(true).describe(what);
 const size = (least: number, most: number, usual: number, what: string) =>
   z.int().min(least).max(most).default(usual).describe(what);
 
+const JSON_BODY_MAX = 4 << 20;
+
 export const config = z
   .strictObject({
     endpoint: url(
@@ -65,7 +67,7 @@ export const config = z
     ),
     max_body_size: size(
       1 << 10,
-      1 << 26,
+      16 << 20,
       2 << 20,
       "Largest request body in bytes, before compression. Keep it below Loki's ingestion_burst_size_mb, and below the 4 MiB that its parts take of each other.",
     ),
@@ -93,6 +95,11 @@ export const config = z
       issue(
         ["compression"],
         "protobuf to the push API is always compressed with snappy: leave compression out",
+      );
+    if (config.encoding === "json" && config.max_body_size > JSON_BODY_MAX)
+      issue(
+        ["max_body_size"],
+        `JSON is made at a stretch, which would hold up everything else: at most ${JSON_BODY_MAX} with encoding: json`,
       );
     const { username, password } = URL.parse(config.endpoint) ?? { username: "", password: "" };
     if (username !== "" || password !== "")

@@ -11,6 +11,7 @@ import type {
 import { codingFor } from "../../kit/body-coding.ts";
 import { HttpClient } from "../../kit/http-client.ts";
 import { jsonPut, otlpWriter, putProtobuf } from "../../kit/otlp-writer.ts";
+import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
 import type { BatchText, Pick } from "../../kit/request-writer.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
@@ -72,7 +73,13 @@ class Loki implements Backend<"logs"> {
     const lanes = config.sending_queue.num_consumers;
     const address = addressOf(config);
     this.writer = writer;
-    this.limits = { bytes: config.max_body_size, items: MAX_ITEMS, lanes };
+    this.limits = {
+      bytes: config.max_body_size,
+      items: MAX_ITEMS,
+      lanes,
+      // A record may become a row.
+      ...(config.api === "push" && { itemBytes: LARGEST_LINE_ITEM }),
+    };
     this.#client = new HttpClient({
       origin: address.origin,
       connections: lanes,

@@ -12,16 +12,18 @@ export function pushJson(push: Uint8Array): Buffer {
 }
 
 function streamJson(stream: Uint8Array): string {
-  let labels = "{}";
+  const labels: string[] = [];
   const values: string[] = [];
   for (const [number, content] of fields(stream))
-    if (number === 1) labels = text(content).replace(LABEL, '"$1":');
-    else values.push(entryJson(content));
-  return `{"stream":${labels},"values":[${values.join(",")}]}`;
+    if (number === 2) values.push(entryJson(content));
+    else
+      for (const [, name, value] of text(content).matchAll(LABEL))
+        labels.push(`"${name}":${value}`);
+  return `{"stream":{${labels.join(",")}},"values":[${values.join(",")}]}`;
 }
 
-/** A label's name, in front of its value, which is JSON as it stands. */
-const LABEL = /([A-Za-z_][A-Za-z0-9_]*)=(?="(?:[^"\\]|\\.)*"[,}])/g;
+/** A label and its value, which is JSON as it stands. Sticky: nothing within a value is taken for a label. */
+const LABEL = /[{,]([A-Za-z_][A-Za-z0-9_]*)=("(?:[^"\\]|\\.)*")/gy;
 
 function entryJson(entry: Uint8Array): string {
   let nanos = "0";

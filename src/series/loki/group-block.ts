@@ -81,7 +81,7 @@ export class GroupBlock {
     this.length = 0;
     this.pairs = 0;
     this.size = 0;
-    this.stamp++;
+    this.stamp = (this.stamp + 1) | 0;
     this.leftOuts.forget();
     this.#rare.clear();
     const resource = tape[group + Group.resourceEntries]!;

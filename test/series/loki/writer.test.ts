@@ -255,6 +255,19 @@ test("more attributes than fit and names that are equal once written are counted
   expect(result.leftOut).toEqual({ metadata_too_many: 72, repeated: 1, no_name: 1 });
 });
 
+test("names that are too long to be interned are compared all the same", () => {
+  const long = `${"n".repeat(300)}.x`;
+  const same = `${"n".repeat(300)}_x`;
+  const result = pushes([
+    logsOf([{ attributes: attributes({ [long]: "own", [same]: "again" }) }, {}], {
+      attributes: attributes({ [same]: "resource", [long]: "again" }),
+    }),
+  ]);
+  const entries = decodePush(result.bodies[0] as Buffer)[0]?.entries;
+  expect(entries?.map(({ metadata }) => metadata)).toEqual([[[same, "own"]], [[same, "resource"]]]);
+  expect(result.leftOut).toEqual({ repeated: 4 });
+});
+
 test("any part of a range in any slab: each entry once, never more than fits", () => {
   const requests = [plainLogs(40), mixedLogs(60, 3), plainLogs(1)];
   const whole = pushes(requests).bodies.flatMap(decodePush);
