@@ -87,16 +87,30 @@ async function show(args: Arguments, { out }: Output): Promise<void> {
 async function replay(args: Arguments, { out }: Output): Promise<void> {
   const to = args.text("to");
   const body = { ...meant(args, "replay"), ...(to !== undefined && { to }) };
-  for (const directory of await storageDirectories(args))
-    for await (const { end } of ask(directory, "dead-letter/replay", body))
-      if (end !== undefined) out(`${directory}: ${done(end, "replayed")}\n`);
+  await change(args, "dead-letter/replay", body, "replayed", out);
 }
 
 async function drop(args: Arguments, { out }: Output): Promise<void> {
-  const body = meant(args, "drop");
+  await change(args, "dead-letter/drop", meant(args, "drop"), "dropped", out);
+}
+
+async function change(
+  args: Arguments,
+  question: string,
+  body: LetterFilter,
+  what: "replayed" | "dropped",
+  out: Output["out"],
+): Promise<void> {
+  let letters = 0;
   for (const directory of await storageDirectories(args))
-    for await (const { end } of ask(directory, "dead-letter/drop", body))
-      if (end !== undefined) out(`${directory}: ${done(end, "dropped")}\n`);
+    for await (const { end } of ask(directory, question, body)) {
+      if (end === undefined) continue;
+      letters += end[what] ?? 0;
+      out(`${directory}: ${done(end, what)}\n`);
+    }
+  const missing = new Set(args.words).size - letters;
+  if (missing > 0)
+    throw new AskError(`${missing} of the letters that were named are not kept (any more)`);
 }
 
 /** For commands that change something: nothing named is a mistake, unless --all says so. */

@@ -22,7 +22,7 @@ export function runWhere(args: readonly string[], output: Output): Promise<numbe
 
 async function where(args: Arguments, { out }: Output): Promise<void> {
   const [id, ...more] = args.words;
-  if (id === undefined || more.length > 0)
+  if (id === undefined || id === "" || more.length > 0)
     throw new UsageError("where: name one id: weir where <trace_id | execution_id | request_id>");
   let found = 0;
   for (const directory of await storageDirectories(args))

@@ -12,6 +12,9 @@ const SOCKET = "control.sock";
 const PATH_MAX = 107;
 const REQUEST_BYTES = 8 << 20;
 const MAX_CONNECTIONS = 16;
+/** No reason not to start: telemetry goes its way. */
+const NOT_REACHED =
+  "there is no control socket: commands such as weir dead-letter work only while the service is stopped";
 
 /** The control socket of a storage directory: the shorter of its paths. Undefined when both are longer than a socket's path may be. */
 export function controlSocket(directory: string): string | undefined {
@@ -43,8 +46,12 @@ export function createControl(
     async start() {
       // Left by a process that was killed; the directory's lock says that nobody listens on it.
       await unlink(path).catch(() => {});
-      await server.start();
-      await chmod(path, 0o600);
+      try {
+        await server.start();
+        await chmod(path, 0o600);
+      } catch (error) {
+        log.warn({ path, error: String(error) }, NOT_REACHED);
+      }
     },
     async stop(deadline) {
       desk.stop();
@@ -56,10 +63,7 @@ export function createControl(
 function createNone(directory: string, log: Logger): Component {
   return {
     async start() {
-      log.warn(
-        { directory },
-        "the directory's path is too long for a control socket: commands such as weir dead-letter work only while the service is stopped",
-      );
+      log.warn({ directory, error: "the path is too long for a socket" }, NOT_REACHED);
     },
     stop: async () => {},
   };

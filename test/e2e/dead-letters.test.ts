@@ -108,6 +108,10 @@ test("letters are listed, shown, replayed and dropped while the service runs, an
   expect(await stand.service.metric("weir_dead_letters_dropped_items_total")).toBe(1);
   const gone = await deadLetter(stand, "show", first?.id ?? "");
   expect(gone).toMatchObject({ status: 1, err: expect.stringContaining("not kept (any more)") });
+  expect(await deadLetter(stand, "replay", first?.id ?? "")).toMatchObject({
+    status: 1,
+    err: expect.stringContaining("1 of the letters that were named are not kept"),
+  });
 });
 
 test("the same commands work while no service runs; a service that starts afterwards sends what was replayed", async () => {

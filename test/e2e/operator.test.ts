@@ -136,6 +136,8 @@ test("replay fills a new exporter with what is retained, once, and sends to an o
   for (const id of ["a", "b", "c"]) await stand.post([id]);
   await stand.until(isEmpty);
   await stand.service.kill("SIGTERM");
+  // A command that opens the directory itself keeps what the configuration retains.
+  expect((await weir(stand, "journal", "list")).out).toMatch(/ 3 frames/);
   await stand.configure(yamlWith({ old, fresh }));
   await stand.service.start();
   await stand.post(["d"]);

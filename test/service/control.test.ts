@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,9 +11,14 @@ import { Replays } from "../../src/service/replays.ts";
 import { openStorage } from "../../src/service/storage.ts";
 import { recordingLog } from "../support/export-rig.ts";
 
-async function started() {
+async function directoryOfOwn(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "weir-control-"));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+async function started() {
+  const directory = await directoryOfOwn();
   const log = recordingLog();
   const needs = { indexer: createIndexer(), log, nowMs: Date.now, cacheBytes: 0 };
   const storage = await openStorage("file_storage", config.parse({ directory }), needs);
@@ -70,14 +75,34 @@ test.each([
   else expect(answer).toEqual({ status, text: expect.stringMatching(text) });
 });
 
-test("a path that is too long for a socket is no reason not to start: it is said in the log", async () => {
-  const directory = join(tmpdir(), "x".repeat(120));
-  expect(controlSocket(directory)).toBeUndefined();
+test("of two paths the shorter one is used, and none that is too long for a socket", () => {
+  expect(controlSocket(join(tmpdir(), "x".repeat(120)))).toBeUndefined();
   expect(controlSocket("data/queue")).toBe("data/queue/control.sock");
+});
+
+test.each([
+  ["a path that is too long", async () => join(tmpdir(), "x".repeat(120)), /too long/],
+  [
+    "a directory in the socket's place",
+    async () => {
+      const directory = await directoryOfOwn();
+      await mkdir(join(directory, "control.sock", "x"), { recursive: true });
+      return directory;
+    },
+    /EADDRINUSE/,
+  ],
+])("%s is no reason not to start: it is said in the log", async (_, make, why) => {
+  const directory = await make();
   const log = recordingLog();
   const desk = { ask: () => undefined, stop() {} };
   const control = createControl(directory, desk, log);
   await control.start();
   await control.stop(AbortSignal.timeout(100));
-  expect(log.lines).toMatchObject([{ level: "warn", text: expect.stringMatching(/too long/) }]);
+  expect(log.lines).toMatchObject([
+    {
+      level: "warn",
+      text: expect.stringMatching(/only while the service is stopped/),
+      fields: { error: expect.stringMatching(why) },
+    },
+  ]);
 });
