@@ -28,12 +28,15 @@ const READ_BYTES = 4 << 20;
 /** How long the rest of a request may take to leave once it is answered; most servers do not want it any more. */
 const LEAVE_MS = 50;
 const NOTHING = new Uint8Array(0);
-/** grpc's http-grpc-status-mapping: what an answer without a status means, usually from a proxy in between. */
+/**
+ * What an answer of a proxy in between means, after grpc's http-grpc-status-mapping; but 413 is about the size, and 400 says nothing
+ * about the items, because whoever said so did not read them.
+ */
 const CODE_OF_STATUS: Readonly<Record<number, number>> = {
-  400: 13,
   401: 16,
   403: 7,
   404: 12,
+  413: 8,
   429: 14,
   502: 14,
   503: 14,

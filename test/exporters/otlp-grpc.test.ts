@@ -214,6 +214,26 @@ test.each([
   expect(otlpGrpcVerdict(answer, () => {})).toMatchObject(expected);
 });
 
+test.each([
+  [400, { is: "retry", alarm: true }],
+  [401, { is: "pause" }],
+  [403, { is: "pause" }],
+  [404, { is: "retry", alarm: true }],
+  [413, { is: "split" }],
+  [429, { is: "retry" }],
+  [500, { is: "retry", alarm: true }],
+  [502, { is: "retry" }],
+  [503, { is: "retry" }],
+  [504, { is: "retry" }],
+])("a proxy's HTTP %i", async (code, expected) => {
+  const { post } = await stand(
+    {},
+    { raw: (stream) => stream.respond({ ":status": code }, { endStream: true }) },
+  );
+  const verdict = await post();
+  expect(verdict).toMatchObject({ ...expected, why: expect.stringContaining(`HTTP ${code}`) });
+});
+
 test("a partial success is counted, said once, and never sent again", async () => {
   const reply = partialSuccessBody("logs", 3, "too old", "protobuf");
   const { post, log, sink } = await stand({}, { reply });
