@@ -7,8 +7,12 @@ import { collectorShape, targetOf } from "./collector-options.ts";
 const MAX_BODY = 8 << 20;
 /** InfluxDB 3 answers when its write-ahead log is flushed, after a second by default. */
 const LANES = 32;
+/** Each has a writer and a registry of types of its own. */
+const DATABASES_MAX = 64;
 /** Items in one request at most, whatever fits its body. */
 const MAX_ITEMS = 1 << 16;
+const V3_NAME_DOC =
+  "InfluxDB 3 wants a letter or digit first, then letters, digits, _ and -, and at most one /";
 const V3_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*(?:\/[A-Za-z0-9_-]+)?$/;
 
 const options = z.strictObject({
@@ -16,6 +20,19 @@ const options = z.strictObject({
     "Where InfluxDB listens, for example http://127.0.0.1:8181. A path in it is put before the API's.",
   ),
   database: z.string().min(1).optional().describe("Database (v3, v1) or bucket (v2)."),
+  database_attribute: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Attribute of the resource that names the database, for example tenant.id. Items whose database is not in `databases` go to `database`; without one, they are dropped as no_database.",
+    ),
+  databases: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(DATABASES_MAX)
+    .optional()
+    .describe("Databases that `database_attribute` may name: whoever sends cannot make others."),
   api: z
     .enum(["v3", "v2", "v1"])
     .optional()
@@ -85,19 +102,23 @@ const WITHOUT_DATABASE = {
 };
 
 function namesDatabase(config: Partial<Config> | undefined): boolean {
-  const { database, bucket, v1_compatibility: old } = config ?? {};
-  return (database ?? bucket) !== undefined || old?.enabled === true;
+  const { database, bucket, database_attribute: attribute, v1_compatibility: old } = config ?? {};
+  return (database ?? bucket ?? attribute) !== undefined || old?.enabled === true;
 }
 
 function* mistakes(config: Config): Generator<readonly [keyof Config, string]> {
   const { api, database } = targetOf(config);
   if (database === "" && config.v1_compatibility?.enabled)
     yield ["v1_compatibility", "db is missing: the database to write to"];
-  if (database !== "" && api === "v3" && !V3_NAME.test(database))
+  if (database !== "" && api === "v3" && !V3_NAME.test(database)) yield ["database", V3_NAME_DOC];
+  const { database_attribute: attribute, databases } = config;
+  if ((attribute === undefined) !== (databases === undefined))
     yield [
-      "database",
-      "InfluxDB 3 wants a letter or digit first, then letters, digits, _ and -, and at most one /",
+      attribute === undefined ? "database_attribute" : "databases",
+      "database_attribute and databases go together: an attribute, and the databases that it may name",
     ];
+  const odd = api === "v3" ? databases?.find((name) => !V3_NAME.test(name)) : undefined;
+  if (odd !== undefined) yield ["databases", `${JSON.stringify(odd)}: ${V3_NAME_DOC}`];
   const token = config.token.reveal();
   if (config.auth !== undefined && token !== "")
     yield ["token", "token and auth would both write the Authorization header: keep one"];

@@ -11,6 +11,7 @@ import { type BodyCoding, codingFor } from "../../kit/body-coding.ts";
 import { HttpClient } from "../../kit/http-client.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
+import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { compileLineWriter } from "../../series/plan.ts";
 import { TableChoice } from "../../series/table-choice.ts";
@@ -19,6 +20,7 @@ import { TypeRegistry } from "../../series/type-registry.ts";
 import type { Writer } from "../../series/writer.ts";
 import { collectorWarning, type Target, targetOf } from "./collector-options.ts";
 import { type Config, influxdbConfig } from "./config.ts";
+import { DatabaseWriter } from "./databases.ts";
 import { DroppedFields } from "./dropped-fields.ts";
 import { learn, type OnLesson } from "./lessons.ts";
 import { type Api, influxdbVerdict } from "./verdicts.ts";
@@ -46,18 +48,32 @@ export function createInfluxdb(
     create: (config, context) => {
       const { signal, indexer } = context;
       const dropped = new DroppedFields(context);
-      const { api: dialect, database } = targetOf(config);
-      const types = context.types?.(database) ?? new TypeRegistry();
-      const writer = compile({
-        signal,
-        ...choice.choose(config.tables),
-        keys: indexer.keys,
-        dialect,
-        onFieldDropped: dropped.tell.bind(dropped),
-        types,
-        ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
-      });
-      return new Influxdb(config, context, { writer, types, dropped });
+      const { api: dialect, database: fallback } = targetOf(config);
+      const registries = new Map<string, TypeRegistry>();
+      const typesOf = (database: string) =>
+        getOrMake(registries, database, () => context.types?.(database) ?? new TypeRegistry());
+      const writerOf = (database: string) =>
+        compile({
+          signal,
+          ...choice.choose(config.tables),
+          keys: indexer.keys,
+          dialect,
+          onFieldDropped: dropped.tell.bind(dropped),
+          types: typesOf(database),
+          ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
+        });
+      const { database_attribute: attribute, databases = [] } = config;
+      if (attribute === undefined)
+        return new Influxdb(config, context, { writer: writerOf(fallback), typesOf, dropped });
+      const writers = new Map<string, ReturnType<typeof writerOf>>();
+      const writer = new DatabaseWriter(
+        indexer,
+        attribute,
+        databases,
+        fallback === "" ? undefined : fallback,
+        (database) => getOrMake(writers, database, () => writerOf(database)),
+      );
+      return new Influxdb(config, context, { writer, typesOf, dropped });
     },
   };
 }
@@ -65,7 +81,7 @@ export function createInfluxdb(
 /** What rows are written with. */
 interface Rows<S extends Signal> {
   readonly writer: Writer<S>;
-  readonly types: TypeRegistry;
+  readonly typesOf: (database: string) => TypeRegistry;
   readonly dropped: DroppedFields;
 }
 
@@ -74,16 +90,19 @@ class Influxdb<S extends Signal> implements Backend<S> {
   readonly limits: Backend["limits"];
   readonly #api: Api;
   readonly #client: HttpClient;
-  readonly #path: string;
+  /** By database. */
+  readonly #paths = new Map<string, string>();
+  readonly #pathOf: (database: string) => string;
   readonly #headers: readonly string[];
   readonly #coding: BodyCoding | undefined;
   readonly #nowMs: () => number;
-  readonly #types: TypeRegistry;
+  readonly #database: string;
+  readonly #typesOf: (database: string) => TypeRegistry;
   readonly #dropped: DroppedFields;
-  readonly #onLesson: OnLesson;
+  readonly #onLesson: (database: string) => OnLesson;
 
   constructor(config: Config, context: ExporterContext<S>, rows: Rows<S>) {
-    const { writer, types, dropped } = rows;
+    const { writer, typesOf, dropped } = rows;
     const lanes = config.sending_queue.num_consumers;
     const target = targetOf(config);
     this.writer = writer;
@@ -97,16 +116,17 @@ class Influxdb<S extends Signal> implements Backend<S> {
       auth: clientAuthOf(config.auth, context),
       proxy: config.proxy_url.reveal(),
     });
-    this.#path =
-      new URL(config.endpoint).pathname.replace(WRITE_PATH, "") + writePath(config, target);
+    const base = new URL(config.endpoint).pathname.replace(WRITE_PATH, "");
+    this.#pathOf = (database) => base + writePath(config, { ...target, database });
     this.#coding = codingFor(config.compression);
     this.#headers = headersOf(config, target, this.#coding);
     this.#nowMs = context.nowMs;
-    this.#types = types;
+    this.#database = target.database;
+    this.#typesOf = typesOf;
     this.#dropped = dropped;
-    this.#onLesson = (table, field, type) =>
+    this.#onLesson = (database) => (table, field, type) =>
       context.log.warn(
-        { table, field, type, database: target.database },
+        { table, field, type, database },
         "the server holds this field with another type: values are converted from now on, fractions rounded where it is a declared column; what cannot be converted goes to <field>_<type>",
       );
   }
@@ -118,15 +138,19 @@ class Influxdb<S extends Signal> implements Backend<S> {
   }
 
   async post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict> {
-    const { version } = this.#types;
+    const { writer } = this;
+    const database = writer instanceof DatabaseWriter ? writer.databaseOf(body) : this.#database;
+    const types = this.#typesOf(database);
+    const { version } = types;
+    const path = getOrMake(this.#paths, database, () => this.#pathOf(database));
     const dropped = this.#dropped.take();
     const headers = [...this.#headers, "x-weir-range", rangeHeader(sending)];
     const text = asUtf8(body);
     const bytes = this.#coding === undefined ? text : await this.#coding.encode(text);
-    const answer = await this.#client.post(this.#path, headers, bytes, stop);
+    const answer = await this.#client.post(path, headers, bytes, stop);
     const verdict = influxdbVerdict(this.#api, answer, this.#nowMs(), sending.rows);
     if (verdict.is === "sent" || verdict.is === "rows_rejected") this.#dropped.count(dropped);
-    return learn(verdict, body, this.#types, version, this.#onLesson);
+    return learn(verdict, body, types, version, this.#onLesson(database));
   }
 }
 
