@@ -1,12 +1,13 @@
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { FileIo } from "../../src/journal/file-io.ts";
 import type { Journal, RouteLimits } from "../../src/journal/journal.ts";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { createJournal } from "../../src/journal/open.ts";
-import { type LetterBox, openDeadLetters } from "../../src/kit/dead-letters.ts";
+import { type LetterBox, openDeadLetters, readDeadLetterNote } from "../../src/kit/dead-letters.ts";
 import type { Batch } from "../../src/otlp/batch.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
-import { Replays, readReplayNote } from "../../src/service/replays.ts";
+import { Replays, readAgainNote, readReplayNote } from "../../src/service/replays.ts";
 import { recordingLog } from "../support/export-rig.ts";
 import { encodeRequest } from "../support/otlp.ts";
 
@@ -192,4 +193,31 @@ test("a queue of a few frames that somebody empties takes any number of letters"
   await emptying;
   expect(it.reader.counts()).toMatchObject({ appended: 300, delivered: 300, queuedItems: 0 });
   expect(it.letters.counts("logs")).toMatchObject({ kept: 0, replayed: 300 });
+});
+
+test("notes from a disk may be anything: they are read, or they are none, and nothing throws", async () => {
+  const keys = ["letter", "place", "route", "seq", "item", "frame", "journal", "reason"];
+  const value = fc.oneof(fc.string(), fc.integer(), fc.constant(null), fc.array(fc.integer()));
+  const notes = fc.oneof(
+    fc.uint8Array({ maxLength: 64 }),
+    fc.json().map((text) => new TextEncoder().encode(text)),
+    fc
+      .dictionary(fc.constantFrom(...keys), value)
+      .map((note) => new TextEncoder().encode(JSON.stringify(note))),
+  );
+  await fc.assert(
+    fc.property(notes, (note) => {
+      const again = readAgainNote(note);
+      expect(again === undefined || Number.isFinite(again)).toBe(true);
+      for (const told of [readReplayNote(note), readDeadLetterNote(note)]) {
+        if (told === undefined) continue;
+        expect([told.route, told.seq, told.item].map((field) => typeof field)).toEqual([
+          "string",
+          "number",
+          "number",
+        ]);
+      }
+    }),
+    { numRuns: 3_000, seed: 7 },
+  );
 });
