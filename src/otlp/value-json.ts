@@ -250,9 +250,12 @@ function writeJsonText(
   return o + 1;
 }
 
+/** Longer texts are likely to have something to escape. */
+const PLAIN_MAX = 256;
+
 /**
- * As `writeJsonText`, for JSON that stands in a quoted string itself: every `"` and `\` of it is escaped once more. Most texts have nothing
- * to escape: they are copied as if it were so, and written again where it is not.
+ * As `writeJsonText`, for JSON that stands in a quoted string itself: every `"` and `\` of it is escaped once more. Most short texts have
+ * nothing to escape: they are copied as if it were so, and written again where it is not.
  */
 export function writeQuotedJsonText(
   out: DataView,
@@ -261,6 +264,7 @@ export function writeQuotedJsonText(
   from: number,
   end: number,
 ): number {
+  if (end - from > PLAIN_MAX) return writeOddJsonText(out, at, source, from, end);
   out.setUint16(at, ESCAPED_QUOTE);
   const last = end - 8;
   let o = at + 2;

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { jsonRoom, writeQuotedJsonText } from "../../src/otlp/value-json.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 
-const OUT = new Uint8Array(4 * jsonRoom(64));
+const OUT = new Uint8Array(4 * jsonRoom(300));
 const viewOf = (bytes: Uint8Array) =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
@@ -31,4 +31,14 @@ test("every byte below 128 at every place of texts of every length, whatever sta
 test("several in one text, and bytes above 127", () => {
   for (const text of ['"".""', '\\"\\"\\"\\"\\"\\"', 'über\n東京\t"x" 🙂 \\', '"'.repeat(64)])
     expect(written(text)).toBe(expected(text));
+});
+
+test("texts around the length from which they are taken to have something to escape", () => {
+  for (const length of [255, 256, 257, 300])
+    for (const text of [
+      "a".repeat(length),
+      `${"a".repeat(length - 1)}"`,
+      `\\${"a".repeat(length - 1)}`,
+    ])
+      expect(written(text, '"')).toBe(expected(text));
 });
