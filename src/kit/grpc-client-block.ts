@@ -38,6 +38,11 @@ export const grpcClientShape = {
   compression,
   auth,
   authority: z.string().min(1).optional().describe("Text of :authority. Default: the endpoint's."),
+  user_agent: z
+    .string()
+    .regex(/^[\x20-\x7e]+$/, "expected printable ASCII")
+    .default("otel-weir")
+    .describe("Text of user-agent."),
   balancer_name: z
     .enum(["round_robin", "pick_first"])
     .default("round_robin")

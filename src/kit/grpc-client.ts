@@ -107,7 +107,6 @@ class Line {
           ":path": call.path,
           "content-type": "application/grpc",
           te: "trailers",
-          "user-agent": "otel-weir",
           ...(call.encoding !== undefined && { "grpc-encoding": call.encoding }),
           ...call.headers,
           ...metadataOf(auth),

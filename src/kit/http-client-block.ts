@@ -1,5 +1,5 @@
-import type { z } from "zod";
-import { secret } from "../config/blocks.ts";
+import { z } from "zod";
+import { duration, secret } from "../config/blocks.ts";
 import { auth } from "./auth-block.ts";
 import { compression } from "./body-coding.ts";
 import { checkHeaders, headers } from "./headers-block.ts";
@@ -7,6 +7,12 @@ import { headerProblem } from "./http-client.ts";
 import { tlsClient } from "./tls-block.ts";
 
 /** The Collector's confighttp for clients: the options that every exporter over HTTP has beside its endpoint. */
+
+const CONNECTIONS = "there is one connection for each of sending_queue.num_consumers";
+
+function ignored(why: string) {
+  return z.int().min(0).optional().describe(`Accepted without effect: ${why}.`);
+}
 
 /** Put these into the block that has `endpoint`. */
 export const httpClientShape = {
@@ -17,6 +23,19 @@ export const httpClientShape = {
   proxy_url: secret(
     "Proxy for all requests, http://proxy:3128; user:password@ in it goes as Proxy-Authorization. The environment names none.",
   ),
+  read_buffer_size: ignored("buffers are Node's"),
+  write_buffer_size: ignored("buffers are Node's"),
+  max_idle_conns: ignored(CONNECTIONS),
+  max_idle_conns_per_host: ignored(CONNECTIONS),
+  max_conns_per_host: ignored(CONNECTIONS),
+  idle_conn_timeout: duration(
+    "Accepted without effect: idle connections are closed after 30 s, before most servers close them.",
+    "30s",
+  ).optional(),
+  force_attempt_http2: z
+    .boolean()
+    .optional()
+    .describe("Accepted without effect: requests are HTTP/1.1."),
 };
 
 export type HttpClientBlock = z.output<z.ZodObject<typeof httpClientShape>>;

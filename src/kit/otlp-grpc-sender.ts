@@ -55,6 +55,7 @@ export class OtlpGrpcSender implements OtlpSender {
     this.#path = `/opentelemetry.proto.collector.${SERVICES[context.signal]}/Export`;
     this.#coding = codingFor(options.compression);
     this.#headers = {
+      "user-agent": options.user_agent,
       ...(timeoutMs > 0 && { "grpc-timeout": grpcTimeout(timeoutMs) }),
       ...metadataOf(options.headers),
     };

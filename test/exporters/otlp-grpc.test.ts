@@ -97,12 +97,16 @@ test.each([
 
 test("headers, -bin headers in base64, authority", async () => {
   const headers = { "X-Scope-OrgID": "a", "trace-bin": "xyz" };
-  const { sink, post } = await stand({ headers, authority: "elsewhere:1", timeout: "0s" }, {});
+  const { sink, post } = await stand(
+    { headers, authority: "elsewhere:1", user_agent: "me/1", timeout: "0s" },
+    {},
+  );
   await post();
   expect(sink.calls[0]?.headers).toMatchObject({
     "x-scope-orgid": "a",
     "trace-bin": Buffer.from("xyz").toString("base64"),
     ":authority": "elsewhere:1",
+    "user-agent": "me/1",
   });
   expect(sink.calls[0]?.headers["grpc-timeout"]).toBeUndefined();
 });

@@ -222,6 +222,22 @@ test.each([
   expect(JSON.stringify(error?.issues)).not.toContain("s3cret");
 });
 
+test("a configuration of the Collector with its options of connections is taken", () => {
+  const { schema } = createOtlpHttp(pickItems, writeRequestJson);
+  const options = {
+    endpoint: "https://127.0.0.1:1",
+    compression: "gzip",
+    read_buffer_size: 1,
+    write_buffer_size: 524_288,
+    max_idle_conns: 100,
+    max_idle_conns_per_host: 10,
+    max_conns_per_host: 0,
+    idle_conn_timeout: "90s",
+    force_attempt_http2: true,
+  };
+  expect(schema.safeParse(options).error).toBeUndefined();
+});
+
 test("header values never print", () => {
   const { schema } = createOtlpHttp(pickItems, writeRequestJson);
   const config = schema.parse({ endpoint: "http://127.0.0.1:1", headers: { a: "s3cret" } });

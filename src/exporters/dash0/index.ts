@@ -74,7 +74,11 @@ function senderOf(config: Config, context: ExporterContext, lanes: number): Otlp
   const target = grpcTarget(endpoint, tls?.insecure ?? false);
   if (typeof target === "string") throw new Error(`endpoint: ${target}`);
   const maxMessageBytes = config.max_body_size;
-  const usual = { balancer_name: "round_robin", wait_for_ready: false } as const;
+  const usual = {
+    balancer_name: "round_robin",
+    wait_for_ready: false,
+    user_agent: "otel-weir",
+  } as const;
   return new OtlpGrpcSender({ ...client, ...usual, target, timeoutMs, maxMessageBytes }, context);
 }
 
