@@ -39,6 +39,8 @@ export interface ExportLoopOptions<S extends Signal = Signal> {
   readonly meter: Meter;
   readonly nowMs: () => number;
   readonly random?: () => number;
+  /** Told why nothing is sent while the destination refuses our credentials; undefined when it works again. */
+  readonly onPaused?: (why: string | undefined) => void;
   /** Cuts items out of a batch for dead letters. */
   readonly pick: <T extends Signal>(
     indexer: Indexer,
@@ -118,6 +120,23 @@ export class DeliveryRoute<S extends Signal> {
       },
       random,
     );
+  }
+
+  /** The destination refuses us, whatever we send. */
+  pause(why: string): void {
+    if (!this.gate.pause()) return;
+    this.options.onPaused?.(why);
+    this.options.log.error(
+      { route: this.name, why },
+      "the destination refuses every request, so everything stays queued: correct what it complains about; sending resumes by itself",
+    );
+  }
+
+  /** The destination took or judged a request. */
+  resume(): void {
+    if (!this.gate.resume()) return;
+    this.options.onPaused?.(undefined);
+    this.options.log.info({ route: this.name }, "the destination accepts requests again");
   }
 
   /** At most one line per 10 s and key; `count` says how often it happened since the line before. */

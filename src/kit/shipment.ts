@@ -194,12 +194,11 @@ export class Shipment<S extends Signal> {
     const route = this.#route;
     if (verdict.is === "retry") return await this.#retry(part, verdict);
     if (verdict.is === "pause") {
-      if (route.gate.pause()) this.#logPause(verdict.why);
+      route.pause(verdict.why);
       this.#parts.push(part);
       return !route.stop.aborted;
     }
-    if (route.gate.resume())
-      route.options.log.info({ route: route.name }, "the destination accepts requests again");
+    route.resume();
     if (verdict.is === "sent") {
       route.successes += 1;
       route.counters.rows.add(written.rows);
@@ -212,14 +211,6 @@ export class Shipment<S extends Signal> {
       return await this.#narrow(part, "rejected", verdict.why);
     }
     return await this.#rowsRejected(part, written, verdict);
-  }
-
-  #logPause(why: string): void {
-    const { options, name } = this.#route;
-    options.log.error(
-      { route: name, why },
-      "the destination refuses every request, so everything stays queued: correct what it complains about; sending resumes by itself",
-    );
   }
 
   /** Half by half down to the one item that the destination refuses. */

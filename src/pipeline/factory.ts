@@ -59,6 +59,8 @@ export interface ExtensionFactory<C> extends Declaration<C> {
 export interface ExtensionContext extends Context {
   /** False before every listener and route is ready, and while stopping. */
   readonly isReady: () => boolean;
+  /** Routes whose destination refuses everything, and why: what an operator must look at, though nothing is lost. */
+  readonly alarms?: () => ReadonlyMap<string, string>;
   /** Where extensions that need a child process find the command: node and its arguments up to the command name. */
   readonly self: readonly string[];
 }

@@ -39,6 +39,8 @@ export interface Surroundings {
   /** By id of the file_storage; "memory" for queues without one. */
   readonly storages: ReadonlyMap<string, Storage>;
   readonly deadline: AbortSignal;
+  /** Told why a route's destination refuses everything; undefined when it works again. */
+  readonly onPaused: (route: string, why: string | undefined) => void;
 }
 
 /** Builds exporters first and receivers last, so that each finds what it feeds. Only what a pipeline uses is built. */
@@ -142,6 +144,7 @@ function connect(
       nowMs: context.nowMs,
       pick: pickItems,
       deadline: around.deadline,
+      onPaused: (why) => around.onPaused(name, why),
     },
   };
   return { route, outlet };

@@ -55,6 +55,8 @@ export class Service {
   readonly #loops: Promise<void>[] = [];
   readonly #controls: Component[] = [];
   #telemetry: Pick<Component, "stop"> | undefined;
+  /** Routes whose destination refuses everything, and why. */
+  readonly #alarms = new Map<string, string>();
   #graph: Graph | undefined;
   #memory: MemoryKeeper | undefined;
   #state: "starting" | "ready" | "stopping" | "closed" = "starting";
@@ -169,7 +171,12 @@ export class Service {
       const factory = extension && components.extensions.get(extension.type);
       if (extension === undefined || factory === undefined)
         throw new Error(`extension "${id}" is not configured`);
-      const context = { ...this.#context("extension", id), isReady: () => this.isReady, self };
+      const context = {
+        ...this.#context("extension", id),
+        isReady: () => this.isReady,
+        alarms: () => this.#alarms,
+        self,
+      };
       const component = factory.create(extension.options, context);
       this.#extensions.set(id, component);
       await component.start();
@@ -223,6 +230,10 @@ export class Service {
       () => budget.limit,
     );
     return buildGraph(config, components, {
+      onPaused: (route, why) => {
+        if (why === undefined) this.#alarms.delete(route);
+        else this.#alarms.set(route, why);
+      },
       gate: {
         meter: this.metrics,
         log,

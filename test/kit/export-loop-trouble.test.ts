@@ -22,9 +22,11 @@ test("one hanging destination does not slow another", async () => {
 test("a refusal of our credentials pauses the whole route: one probe at a time, one alarm, resumes by itself", async () => {
   let works = false;
   const times: number[] = [];
+  const told: (string | undefined)[] = [];
   const rig = exportRig({
     frames: [1, 1, 1, 1, 1, 1],
     probeMs: 40,
+    onPaused: (why) => told.push(why),
     post: () => {
       times.push(performance.now());
       return works ? sent : { is: "pause", why: "HTTP 401" };
@@ -41,6 +43,7 @@ test("a refusal of our credentials pauses the whole route: one probe at a time, 
   works = true;
   await until(() => rig.reader.settled.size === 6);
   expect(rig.meter.value("weir_exporter_paused")).toBe(0);
+  expect(told).toEqual(["HTTP 401", undefined]);
   await running.stop();
   expect([...rig.reader.settled.values()].every((t) => t.delivered === 1)).toBe(true);
 });

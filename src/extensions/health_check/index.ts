@@ -23,7 +23,7 @@ export const healthCheck: ExtensionFactory<Config> = {
           return { status: 404, contentType: "text/plain", body: "not found\n" };
         if (method !== "GET" && method !== "HEAD")
           return { status: 405, headers: { Allow: "GET, HEAD" } };
-        return answer(context.isReady(), startedMs, context.nowMs());
+        return answer(context.isReady(), startedMs, context.nowMs(), context.alarms?.());
       },
     });
     return {
@@ -36,12 +36,19 @@ export const healthCheck: ExtensionFactory<Config> = {
   },
 };
 
-function answer(isReady: boolean, startedMs: number, nowMs: number) {
+/** Alarms are told in the body only: a service that queues is healthy, and restarting it would mend nothing. */
+function answer(
+  isReady: boolean,
+  startedMs: number,
+  nowMs: number,
+  alarms: ReadonlyMap<string, string> = new Map(),
+) {
   const status = isReady ? "Server available" : "Server not available";
   const body = {
     status,
     upSince: new Date(startedMs).toISOString(),
     uptime: `${(nowMs - startedMs) / 1_000}s`,
+    ...(alarms.size > 0 && { alarms: Object.fromEntries(alarms) }),
   };
   return {
     status: isReady ? 200 : 503,
