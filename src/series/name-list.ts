@@ -4,6 +4,9 @@ import type { Gather } from "./gather.ts";
 /** With more names than this, they are looked up in a set instead of one by one. */
 const FEW_NAMES = 16;
 
+/** Where entries and their values are. */
+type Source = Pick<Gather, "bytes" | "tape" | "json">;
+
 /** Names of `weir.tags` or `weir.uint`: positions in the batch, and a set of texts where there are many. */
 export class NameList {
   count = 0;
@@ -13,7 +16,7 @@ export class NameList {
   #own: Uint8Array = new Uint8Array(0);
 
   /** Reads the ArrayValue of texts of the entry; -1 is none. */
-  read(gather: Gather, entry: number): void {
+  read(gather: Source, entry: number): void {
     this.count = 0;
     this.#many = undefined;
     this.#own = gather.bytes;
@@ -32,7 +35,7 @@ export class NameList {
     }
   }
 
-  #add(gather: Gather, from: number, end: number): void {
+  #add(gather: Source, from: number, end: number): void {
     if (this.count < FEW_NAMES) {
       this.#from[this.count] = from;
       this.#end[this.count] = end;
@@ -43,7 +46,7 @@ export class NameList {
     this.count++;
   }
 
-  #asSet(gather: Gather): Set<string> {
+  #asSet(gather: Source): Set<string> {
     const names = new Set<string>();
     for (let i = 0; i < FEW_NAMES; i++)
       names.add(latin(gather.bytes, this.#from[i]!, this.#end[i]!));

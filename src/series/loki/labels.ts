@@ -5,7 +5,7 @@ import type { JsonWriter } from "../../otlp/value-json.ts";
 import { LEVELS } from "./levels.ts";
 import { GrowingMemory } from "./memory.ts";
 import { metadataName } from "./names.ts";
-import { writeScalar } from "./values.ts";
+import { isScalar, writeScalar } from "./values.ts";
 
 /** Loki's max_label_value_length: longer values stay in structured metadata. */
 const VALUE_MAX = 2_048;
@@ -129,7 +129,7 @@ export class Labels {
 
   /** Whether a value can be a label: neither too long nor empty, and no list or map. */
   fits(kind: number, from: number, end: number): boolean {
-    if (kind === Kind.bool || kind === Kind.int || kind === Kind.double) return true;
+    if (isScalar(kind)) return true;
     if (kind !== Kind.text || end === from || end - from > VALUE_MAX) return false;
     return isUtf8(this.#json.bytes, from, end);
   }

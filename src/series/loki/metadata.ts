@@ -5,6 +5,8 @@ import { copy } from "../../wire/copy.ts";
 import { writeHex } from "../../wire/hex.ts";
 import { writeUnder20000 } from "../../wire/numbers.ts";
 import { type BatchMemory, NO_BATCH } from "../batch-memory.ts";
+import { NameList } from "../name-list.ts";
+import { SlotKind } from "../slots.ts";
 import { GroupBlock } from "./group-block.ts";
 import type { Labels } from "./labels.ts";
 import { LeftOut, type LeftOuts } from "./left-out.ts";
@@ -12,7 +14,7 @@ import type { LevelWords } from "./levels.ts";
 import type { GrowingMemory } from "./memory.ts";
 import { HEAD, KEY, Key, type MetadataNames, NAME_AT, Use } from "./names.ts";
 import { PairWriter, SHORT_PAIR } from "./pairs.ts";
-import { isEmpty, SCALAR_MAX, writeScalar } from "./values.ts";
+import { isEmpty, NEGATIVE_BYTES, SCALAR_MAX, writeScalar } from "./values.ts";
 
 /** Limits of the structured metadata of one entry: names and values together, and how many. */
 export interface MetadataLimits {
@@ -58,6 +60,8 @@ interface MetadataParts {
   readonly limits: MetadataLimits;
   readonly leftOuts: LeftOuts;
   readonly json: JsonWriter;
+  /** Key of `weir.uint`. */
+  readonly uint: number;
 }
 
 /** Room for a pair that is written without a look at how long it is. */
@@ -94,11 +98,18 @@ export class Metadata {
   #count = 0;
   #size = 0;
   #batch: BatchMemory = NO_BATCH;
+  /** The record's attributes, and what `weir.uint` of one names. */
+  #first = 0;
+  #stop = 0;
+  readonly #uint: number;
+  readonly #uints = new NameList();
+  #uintsOf = 0;
   /** Entries that might have been labels and are not. */
   readonly #leftovers: number[] = [];
   #leftover = 0;
 
-  constructor({ entries, names, labels, words, limits, leftOuts, json }: MetadataParts) {
+  constructor({ entries, names, labels, words, limits, leftOuts, json, uint }: MetadataParts) {
+    this.#uint = uint;
     this.#entries = entries;
     this.#names = names;
     this.#labels = labels;
@@ -176,6 +187,8 @@ export class Metadata {
   attributes(first: number, stop: number, at: number): number {
     const { tape, bytes, view } = this.#batch;
     const { pairs, bytes: most } = this.#limits;
+    this.#first = first;
+    this.#stop = stop;
     this.#entries.need(at + PAIR_ROOM * (Math.min((stop - first) / ENTRY, pairs) + 2));
     const seen = this.#seen;
     const stamp = this.#stamp;
@@ -198,7 +211,7 @@ export class Metadata {
         ints[k + Key.use] !== Use.plain ||
         seen[number] === stamp ||
         !isShort ||
-        (kind !== Kind.text && kind !== Kind.int)
+        (kind !== Kind.text && (kind !== Kind.int || length === NEGATIVE_BYTES))
       ) {
         o = this.#rare(e, o);
         out = this.#entries.view;
@@ -329,13 +342,28 @@ export class Metadata {
       return this.#leave(LeftOut.repeated, at);
     if (this.#count === this.#limits.pairs) return this.#leave(LeftOut.pairs, at);
     if (end - from > this.#limits.bytes) return this.#leave(LeftOut.size, at);
-    const close = this.#pairs.value(at, names, kind, from, end);
+    const isUint = kind === Kind.int && end - from === NEGATIVE_BYTES && this.#isUint(e);
+    const close = this.#pairs.value(at, names, isUint ? SlotKind.uint : kind, from, end);
     if (!this.#hasRoom(names.length + this.#pairs.length)) return at;
     this.#take(names.length + this.#pairs.length);
     if (found >= 0) this.#seen[found] = this.#stamp;
     else this.#seenRare.add(text);
     if (this.#block.has(found, text)) this.#clashes = true;
     return close;
+  }
+
+  /** Whether `weir.uint` of the record names the attribute: its line had an unsigned field. */
+  #isUint(e: number): boolean {
+    const { tape, bytes } = this.#batch;
+    const json = this.#json;
+    if (this.#uintsOf !== this.#stamp) {
+      this.#uintsOf = this.#stamp;
+      let entry = this.#stop - ENTRY;
+      while (entry >= this.#first && tape[entry]! >>> 4 !== this.#uint) entry -= ENTRY;
+      this.#uints.read({ tape, bytes, json }, entry < this.#first ? NONE : entry);
+    }
+    const end = json.field(tape[e + Entry.keyValueAt]!, bytes.length);
+    return this.#uints.has(bytes, json.at, end);
   }
 
   #leave(reason: LeftOut, at: number): number {

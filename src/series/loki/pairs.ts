@@ -3,7 +3,7 @@ import { type JsonWriter, jsonRoom } from "../../otlp/value-json.ts";
 import { copy } from "../../wire/copy.ts";
 import { type GrowingMemory, varintLength, writeVarint } from "./memory.ts";
 import { HEAD } from "./names.ts";
-import { SCALAR_MAX, writeComposite, writeScalar } from "./values.ts";
+import { isScalar, SCALAR_MAX, writeComposite, writeScalar } from "./values.ts";
 
 /** Tags and lengths of a pair at most. */
 const FRAMING = 20;
@@ -51,11 +51,11 @@ export class PairWriter {
     const json = this.#json;
     if (kind === Kind.text) return this.text(at, name, json.view, from, end);
     const { source, at: nameAt, length: nameLength } = name;
-    const isScalar = kind === Kind.bool || kind === Kind.int || kind === Kind.double;
+    const isShort = isScalar(kind);
     const aside = at + FRAMING + nameLength;
-    this.memory.need(aside + (isScalar ? SCALAR_MAX : jsonRoom(end - from)));
+    this.memory.need(aside + (isShort ? SCALAR_MAX : jsonRoom(end - from)));
     const { view, bytes } = this.memory;
-    const stop = isScalar
+    const stop = isShort
       ? writeScalar(view, aside, json, kind, from)
       : writeComposite(view, aside, json, kind, from, end);
     this.length = stop - aside;

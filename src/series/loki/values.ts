@@ -1,6 +1,10 @@
 import { Kind } from "../../otlp/tape.ts";
 import { type JsonWriter, writeBase64 } from "../../otlp/value-json.ts";
-import { writeDouble, writeInt } from "../../wire/numbers.ts";
+import { writeDouble, writeInt, writeUint64 } from "../../wire/numbers.ts";
+import { SlotKind } from "../slots.ts";
+
+/** Bytes of a varint that is a negative int64, or a uint64 that no int64 holds. */
+export const NEGATIVE_BYTES = 10;
 
 /** Bytes that a number or a boolean takes at most. */
 export const SCALAR_MAX = 32;
@@ -10,7 +14,12 @@ export function isEmpty(kind: number, length: number): boolean {
   return kind === Kind.none || (length === 0 && (kind === Kind.text || kind === Kind.bytes));
 }
 
-/** A bool, an int or a double as text; returns its end. There must be SCALAR_MAX bytes. */
+/** Whether a kind is one of `writeScalar`. */
+export function isScalar(kind: number): boolean {
+  return kind === Kind.bool || kind === Kind.int || kind === Kind.double || kind === SlotKind.uint;
+}
+
+/** A bool, an int, an unsigned int or a double as text; returns its end. There must be SCALAR_MAX bytes. */
 export function writeScalar(
   out: DataView,
   at: number,
@@ -24,6 +33,7 @@ export function writeScalar(
   }
   json.varint(from);
   if (kind === Kind.int) return writeInt(out, at, json.low, json.high);
+  if (kind === SlotKind.uint) return writeUint64(out, at, json.low, json.high);
   return writeWord(out, at, (json.low | json.high) === 0 ? "false" : "true");
 }
 

@@ -105,6 +105,7 @@ export class LokiWriter implements Writer<"logs"> {
       limits,
       leftOuts: this.#leftOuts,
       json: this.#json,
+      uint: keys.id("weir.uint"),
     });
     const rows = new ItemLineWriter<"logs">(compilePlan("logs", tables, tables, keys), "v3");
     const measurements = tables.map(({ measurement }) => measurement);

@@ -67,10 +67,10 @@ export function slowPush(bytes: Uint8Array, options: SlowOptions): SlowPush {
 }
 
 /** Text of a value in structured metadata; undefined for what is not there. */
-function textOf(value: Value): string | undefined {
+function textOf(value: Value, isUint = false): string | undefined {
   const kind = kindOf(value);
   if (kind === "doubleValue" && !Number.isFinite(Number(value[kind]))) return String(value[kind]);
-  return plain(value, false) || undefined;
+  return plain(value, isUint) || undefined;
 }
 
 function nameOf(key: string): string {
@@ -100,6 +100,7 @@ class Push {
   // Of the entry that is being made.
   #metadata: [string, string][] = [];
   #size = 0;
+  #uints: ReadonlySet<string> = new Set();
 
   constructor(options: SlowOptions) {
     this.#options = options;
@@ -119,6 +120,10 @@ class Push {
     const { limits, nowMs } = this.#options;
     const attributes = attributesOf(log);
     const tags = attributes.some(({ name }) => name === "weir.tags");
+    const uints = attributes.findLast(({ name }) => name === "weir.uint")?.value["arrayValue"];
+    this.#uints = new Set(
+      list((uints as Json | undefined)?.["values"]).map((one) => String(one["stringValue"])),
+    );
     const { nanos, isIn } = this.#time(log, tags && String(log["eventName"] ?? "") !== "");
     const ms = BigInt(nowMs);
     const oldest = limits.maxAgeMs > 0 ? (ms - BigInt(limits.maxAgeMs)) * 1_000_000n : 0n;
@@ -289,7 +294,7 @@ class Push {
   }
 
   #attribute({ name: key, value }: Attribute): void {
-    const text = textOf(value);
+    const text = textOf(value, this.#uints.has(key));
     if (text === undefined) return;
     const name = nameOf(key);
     if (name === "") this.#leave("no_name");

@@ -179,6 +179,20 @@ test("bodies that are not text, rows of tables, and lines", () => {
   });
 });
 
+test("an unsigned field of a line is unsigned in structured metadata", () => {
+  const namesOf = (...names: string[]) => ({
+    arrayValue: { values: names.map((stringValue) => ({ stringValue })) },
+  });
+  const list = attributes({ n: { intValue: "-1" }, m: { intValue: "-1" }, message: "x" });
+  const mark = attributes({ "weir.tags": namesOf(), "weir.uint": namesOf("n") });
+  const [stream] = streamsOf([{ eventName: "l", attributes: [...list, ...mark] }]);
+  expect(stream?.entries[0]?.metadata).toEqual([
+    ["event_name", "l"],
+    ["n", "18446744073709551615"],
+    ["m", "-1"],
+  ]);
+});
+
 test("entries of a stream are in the order of their times, equal ones as they came", () => {
   const times = [5, 3, 9, 3, 1, 9, 0];
   const records = times.map((time, i) => ({
