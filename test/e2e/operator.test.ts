@@ -1,14 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { main } from "../../src/commands/dispatch.ts";
 import { type HttpSink, httpSink } from "../support/http-sink.ts";
-import { isBalanced, type Law } from "../support/service.ts";
+import { isBalanced } from "../support/service.ts";
+import { DURABLE, isEmpty, RETRY, taken, weir } from "./operating.ts";
 import { Stand } from "./stand.ts";
 
-const DURABLE = "sending_queue: { storage: file_storage, batch: { flush_timeout: 10ms } }";
-const RETRY = "retry_on_failure: { initial_interval: 50ms, max_interval: 200ms }";
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
-const isEmpty = (laws: readonly Law[]) => laws.every(({ queued }) => queued === 0);
 
 /** The service with one exporter per sink; what is delivered stays for an hour. */
 function yamlWith(sinks: Readonly<Record<string, HttpSink>>) {
@@ -21,28 +18,6 @@ ${Object.entries(sinks)
   )
   .join("\n")}
 ${it.serviceWith(`logs: { receivers: [otlp], exporters: [${Object.keys(sinks).map((name) => `influxdb/${name}`)}] }`)}`;
-}
-
-async function weir(stand: Stand, ...args: string[]) {
-  let out = "";
-  let err = "";
-  const status = await main([...args, "--directory", stand.path("queue")], {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-  });
-  return { status, out, err };
-}
-
-/** Execution ids that the sink took, in order of their names. */
-function taken(sink: HttpSink): string[] {
-  return sink.requests
-    .flatMap(({ body }) => [...body.toString().matchAll(/execution_id=([^, ]+)/g)])
-    .map(([, id = ""]) => id)
-    .sort();
 }
 
 test("where says when an item was accepted, where it is, and what each route did with it", async () => {
