@@ -13,6 +13,7 @@ import { LeftOut, type LeftOuts } from "./left-out.ts";
 import type { LevelWords } from "./levels.ts";
 import type { GrowingMemory } from "./memory.ts";
 import { HEAD, KEY, Key, type MetadataNames, NAME_AT, Use } from "./names.ts";
+import { OWN_NAMES, OwnHead, type OwnName } from "./own-names.ts";
 import { PairWriter, SHORT_PAIR } from "./pairs.ts";
 import { isEmpty, NEGATIVE_BYTES, SCALAR_MAX, writeScalar } from "./values.ts";
 
@@ -20,35 +21,6 @@ import { isEmpty, NEGATIVE_BYTES, SCALAR_MAX, writeScalar } from "./values.ts";
 export interface MetadataLimits {
   readonly bytes: number;
   readonly pairs: number;
-}
-
-/** Names that are no attributes'. */
-export const OWN_NAMES = [
-  "line_part",
-  "event_name",
-  "trace_id",
-  "span_id",
-  "severity_text",
-  "body",
-  "scope_name",
-] as const;
-export type OwnName = (typeof OWN_NAMES)[number];
-
-/** Such a name, where a pair's writer finds it. */
-class OwnHead {
-  readonly at: number;
-  readonly length: number;
-  readonly number: number;
-  readonly #names: MetadataNames;
-  constructor(names: MetadataNames, name: OwnName) {
-    this.at = names.head(name) + NAME_AT;
-    this.length = name.length;
-    this.number = names.number(name);
-    this.#names = names;
-  }
-  get source(): DataView {
-    return this.#names.heads.view;
-  }
 }
 
 interface MetadataParts {

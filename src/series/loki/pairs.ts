@@ -51,11 +51,11 @@ export class PairWriter {
     const json = this.#json;
     if (kind === Kind.text) return this.text(at, name, json.view, from, end);
     const { source, at: nameAt, length: nameLength } = name;
-    const isShort = isScalar(kind);
+    const isBounded = isScalar(kind);
     const aside = at + FRAMING + nameLength;
-    this.memory.need(aside + (isShort ? SCALAR_MAX : jsonRoom(end - from)));
+    this.memory.need(aside + (isBounded ? SCALAR_MAX : jsonRoom(end - from)));
     const { view, bytes } = this.memory;
-    const stop = isShort
+    const stop = isBounded
       ? writeScalar(view, aside, json, kind, from)
       : writeComposite(view, aside, json, kind, from, end);
     this.length = stop - aside;

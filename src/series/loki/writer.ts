@@ -17,6 +17,7 @@ import { LEVELS, LevelWords, levelOfNumber } from "./levels.ts";
 import { GrowingMemory, varintLength, writeVarint } from "./memory.ts";
 import { Metadata, type MetadataLimits } from "./metadata.ts";
 import { MetadataNames, Use } from "./names.ts";
+import { cutAt, laterBy } from "./parts.ts";
 import { ENTRIES, Streams } from "./streams.ts";
 import { writeTimestamp } from "./timestamp.ts";
 
@@ -50,8 +51,6 @@ const ROOM = 512;
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
 const WORD = 4_294_967_296;
-/** Upper half of the highest int64. */
-const HIGHEST = 0x7fff_ffff;
 const NANOS_PER_MS = 1_000_000;
 const NOTHING: ReadonlyMap<string, number> = new Map();
 const NONE = -1;
@@ -339,18 +338,4 @@ export class LokiWriter implements Writer<"logs"> {
     if (!metadata.hasLabel) this.#streamOf[level] = stream;
     return stream;
   }
-}
-
-/** Where a text is cut that may go on up to `most`: before the character that does not fit. */
-function cutAt(bytes: Uint8Array, most: number, end: number): number {
-  if (most >= end) return end;
-  for (let p = most; p > most - 4; p--) if ((bytes[p]! & 0xc0) !== 0x80) return p;
-  return most;
-}
-
-/** A time that many nanoseconds later, which stays an int64. */
-function laterBy({ low, high }: ItemTime, nanos: number): { low: number; high: number } {
-  const sum = (low >>> 0) + nanos;
-  if (sum < WORD) return { low: sum | 0, high };
-  return high === HIGHEST ? { low: -1, high } : { low: (sum - WORD) | 0, high: high + 1 };
 }
