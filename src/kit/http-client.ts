@@ -19,6 +19,8 @@ export type HttpAnswer =
       /** The first 64 KiB. */
       readonly body: Buffer;
       readonly retryAfter: string | undefined;
+      /** The Date header: the time by the destination's clock. */
+      readonly date?: string | undefined;
       readonly contentType: string | undefined;
     }
   | { readonly error: string };
@@ -200,6 +202,7 @@ class Exchange implements undici.Dispatcher.DispatchHandler {
   #controller: undici.Dispatcher.DispatchController | undefined;
   #status = 0;
   #retryAfter: string | undefined;
+  #date: string | undefined;
   #contentType: string | undefined;
   readonly #chunks: Buffer[] = [];
   #kept = 0;
@@ -226,6 +229,7 @@ class Exchange implements undici.Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#status = status;
     this.#retryAfter = first(headers["retry-after"]);
+    this.#date = first(headers.date);
     this.#contentType = first(headers["content-type"]);
   }
 
@@ -259,6 +263,7 @@ class Exchange implements undici.Dispatcher.DispatchHandler {
           ? this.#chunks[0]
           : Buffer.concat(this.#chunks),
       retryAfter: this.#retryAfter,
+      date: this.#date,
       contentType: this.#contentType,
     });
   }

@@ -43,7 +43,18 @@ export function verdictOf(
   said: string,
   nowMs: number,
 ): Verdict {
-  return ruled(rule, `HTTP ${answer.status}`, said, parseRetryAfter(answer.retryAfter, nowMs));
+  return ruled(
+    rule,
+    `HTTP ${answer.status}`,
+    said,
+    parseRetryAfter(answer.retryAfter, clockOf(answer, nowMs)),
+  );
+}
+
+/** A date in Retry-After is by the destination's clock, which may be far from ours. */
+function clockOf({ date }: Answered, nowMs: number): number {
+  const theirs = date === undefined ? Number.NaN : Date.parse(date);
+  return Number.isNaN(theirs) ? nowMs : theirs;
 }
 
 /** The same for any protocol. `answered`: name and code of the answer; `afterMs`: the pause that it asks for. */

@@ -212,6 +212,19 @@ test.each([
   }
 });
 
+test("a date in Retry-After is by the server's clock, where it tells the time", () => {
+  const theirs = NOW + 3_600_000;
+  const retryAfter = new Date(theirs + 9_000).toUTCString();
+  const answer = { status: 503, body: Buffer.alloc(0), retryAfter, contentType: undefined };
+  const pause = (date: string | undefined) => {
+    const verdict = influxdbVerdict("v3", { ...answer, date }, NOW, 1);
+    return verdict.is === "retry" && verdict.afterMs;
+  };
+  expect(pause(new Date(theirs).toUTCString())).toBe(9_000);
+  expect(pause("some day")).toBe(3_609_000);
+  expect(pause(undefined)).toBe(3_609_000);
+});
+
 test("a broken connection is tried again", () => {
   expect(influxdbVerdict("v3", { error: "other side closed" }, NOW, 1)).toEqual({
     is: "retry",
