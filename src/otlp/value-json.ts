@@ -1,5 +1,5 @@
-import { bytesBelowMark } from "../wire/marks.ts";
 import { writeDouble, writeInt } from "../wire/numbers.ts";
+import { writeJsonText } from "./json-text.ts";
 import { Kind } from "./tape.ts";
 
 /**
@@ -11,20 +11,9 @@ import { Kind } from "./tape.ts";
 const DEPTH_MAX = 66;
 const QUOTE = 34;
 const COMMA = 44;
-const BACKSLASH = 92;
-/** `\\"` */
-const ESCAPED_QUOTE = 0x5c22;
 const BASE64 = new TextEncoder().encode(
   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
 );
-const HEX = new TextEncoder().encode("0123456789abcdef");
-/** Second letter of the short escapes of control characters; 0 is none. */
-const SHORT = new Uint8Array(32);
-SHORT[8] = 98;
-SHORT[9] = 116;
-SHORT[10] = 110;
-SHORT[12] = 102;
-SHORT[13] = 114;
 
 /** Bytes that the JSON of `length` bytes of a value, or of as much text, may take at most. */
 export function jsonRoom(length: number): number {
@@ -214,156 +203,6 @@ export class JsonWriter {
     this.high = high | 0;
     return p;
   }
-}
-
-/** A JSON string with its quotes. Bytes ≥ 0x80 stay as they are. Reads and writes up to 7 bytes behind the end, see SLACK. */
-function writeJsonText(
-  out: DataView,
-  at: number,
-  source: DataView,
-  from: number,
-  end: number,
-): number {
-  out.setUint8(at, QUOTE);
-  let o = at + 1;
-  let p = from;
-  while (p < end) {
-    const x = source.getInt32(p, true);
-    const y = source.getInt32(p + 4, true);
-    out.setInt32(o, x, true);
-    out.setInt32(o + 4, y, true);
-    const odd = oddInJson(x);
-    const oddAfter = oddInJson(y);
-    if ((odd | oddAfter) === 0) {
-      p += 8;
-      o += 8;
-      continue;
-    }
-    const plain = bytesBelowMark(odd, oddAfter);
-    p += plain;
-    o += plain;
-    if (p >= end) break;
-    o = writeEscaped(out, o, source.getUint8(p++));
-  }
-  if (p > end) o -= p - end;
-  out.setUint8(o, QUOTE);
-  return o + 1;
-}
-
-/** Longer texts are likely to have something to escape. */
-const PLAIN_MAX = 256;
-
-/**
- * As `writeJsonText`, for JSON that stands in a quoted string itself: every `"` and `\` of it is escaped once more. Most short texts have
- * nothing to escape: they are copied as if it were so, and written again where it is not.
- */
-export function writeQuotedJsonText(
-  out: DataView,
-  at: number,
-  source: DataView,
-  from: number,
-  end: number,
-): number {
-  if (end - from > PLAIN_MAX) return writeOddJsonText(out, at, source, from, end);
-  out.setUint16(at, ESCAPED_QUOTE);
-  const last = end - 8;
-  let o = at + 2;
-  let p = from;
-  let odd = 0;
-  for (; p <= last; p += 8, o += 8) {
-    const x = source.getInt32(p, true);
-    const y = source.getInt32(p + 4, true);
-    out.setInt32(o, x, true);
-    out.setInt32(o + 4, y, true);
-    odd |= oddInJson(x) | oddInJson(y);
-  }
-  const x = source.getInt32(p, true);
-  const y = source.getInt32(p + 4, true);
-  out.setInt32(o, x, true);
-  out.setInt32(o + 4, y, true);
-  const rest = end - p;
-  odd |= (oddInJson(x) & FIRST_BYTES[rest]!) | (oddInJson(y) & LAST_BYTES[rest]!);
-  if (odd !== 0) return writeOddJsonText(out, at, source, from, end);
-  out.setUint16(o + rest, ESCAPED_QUOTE);
-  return o + rest + 2;
-}
-
-/** The same for a text that has something to be escaped. */
-function writeOddJsonText(
-  out: DataView,
-  at: number,
-  source: DataView,
-  from: number,
-  end: number,
-): number {
-  out.setUint16(at, ESCAPED_QUOTE);
-  let o = at + 2;
-  let p = from;
-  while (p < end) {
-    const x = source.getInt32(p, true);
-    const y = source.getInt32(p + 4, true);
-    out.setInt32(o, x, true);
-    out.setInt32(o + 4, y, true);
-    let odd = oddInJson(x);
-    let oddAfter = oddInJson(y);
-    const rest = end - p;
-    if (rest < 8) {
-      odd &= FIRST_BYTES[rest]!;
-      oddAfter &= LAST_BYTES[rest]!;
-    }
-    if ((odd | oddAfter) === 0) {
-      p += 8;
-      o += 8;
-      continue;
-    }
-    const plain = bytesBelowMark(odd, oddAfter);
-    p += plain;
-    o += plain;
-    const c = source.getUint8(p++);
-    // The backslash of the escape; the rest of an escape needs one more only where it is a quote or a backslash.
-    out.setUint8(o, BACKSLASH);
-    const stop = writeEscaped(out, o + 1, c);
-    if (c < 32) o = stop;
-    else {
-      out.setUint16(o + 2, (BACKSLASH << 8) | c);
-      o += 4;
-    }
-  }
-  if (p > end) o -= p - end;
-  out.setUint16(o, ESCAPED_QUOTE);
-  return o + 2;
-}
-
-/** By bytes that are left of eight: which of the first and of the last four are text. What stands behind a text is odd nearly always. */
-const FIRST_BYTES = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1, -1, -1, -1);
-const LAST_BYTES = Int32Array.of(0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff);
-
-/** Marks (bit 7 of a byte) `"`, `\` and control characters; the lowest mark is never wrong. */
-function oddInJson(x: number): number {
-  // With the bit of 2 turned over, the quote stands directly above the control characters, and the space above it.
-  const low = (x ^ 0x02020202) - 0x21212121;
-  const backslash = (x ^ 0x5c5c5c5c) - 0x01010101;
-  return (low | backslash) & ~x & 0x80808080;
-}
-
-/** A character that `oddInJson` marks. */
-function writeEscaped(out: DataView, at: number, c: number): number {
-  if (c < 32) return writeControl(out, at, c);
-  out.setUint16(at, (BACKSLASH << 8) | c);
-  return at + 2;
-}
-
-function writeControl(out: DataView, at: number, c: number): number {
-  out.setUint8(at, BACKSLASH);
-  if (SHORT[c] !== 0) {
-    out.setUint8(at + 1, SHORT[c]!);
-    return at + 2;
-  }
-  out.setUint8(at + 1, 117);
-  out.setUint16(at + 2, 0x3030);
-  out.setUint8(at + 4, 48 + (c >> 4));
-  out.setUint8(at + 5, HEX[c & 15]!);
-  return at + 6;
 }
 
 function writeJsonDouble(out: DataView, at: number, value: number): number {

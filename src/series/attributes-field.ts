@@ -1,7 +1,8 @@
 import { getOrMake } from "../lib/get-or-make.ts";
 import { type LineText, writeStringContent } from "../line/writer.ts";
+import { writeQuotedJsonText } from "../otlp/json-text.ts";
 import { ENTRY as ImportedEntry, Kind as ImportedKind, type Kind as KindOf } from "../otlp/tape.ts";
-import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
+import { jsonRoom } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
 import { type Plan, type PlanTable, WORD } from "./compile.ts";

@@ -1,4 +1,4 @@
-import { writeQuotedJsonText } from "../otlp/value-json.ts";
+import { writeQuotedJsonText } from "../otlp/json-text.ts";
 import { copy } from "../wire/copy.ts";
 import { SLACK } from "../wire/slack.ts";
 import { KEY_IDS } from "./compile.ts";

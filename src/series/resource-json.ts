@@ -1,5 +1,6 @@
+import { writeQuotedJsonText } from "../otlp/json-text.ts";
 import { ENTRY, Group, Kind } from "../otlp/tape.ts";
-import { jsonRoom, writeQuotedJsonText } from "../otlp/value-json.ts";
+import { jsonRoom } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { Gather } from "./gather.ts";

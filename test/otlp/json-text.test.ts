@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { jsonRoom, writeQuotedJsonText } from "../../src/otlp/value-json.ts";
+import { writeQuotedJsonText } from "../../src/otlp/json-text.ts";
+import { jsonRoom } from "../../src/otlp/value-json.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 
 const OUT = new Uint8Array(4 * jsonRoom(300));
