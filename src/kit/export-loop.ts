@@ -10,7 +10,8 @@ const GRACE_MS = 5_000;
 const READ_AGAIN_MS = 1_000;
 
 /**
- * Delivers one route until `stop`: reads ranges while lanes are free, and settles each once all its items have an end.
+ * Delivers one route until `stop`: reads ranges while lanes are free, one more when there is a whole one, and settles each once all its
+ * items have an end.
  * After `stop` nothing new is read; posts in flight have the grace, and ranges that are not done stay queued. Rejects only when
  * the journal refuses a settlement, which is a defect.
  */
@@ -24,12 +25,15 @@ export async function runExportLoop<S extends Signal>(
   const route = new DeliveryRoute(options, ending, grace.signal);
   const { lanes } = route;
   const inFlight = new Set<Promise<void>>();
+  let ahead: Range<S> | undefined;
   while (!ending.aborted) {
     if (!lanes.tryTakeForRange()) {
-      await lanes.freed();
+      if (ahead === undefined) ahead = await readAhead(route);
+      else await lanes.freed();
       continue;
     }
-    const range = await readNext(route);
+    const range: Range<S> | undefined = ahead ?? (await readNext(route));
+    ahead = undefined;
     if (range === undefined) {
       lanes.give();
       continue;
@@ -66,13 +70,34 @@ async function readNext<S extends Signal>(route: DeliveryRoute<S>): Promise<Rang
   }
 }
 
-function readLimits<S extends Signal>({ options, fit, lanes }: DeliveryRoute<S>): ReadLimits {
-  const { limits } = options.backend;
-  const { maxItems = limits.items, minItems = 0, waitMs = 0 } = options.batch ?? {};
-  const most = { bytes: fit.bytes, items: Math.min(limits.items, maxItems) };
-  const { lingerMs } = lanes;
+/** While all lanes are taken: a whole range, so that the next lane has something at once; undefined when one is free before there is one. */
+async function readAhead<S extends Signal>(route: DeliveryRoute<S>): Promise<Range<S> | undefined> {
+  const { options, lanes } = route;
+  const isFree = new AbortController();
+  const freed = lanes.freed().then(() => isFree.abort(new Error("a lane is free")));
+  const limits = mostOf(route);
+  const whole = { ...limits, minItems: limits.items, waitMs: Number.POSITIVE_INFINITY };
+  try {
+    return await options.reader.read(whole, isFree.signal);
+  } catch {
+    // another error than this one comes again, from the next lane's own read, which says so
+    await freed;
+    return undefined;
+  }
+}
+
+function readLimits<S extends Signal>(route: DeliveryRoute<S>): ReadLimits {
+  const { batch } = route.options;
+  const { minItems = 0, waitMs = 0 } = batch ?? {};
+  const most = mostOf(route);
+  const { lingerMs } = route.lanes;
   if (lingerMs > waitMs) return { ...most, minItems: most.items, waitMs: lingerMs };
-  return options.batch === undefined ? most : { ...most, minItems, waitMs };
+  return batch === undefined ? most : { ...most, minItems, waitMs };
+}
+
+function mostOf<S extends Signal>({ options, fit }: DeliveryRoute<S>): ReadLimits {
+  const { items } = options.backend.limits;
+  return { bytes: fit.bytes, items: Math.min(items, options.batch?.maxItems ?? items) };
 }
 
 /** A signal that aborts when the grace after `stop` is over, or at the caller's deadline. */

@@ -67,6 +67,12 @@ export class FakeReader implements Reader<"logs"> {
     this.limits.push(limits);
     for (;;) {
       stop.throwIfAborted();
+      const { minItems = 0, waitMs = 0 } = limits;
+      const queued = this.#frames.reduce((sum, items) => sum + items, 0);
+      if (waitMs === Number.POSITIVE_INFINITY && queued < minItems) {
+        await wait(1, undefined, { signal: stop }).catch(() => {});
+        continue;
+      }
       const sizes = this.#frames.splice(0, this.#framesPerRange);
       if (sizes.length === 0) {
         await wait(1);
