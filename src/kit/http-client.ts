@@ -229,7 +229,7 @@ class Exchange implements undici.Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#status = status;
     this.#retryAfter = first(headers["retry-after"]);
-    this.#date = first(headers.date);
+    this.#date = first(headers["date"]);
     this.#contentType = first(headers["content-type"]);
   }
 
