@@ -1,5 +1,5 @@
 /** `npm run bench -- --delay`: how long an item is on its way from its sender to an idle destination. */
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
@@ -126,8 +126,7 @@ interface DelaySink extends AsyncDisposable {
 export async function openSink(): Promise<DelaySink> {
   let delays: number[] = [];
   let items = 0;
-  const server = createServer(async (incoming: IncomingMessage, response) => {
-    incoming.on("error", () => {});
+  const take = async (incoming: IncomingMessage, response: ServerResponse) => {
     if (sink.isDead) return void incoming.socket.destroy();
     const parts: Buffer[] = [];
     for await (const part of incoming) parts.push(part as Buffer);
@@ -139,7 +138,11 @@ export async function openSink(): Promise<DelaySink> {
       const text = body.toString("latin1", at, at + PIECE);
       for (const [, stamp] of text.matchAll(ID)) delays.push(now - Number(stamp) / 1_000);
     }
-  });
+  };
+  // a request whose connection was cut counts for nothing
+  const server = createServer(
+    (incoming, response) => void take(incoming, response).catch(() => {}),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const sink: DelaySink = {
     port: (server.address() as AddressInfo).port,
