@@ -47,6 +47,8 @@ export type Verdict =
       readonly afterMs?: number;
       readonly why: string;
       readonly alarm?: boolean;
+      /** It is told to send less, whatever the items are: never a sign that something is wrong with them. */
+      readonly throttled?: boolean;
     }
   | { readonly is: "split"; readonly why: string } // 413
   // rows: 0-based; the rest is stored. reasons: one per row, where the destination gives them. again: those of the rows that the writer

@@ -8,11 +8,12 @@ export interface VerdictRule {
   readonly status: number | readonly [number, number];
   /** Must be found in the first 64 KiB of the body; of gRPC, in the message. */
   readonly body?: RegExp;
-  /** `alarm` = retry, logged as ERROR; `special` = the destination's own code reads the body. */
+  /** `alarm` = retry, logged as ERROR; `throttled` = retry, and the items are not to blame; `special` = the destination's own code reads the body. */
   readonly means:
     | "sent"
     | "unconfirmed"
     | "retry"
+    | "throttled"
     | "alarm"
     | "split"
     | "rejected"
@@ -77,6 +78,8 @@ export function ruled(
       return { is: rule.means, why };
     case "retry":
       return { is: "retry", why, ...pause };
+    case "throttled":
+      return { is: "retry", why, throttled: true, ...pause };
     default:
       return { is: "retry", why, alarm: true, ...pause };
   }

@@ -23,7 +23,7 @@ export const HTTP_VERDICTS: readonly VerdictRule[] = [
   { status: 405, means: "pause", hint: WRONG_PLACE },
   { status: 407, means: "pause", hint: "a proxy wants credentials" },
   { status: 413, means: "split" },
-  { status: 429, means: "retry" },
+  { status: 429, means: "throttled" },
   { status: [502, 504], means: "retry" },
   { status: [400, 599], means: "rejected" },
 ];
@@ -41,7 +41,7 @@ export const GRPC_VERDICTS: readonly (VerdictRule & { readonly retryable?: true 
   { status: 4, means: "retry" },
   { status: 7, means: "pause", hint: CREDENTIALS },
   { status: 8, body: TOO_LARGE, means: "split" },
-  { status: 8, means: "retry", retryable: true },
+  { status: 8, means: "throttled", retryable: true },
   { status: 8, body: QUOTA, means: "pause", hint: "a quota is used up" },
   { status: 8, means: "split" },
   { status: [10, 11], means: "retry" },

@@ -272,8 +272,8 @@ export class Shipment<S extends Signal> {
     const route = this.#route;
     const { retry, nowMs } = route.options;
     route.gate.undecided();
-    if (part.failures === 0) part.successesBefore = route.successes;
-    part.failures += 1;
+    const mayBeItsItems = verdict.throttled !== true;
+    if (mayBeItsItems && part.failures++ === 0) part.successesBefore = route.successes;
     const pauseMs = Math.min(
       Math.max(part.backoff.next(), verdict.afterMs ?? 0, 0),
       RETRY_AFTER_MAX_MS,
@@ -284,7 +284,7 @@ export class Shipment<S extends Signal> {
       const limitMs = retry.max_elapsed_time;
       if (limitMs > 0 && nowMs() + pauseMs > this.#startedMs + limitMs)
         return this.#giveUp(part, "max_elapsed_time", verdict.why);
-      if (this.#isPoison(part)) {
+      if (mayBeItsItems && this.#isPoison(part)) {
         if (items > 1)
           return await this.#narrow({ ...part, poisoned: true }, "poison", verdict.why);
         return await this.#deadLetter(part.from, "poison", verdict.why);

@@ -68,6 +68,25 @@ test("a range that keeps failing while others succeed is narrowed to its item", 
   expect(rig.reader.settled.get(1)).toMatchObject({ delivered: 7, deadLettered: 1 });
 });
 
+test("a destination that asks for less says nothing of the items: none becomes a dead letter", async () => {
+  let refusals = 0;
+  const rig = exportRig({
+    frames: [8, ...Array.from({ length: 400 }, () => 1)],
+    lanes: 2,
+    poisonAfter: 4,
+    retry: { ...quickRetry, max_interval: 1 },
+    post: async (lines) => {
+      await wait(1);
+      return lines.includes("1.6") && refusals++ < 60
+        ? { is: "retry", why: "HTTP 429", throttled: true }
+        : sent;
+    },
+  });
+  await rig.untilSettled();
+  expect(rig.deadLetters.keys()).toEqual([]);
+  expect(rig.reader.settled.get(1)).toMatchObject({ delivered: 8 });
+});
+
 test("nothing is poison while nothing else succeeds", async () => {
   let down = true;
   const rig = exportRig({

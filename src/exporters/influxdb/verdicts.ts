@@ -23,7 +23,7 @@ const LAST: readonly VerdictRule[] = [
   { status: 410, means: "alarm", hint: WRONG_PLACE },
   { status: 413, means: "split" },
   { status: 425, means: "retry" },
-  { status: 429, means: "retry" },
+  { status: 429, means: "throttled" },
   { status: [400, 499], means: "rejected" },
   { status: [500, 599], means: "retry" },
 ];

@@ -33,10 +33,10 @@ export const VERDICTS: readonly VerdictRule[] = [
   {
     status: 429,
     body: /Ingestion rate limit exceeded/i,
-    means: "retry",
+    means: "throttled",
     hint: "if it stays: max_body_size must be below Loki's ingestion_burst_size_mb",
   },
-  { status: 429, means: "retry" },
+  { status: 429, means: "throttled" },
   { status: [400, 499], means: "rejected" },
   // Between Loki's own parts, requests of more than 4 MiB are refused.
   { status: 500, body: /received message larger than max/, means: "split" },
