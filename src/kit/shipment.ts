@@ -15,8 +15,6 @@ import { frontOf } from "./slabs.ts";
 const RETRY_AFTER_MAX_MS = 5 * 60_000;
 /** Failures in a row after which a part of a poisoned range is halved again. */
 const POISON_AGAIN = 3;
-/** Requests of others that must succeed meanwhile before a failing range is suspected. */
-const OTHERS_SUCCEED = 3;
 const ANSWER_MAX = 1_024;
 /** How often one part is sent again because the writer has learned: a destination names one mistake at a time. */
 const LESSONS_MAX = 16;
@@ -28,9 +26,9 @@ interface Part {
   readonly from: number;
   readonly to: number;
   attempts: number;
-  /** Retry verdicts in a row, and `successes` of the route at the first of them. */
+  /** Retry verdicts in a row, each with another success of the route since the one before, and `successes` at the last of them. */
   failures: number;
-  successesBefore: number;
+  successesSeen: number;
   readonly poisoned: boolean;
   /** Times it was sent again because the writer had learned. */
   readonly lessons: number;
@@ -100,7 +98,7 @@ export class Shipment<S extends Signal> {
       to,
       attempts: after?.attempts ?? 0,
       failures: 0,
-      successesBefore: 0,
+      successesSeen: -1,
       poisoned: after?.poisoned ?? false,
       lessons: after?.lessons ?? 0,
       backoff: this.#route.backoff(),
@@ -273,7 +271,11 @@ export class Shipment<S extends Signal> {
     const { retry, nowMs } = route.options;
     route.gate.undecided();
     const mayBeItsItems = verdict.throttled !== true;
-    if (mayBeItsItems && part.failures++ === 0) part.successesBefore = route.successes;
+    // While nothing else succeeds, a failure says nothing of the items.
+    if (mayBeItsItems && route.successes !== part.successesSeen) {
+      part.failures += 1;
+      part.successesSeen = route.successes;
+    }
     const pauseMs = Math.min(
       Math.max(part.backoff.next(), verdict.afterMs ?? 0, 0),
       RETRY_AFTER_MAX_MS,
@@ -306,10 +308,10 @@ export class Shipment<S extends Signal> {
 
   /** It keeps failing while the destination takes other requests: the reason may be in it. With one lane nothing else is sent. */
   #isPoison(part: Part): boolean {
-    const { successes, poisonAfter } = this.#route;
+    const { poisonAfter } = this.#route;
     const enough =
       part.poisoned && part.to - part.from > 1 ? Math.min(POISON_AGAIN, poisonAfter) : poisonAfter;
-    return part.failures >= enough && successes - part.successesBefore >= OTHERS_SUCCEED;
+    return part.failures >= enough;
   }
 
   #giveUp(part: Part, reason: string, why: string): true {

@@ -87,6 +87,23 @@ test("a destination that asks for less says nothing of the items: none becomes a
   expect(rig.reader.settled.get(1)).toMatchObject({ delivered: 8 });
 });
 
+test("failures while the destination is down do not count, although others succeeded before and after", async () => {
+  let posts = 0;
+  const rig = exportRig({
+    frames: Array.from({ length: 400 }, () => 1),
+    lanes: 2,
+    poisonAfter: 20,
+    retry: { ...quickRetry, max_interval: 1 },
+    post: async (lines) => {
+      await wait(1);
+      const isDown = posts++ > 12 && posts < 212;
+      return isDown || (lines.includes("1.0") && posts < 14) ? { is: "retry", why: "down" } : sent;
+    },
+  });
+  await rig.untilSettled();
+  expect(rig.deadLetters.keys()).toEqual([]);
+});
+
 test("nothing is poison while nothing else succeeds", async () => {
   let down = true;
   const rig = exportRig({
