@@ -56,11 +56,17 @@ ${pipelines.join("")}`;
 const DELIVERY =
   "sending_queue: { storage: file_storage, batch: { flush_timeout: 20ms, max_size: 500 } }, retry_on_failure: { initial_interval: 50ms, max_interval: 500ms, max_elapsed_time: 0s }, timeout: 1s";
 
+/** A dead letter: the item's id, and what the destination said. */
+export interface Letter {
+  readonly id: string;
+  readonly answer: string;
+}
+
 /** Ids of the dead letters in the directory of a service that has stopped, by exporter. An id may stand there twice: that is a finding. */
 export async function deadLetters(
   directory: string,
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  const found = new Map<string, string[]>();
+): Promise<ReadonlyMap<string, readonly Letter[]>> {
+  const found = new Map<string, Letter[]>();
   await using io = await openDirectory(join(directory, "queue", "dead-letters"), { create: false });
   const journal = createJournal({
     io,
@@ -71,9 +77,10 @@ export async function deadLetters(
   });
   await journal.start();
   for await (const { note, batch } of journal.frames()) {
-    const exporter = readDeadLetterNote(note)?.route.replace(/\/logs$/, "") ?? "?";
+    const { route = "?", answer = "" } = readDeadLetterNote(note) ?? {};
+    const exporter = route.replace(/\/logs$/, "");
     const text = Buffer.from(batch.bytes.subarray(0, batch.length)).toString("latin1");
-    const ids = [...text.matchAll(ID)].map(([id]) => id);
+    const ids = [...text.matchAll(ID)].map(([id]) => ({ id, answer }));
     found.set(exporter, [...(found.get(exporter) ?? []), ...ids]);
   }
   return found;
