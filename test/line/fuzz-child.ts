@@ -1,17 +1,14 @@
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { LineReader } from "../../src/line/reader.ts";
+import { seeded } from "../support/seeded.ts";
 import { readPoints } from "./points.ts";
 import { readSlowly } from "./slow-reader.ts";
 
 /** Compares the two readers over `count` seeded inputs; prints the first difference and ends with 1. */
 
 const [seedText, countText, corpusFile] = process.argv.slice(2);
-let state = Number(seedText) | 0;
-function random(below: number): number {
-  state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-  return Math.floor(((state >>> 8) / (1 << 24)) * below);
-}
+const random = seeded(Number(seedText));
 const pick = <T>(list: readonly T[]): T => list[random(list.length)] as T;
 
 const PIECES = [

@@ -1,8 +1,8 @@
 import { Problem } from "../../src/line/problems.ts";
 import { LineReader } from "../../src/line/reader.ts";
 import { JsonPoints } from "../../src/receivers/line_protocol/json-points.ts";
-
 import { withSlack } from "../../src/wire/slack.ts";
+import { seeded } from "./seeded.ts";
 
 /** Damaged JSON points, `rounds` times: every point is a line or counted as bad, whatever the bytes are. */
 const rounds = Number(process.argv[2]);
@@ -26,11 +26,7 @@ const PARTS = [
   "=",
   " ",
 ];
-let state = Math.trunc(Date.now() / 86_400_000) | 0;
-const random = (below: number): number => {
-  state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-  return Math.floor(((state >>> 8) / (1 << 24)) * below);
-};
+const random = seeded(Math.trunc(Date.now() / 86_400_000));
 const json = new JsonPoints();
 const reader = new LineReader();
 for (let round = 0; round < rounds; round++) {

@@ -4,6 +4,7 @@ import { pushJson } from "../../../src/exporters/loki/push-json.ts";
 import { SLACK, withSlack } from "../../../src/wire/slack.ts";
 import { indexer, rangeOf, slabOf } from "../../support/line-writing.ts";
 import { encodeRequest } from "../../support/otlp.ts";
+import { damagedCopy, seeded } from "../../support/seeded.ts";
 import { anyLogs } from "../any-logs.ts";
 import { decodePush, encodePush } from "./push-proto.ts";
 import { slowPush } from "./slow-push.ts";
@@ -21,17 +22,11 @@ const VARIANTS = [
   { maxAgeMs: 300 * DAY_MS, maxAheadMs: 1 },
 ];
 
-let state = Number(seedText) | 0;
-function random(below: number): number {
-  state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-  return Math.floor(((state >>> 8) / (1 << 24)) * below);
-}
+const random = seeded(Number(seedText));
 
 /** What the indexer takes of a damaged request is written without an error, never more than fits, and is a push request. */
 function damaged(bytes: Uint8Array, limits: typeof LIMITS): void {
-  const broken = Uint8Array.from(bytes);
-  for (let i = 1 + random(4); i > 0 && broken.length > 0; i--)
-    broken[random(broken.length)] = random(256);
+  const broken = damagedCopy(bytes, random);
   const indexed = indexer.index("logs", withSlack(broken), broken.length);
   if ("refused" in indexed) return;
   const range = rangeOf([indexed.batch], ARRIVAL_MS);
