@@ -427,7 +427,7 @@ test("fields that do not fit are counted when the rows are there without them, n
   for (const drops of [[3], [2, 1], [8], [2]]) {
     drops.forEach(left);
     await post();
-    counts.push(meter.value("weir_exporter_dropped_fields_total"));
+    counts.push(meter.value("weir_fields_dropped_total"));
   }
   expect(counts).toEqual([0, 3, 3, 5]);
 });

@@ -34,7 +34,7 @@ export class DroppedFields {
     for (const { labels, n } of drops)
       getOrMake(this.#counters, Object.values(labels).join("\0"), () =>
         meter.counter(
-          "weir_exporter_dropped_fields_total",
+          "weir_fields_dropped_total",
           "Values that do not fit their column, without which the row was written; with the reason characters, bytes that names and tags lost.",
           { exporter, signal, ...labels },
         ),
