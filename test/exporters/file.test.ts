@@ -22,6 +22,8 @@ import { Rotation } from "../../src/exporters/file/rotation.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
 import { writeRequestJson } from "../../src/otlp/write-json.ts";
 import { LineDoor } from "../../src/series/door.ts";
+import { shippedTables } from "../../src/series/load.ts";
+import { compileLineWriter } from "../../src/series/plan.ts";
 import { SLACK, withSlack } from "../../src/wire/slack.ts";
 import {
   exportRig,
@@ -113,6 +115,29 @@ test.each([
   const text = textOf(slab);
   expect(text).toContain('"key":"site"');
   expect([text.includes("weir.tags"), text.includes("weir.uint")]).toEqual([isKept, isKept]);
+});
+
+test("format lines: values that do not fit their column are counted once their row is in the file", async () => {
+  const path = join(await directory(), "rows.lp");
+  const meter = recordingMeter();
+  const factory = createFile(shippedTables(), compileLineWriter, pickItems, writeRequestJson);
+  const backend = factory.create(factory.schema.parse({ path, format: "lines" }), {
+    ...{ id: "file", route: "file/logs", signal: "logs", nowMs: Date.now, fail: () => {} },
+    ...{ log: recordingLog(), meter, indexer },
+  });
+  onTestFinished(() => backend.stop(AbortSignal.abort()));
+  await backend.start();
+  const given = Object.entries({ execution_id: "e1", exit_code: "soon" });
+  const attributes = given.map(([key, stringValue]) => ({ key, value: { stringValue } }));
+  const record = { eventName: "function_logs", attributes };
+  const request = { resourceLogs: [{ scopeLogs: [{ logRecords: [record] }] }] };
+  const batch = batchOf(encodeRequest("logs", request));
+  const slab = slabOf(10_000);
+  backend.writer.write(rangeOf([batch], 0), 0, 1, slab);
+  expect(meter.value("weir_fields_dropped_total")).toBe(0);
+  await backend.post(bytes(textOf(slab)), sending, never);
+  expect(await readFile(path, "utf8")).not.toContain("exit_code");
+  expect(meter.value("weir_fields_dropped_total")).toBe(1);
 });
 
 test("a torn last line is cut off at the start, and said", async () => {

@@ -7,6 +7,7 @@ import type {
   Verdict,
 } from "../../kit/backend.ts";
 import { type BodyCoding, codingFor } from "../../kit/body-coding.ts";
+import { DroppedFields } from "../../kit/dropped-fields.ts";
 import { jsonLinePut, jsonPut, otlpWriter, putProtobuf } from "../../kit/otlp-writer.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
 import type { BatchText, Pick, Put } from "../../kit/request-writer.ts";
@@ -50,6 +51,7 @@ export function createFile(
     example: { path: "./data/telemetry.jsonl" },
     create: <S extends Signal>(config: Config, context: ExporterContext<S>) => {
       const { signal, indexer } = context;
+      const dropped = new DroppedFields(context);
       const writer =
         config.format === "lines"
           ? compile({
@@ -57,11 +59,12 @@ export function createFile(
               ...choice.choose(config.tables),
               keys: indexer.keys,
               dialect: "v3",
+              onFieldDropped: dropped.tell.bind(dropped),
               ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
             })
           : otlpWriter<S>(indexer, pick, putOf<S>(config, writeJson), config.keep_line_shape);
       const appender = getOrMake(appenders, keyOf(config), () => appenderOf(config, context));
-      return new FileBackend(config, context, writer, appender, hangUp);
+      return new FileBackend(config, context, { writer, dropped }, appender, hangUp);
     },
   };
 }
@@ -106,9 +109,16 @@ function appenderOf(config: Config, { nowMs }: ExporterContext): Appender {
   });
 }
 
+/** What is written, and what is left out of it. */
+interface Output<S extends Signal> {
+  readonly writer: Writer<S>;
+  readonly dropped: DroppedFields;
+}
+
 class FileBackend<S extends Signal> implements Backend<S> {
   readonly writer: Writer<S>;
   readonly limits: Backend["limits"];
+  readonly #dropped: DroppedFields;
   readonly #context: ExporterContext<S>;
   readonly #appender: Appender;
   readonly #path: string;
@@ -121,11 +131,12 @@ class FileBackend<S extends Signal> implements Backend<S> {
   constructor(
     config: Config,
     context: ExporterContext<S>,
-    writer: Writer<S>,
+    { writer, dropped }: Output<S>,
     appender: Appender,
     hangUp: HangUp,
   ) {
     this.writer = writer;
+    this.#dropped = dropped;
     this.limits = {
       bytes: config.max_body_size,
       items: MAX_ITEMS,
@@ -161,9 +172,11 @@ class FileBackend<S extends Signal> implements Backend<S> {
   }
 
   async post(body: Uint8Array, _sending: Sending): Promise<Verdict> {
+    const dropped = this.#dropped.take();
     try {
       const bytes = this.#coding === undefined ? body : await this.#coding.encode(body);
       await this.#appender.append(this.#isRecords ? recordOf(bytes) : bytes);
+      this.#dropped.count(dropped);
       return { is: "sent", unconfirmed: false };
     } catch (reason) {
       return { is: "retry", why: `cannot write ${this.#path}: ${hintOf(reason)}`, alarm: true };

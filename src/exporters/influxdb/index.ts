@@ -8,6 +8,7 @@ import type {
   Verdict,
 } from "../../kit/backend.ts";
 import { type BodyCoding, codingFor } from "../../kit/body-coding.ts";
+import { DroppedFields } from "../../kit/dropped-fields.ts";
 import { HttpClient } from "../../kit/http-client.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
@@ -21,7 +22,6 @@ import type { Writer } from "../../series/writer.ts";
 import { collectorWarning, type Target, targetOf } from "./collector-options.ts";
 import { type Config, influxdbConfig } from "./config.ts";
 import { DatabaseWriter } from "./databases.ts";
-import { DroppedFields } from "./dropped-fields.ts";
 import { learn, type OnLesson } from "./lessons.ts";
 import { type Api, influxdbVerdict } from "./verdicts.ts";
 

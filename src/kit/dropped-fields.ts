@@ -1,13 +1,13 @@
-import type { ExporterContext } from "../../kit/backend.ts";
-import { getOrMake } from "../../lib/get-or-make.ts";
-import type { Counter } from "../../pipeline/telemetry.ts";
+import { getOrMake } from "../lib/get-or-make.ts";
+import type { Counter } from "../pipeline/telemetry.ts";
+import type { ExporterContext } from "./backend.ts";
 
 interface Drop {
   readonly labels: { readonly table: string; readonly column: string; readonly reason: string };
   readonly n: number;
 }
 
-/** Counts what was left out of rows once the server has them: a row that is sent again is written, and told about, again. */
+/** Counts what was left out of rows once the destination has them: a row that is sent again is written, and told about, again. */
 export class DroppedFields {
   readonly #context: Pick<ExporterContext, "id" | "signal" | "meter">;
   readonly #counters = new Map<string, Counter>();
