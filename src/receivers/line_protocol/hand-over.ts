@@ -1,3 +1,4 @@
+import { RareLog } from "../../kit/rare-log.ts";
 import type { Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
@@ -8,31 +9,14 @@ import type { JsonPoints } from "./json-points.ts";
 export type Transport = "udp" | "tcp";
 
 const LOG_EVERY_MS = 10_000;
-const REASONS_MAX = 20;
-
-/** Counts of lines by reason, said in the log at most once in ten seconds. */
-class RareLog {
-  readonly #unsaid = new Map<string, number>();
-  #saidMs = Number.NEGATIVE_INFINITY;
-
-  say(lines: number, why: string, nowMs: number, write: (lines: Record<string, number>) => void) {
-    // Reasons hold line numbers: bounded, so that odd input cannot fill the memory.
-    const key = this.#unsaid.size < REASONS_MAX ? why : "other reasons";
-    this.#unsaid.set(key, (this.#unsaid.get(key) ?? 0) + lines);
-    if (nowMs - this.#saidMs < LOG_EVERY_MS) return;
-    this.#saidMs = nowMs;
-    write(Object.fromEntries(this.#unsaid));
-    this.#unsaid.clear();
-  }
-}
 
 /** What both transports do with lines: admission, counts of what is bad or lost, the way into the pipelines. */
 export class HandOver {
   readonly #context: Context;
   readonly #intake: Intake;
   readonly #transport: Transport;
-  readonly #bad = new RareLog();
-  readonly #lost = new RareLog();
+  readonly #bad = new RareLog(LOG_EVERY_MS);
+  readonly #lost = new RareLog(LOG_EVERY_MS);
   readonly #replacedTimes: Counter;
   readonly #lostCharacters: Counter;
 

@@ -1,3 +1,4 @@
+import { Exporting, type Outcome } from "../../kit/exporting.ts";
 import type { UnaryMethod } from "../../kit/grpc-call.ts";
 import { createGrpcServer, type GrpcServer } from "../../kit/grpc-server.ts";
 import { grpcServerOptions } from "../../kit/grpc-server-block.ts";
@@ -8,7 +9,6 @@ import { SIGNALS, type Signal } from "../../otlp/tape.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { GrpcConfig } from "./config.ts";
-import { Exporting, type Outcome } from "./export.ts";
 
 const SUCCESS = successBody("protobuf");
 

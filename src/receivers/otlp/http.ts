@@ -1,4 +1,5 @@
 import { ACCEPTED_CODINGS, codingOf, decompress, unknownCoding } from "../../kit/compression.ts";
+import { Exporting, type Taken } from "../../kit/exporting.ts";
 import { firstLeaseBytes } from "../../kit/growing-body.ts";
 import {
   createHttpServer,
@@ -21,7 +22,6 @@ import type { Signal } from "../../otlp/tape.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { HttpConfig } from "./config.ts";
-import { Exporting, type Taken } from "./export.ts";
 
 const CONTENT_TYPE: Readonly<Record<Encoding, string>> = {
   protobuf: "application/x-protobuf",

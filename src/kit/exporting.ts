@@ -1,12 +1,12 @@
-import { outOfMemory } from "../../kit/budget.ts";
-import type { Body } from "../../kit/compression.ts";
-import { SLICED_BYTES } from "../../otlp/indexer.ts";
-import { JsonReader } from "../../otlp/read-json.ts";
-import { PipelineError, type Refusal } from "../../otlp/status.ts";
-import type { Signal } from "../../otlp/tape.ts";
-import type { Intake, Lease } from "../../pipeline/contracts.ts";
-import type { Context } from "../../pipeline/factory.ts";
-import type { Counter } from "../../pipeline/telemetry.ts";
+import { SLICED_BYTES } from "../otlp/indexer.ts";
+import { JsonReader } from "../otlp/read-json.ts";
+import { PipelineError, type Refusal } from "../otlp/status.ts";
+import type { Signal } from "../otlp/tape.ts";
+import type { Intake, Lease } from "../pipeline/contracts.ts";
+import type { Context } from "../pipeline/factory.ts";
+import type { Counter } from "../pipeline/telemetry.ts";
+import { outOfMemory } from "./budget.ts";
+import type { Body } from "./compression.ts";
 
 /** Charged to every request beside its bytes: its objects, so that floods of tiny requests are bounded too. */
 const REQUEST_BYTES = 2 * 1024;
@@ -35,7 +35,7 @@ export interface Taken {
   readonly why: string;
 }
 
-/** The part of an export that gRPC and HTTP share. The same code for the three signals. */
+/** A request from its admission to the answer: the part that doors over gRPC and HTTP share. The same code for the three signals. */
 export class Exporting {
   readonly #context: Context;
   readonly #intake: Intake;
