@@ -1,5 +1,5 @@
 /** Unit of the times in a sender's lines. "auto" decides by magnitude, line by line (mapping rule 6). */
-export type Precision = "auto" | "ns" | "us" | "ms" | "s";
+export type Precision = "auto" | "ns" | "us" | "ms" | "s" | "m" | "h";
 
 const TWO_32 = 4_294_967_296;
 const SCALE: Readonly<Record<Exclude<Precision, "auto">, number>> = {
@@ -7,7 +7,11 @@ const SCALE: Readonly<Record<Exclude<Precision, "auto">, number>> = {
   us: 1_000,
   ms: 1_000_000,
   s: 1_000_000_000,
+  m: 60_000_000_000,
+  h: 3_600_000_000_000,
 };
+/** Up to this scale the products of `#multiply` are exact. */
+const EXACT_MAX = 100_000_000_000;
 /** 10^16, the first magnitude that is nanoseconds, as halves: a double cannot tell its neighbours. */
 const NANOS_HIGH = 0x2386f2;
 const NANOS_LOW = 0x6fc10000;
@@ -32,20 +36,30 @@ export class TimeScale {
       hi = (lo === 0 ? -hi : ~hi) >>> 0;
       lo = -lo >>> 0;
     }
+    this.low = lo;
+    this.high = hi;
     const scale = this.#scale === 0 ? scaleOf(lo, hi) : this.#scale;
-    if (scale !== 1) {
-      // In 16-bit steps: every intermediate that passes the check is exact.
-      const x = (lo & 0xffff) * scale;
-      const xHigh = Math.floor(x / 65_536);
-      const y = (lo >>> 16) * scale + xHigh;
-      const yHigh = Math.floor(y / 65_536);
-      const z = hi * scale + yHigh;
-      if (z > 0x7fffffff) return false;
-      lo = ((y - yHigh * 65_536) * 65_536 + (x - xHigh * 65_536)) >>> 0;
-      hi = z;
-    }
+    if (scale > EXACT_MAX) {
+      if (!this.#multiply(scale / SCALE.s) || !this.#multiply(SCALE.s)) return false;
+    } else if (scale !== 1 && !this.#multiply(scale)) return false;
+    lo = this.low;
+    hi = this.high;
     this.low = isNegative ? -lo >>> 0 : lo;
     this.high = isNegative ? (lo === 0 ? -hi : ~hi) >>> 0 : hi;
+    return true;
+  }
+
+  /** Takes `low` and `high` times `scale`; false when they do not fit in 63 bits. */
+  #multiply(scale: number): boolean {
+    // In 16-bit steps: every intermediate that passes the check is exact.
+    const x = (this.low & 0xffff) * scale;
+    const xHigh = Math.floor(x / 65_536);
+    const y = (this.low >>> 16) * scale + xHigh;
+    const yHigh = Math.floor(y / 65_536);
+    const z = this.high * scale + yHigh;
+    if (z > 0x7fffffff) return false;
+    this.low = ((y - yHigh * 65_536) * 65_536 + (x - xHigh * 65_536)) >>> 0;
+    this.high = z;
     return true;
   }
 

@@ -9,32 +9,9 @@ import { LogRecord, ResourceLogs, ScopeLogs } from "../otlp/tags.gen.ts";
 import { SLACK } from "../wire/slack.ts";
 import { KnownRecords } from "./door-known.ts";
 import { DoorOutput } from "./door-output.ts";
-import { Column, type Levels, RecordFields } from "./door-record.ts";
-
-/** What the door needs to know of a table: the way back from a row to a log record (mapping §6). */
-export interface LineShape {
-  readonly measurement: string;
-  /** The column that becomes the record's body. */
-  readonly body?: string;
-  readonly tags: ReadonlySet<string>;
-  readonly fields: ReadonlySet<string>;
-  /** Rows are told apart within one request, so requests must not be merged. */
-  readonly spread: boolean;
-  readonly severity?: {
-    readonly column: string;
-    readonly levels: ReadonlyMap<string, number>;
-    /** Texts of the column are put into lower case first. */
-    readonly anyCase?: boolean;
-    /** The column that gives it where the other is not there, and the level of texts that are not in its map; 0 is none. */
-    readonly from?: {
-      readonly column: string;
-      readonly levels: ReadonlyMap<string, number>;
-      readonly rest: number;
-    };
-  };
-  /** The tag that becomes the resource's `service.name`. */
-  readonly service?: string;
-}
+import { type DoorPlan, planOf } from "./door-plan.ts";
+import { RecordFields } from "./door-record.ts";
+import type { LineShape } from "./line-shapes.ts";
 
 /** One OTLP logs request. */
 export interface DoorResult {
@@ -51,39 +28,9 @@ export interface DoorResult {
   readonly hasSpread: boolean;
 }
 
-interface Plan {
-  readonly columns: NameMap;
-  readonly levels: Levels | undefined;
-  readonly spread: boolean;
-}
-
 /** Longest message of the request: lengths have at most 28 bits. */
 const GROUP_BOUND = (1 << 28) - 1;
 const EMPTY = new Uint8Array(0);
-
-function planOf(shape: LineShape | undefined): Plan {
-  const codes = new Map<string, number>();
-  const mark = (name: string, code: number) => codes.set(name, (codes.get(name) ?? 0) | code);
-  for (const tag of shape?.tags ?? []) mark(tag, Column.tag);
-  if (shape?.body !== undefined) mark(shape.body, Column.body);
-  const severity = shape?.severity;
-  if (severity !== undefined) mark(severity.column, Column.severity);
-  if (severity?.from !== undefined) mark(severity.from.column, Column.derived);
-  mark(shape?.service ?? "service", Column.service);
-  mark("site_name", Column.site);
-  mark("trace_id", Column.trace);
-  mark("span_id", Column.span);
-  return {
-    columns: new NameMap(codes),
-    levels: severity && {
-      own: new NameMap(severity.levels),
-      anyCase: severity.anyCase ?? false,
-      derived: severity.from && new NameMap(severity.from.levels),
-      rest: severity.from?.rest ?? 0,
-    },
-    spread: shape?.spread ?? false,
-  };
-}
 
 /**
  * Lines → the bytes of an OTLP logs request, one log record per line (mapping §6), without an object or string per line. The attribute
@@ -95,18 +42,22 @@ export class LineDoor {
   readonly #fields = new RecordFields(this.#reader, this.#out);
   readonly #known = new KnownRecords(this.#reader, this.#out, this.#fields);
   readonly #time: TimeScale;
-  readonly #nanos = new TimeScale("ns");
   readonly #arrival = new TimeScale("ns");
   readonly #shapes: NameMap;
-  readonly #plans: readonly Plan[];
+  readonly #plans: readonly DoorPlan[];
   readonly #undeclared = planOf(undefined);
   /** `service.name` of lines without a tag for it. */
   readonly #service: Uint8Array;
   readonly #serviceView: DataView;
   readonly #scratch = new Uint8Array((1 << 16) + SLACK);
   readonly #scratchView = new DataView(this.#scratch.buffer);
-  /** Of the present `append`. */
-  #scale: TimeScale = this.#nanos;
+  readonly #scales = new Map<Precision, TimeScale>();
+  /** Of the present `append`, or what `begin` has begun. */
+  #scale: TimeScale = this.#arrival;
+  #bytes: Uint8Array = EMPTY;
+  #view: DataView = new DataView(EMPTY.buffer);
+  #next = 0;
+  #isSpread = false;
   #items = 0;
   #badLines = 0;
   #firstBad = "";
@@ -145,7 +96,7 @@ export class LineDoor {
 
   /**
    * Adds the lines of `bytes[from, to)`; the memory needs SLACK bytes behind `to`. Returns whether a line belongs to a spread table: such
-   * lines must be a request of their own (see `undo`). `areNanos`: times are nanoseconds, whatever the option `precision` says.
+   * lines must be a request of their own (see `undo`). `precision`: of their times, where it is not the option's.
    */
   append(
     bytes: Uint8Array,
@@ -153,20 +104,54 @@ export class LineDoor {
     from: number,
     to: number,
     receivedMs: number,
-    areNanos = false,
+    precision?: Precision,
   ): boolean {
+    this.begin(bytes, view, from, to, receivedMs, precision);
+    this.appendSome(Number.POSITIVE_INFINITY);
+    return this.#isSpread;
+  }
+
+  /** As `append`, but adds nothing yet: `appendSome` does, until it returns false. The memory must stay as it is. */
+  begin(
+    bytes: Uint8Array,
+    view: DataView,
+    from: number,
+    to: number,
+    receivedMs: number,
+    precision?: Precision,
+  ): void {
     this.#remember();
-    this.#scale = areNanos ? this.#nanos : this.#time;
-    const reader = this.#reader;
-    let hasSpread = false;
+    this.#isSpread = false;
+    this.#scale = precision === undefined ? this.#time : this.#scaleOf(precision);
+    this.#bytes = bytes;
+    this.#view = view;
+    this.#next = from;
     this.#arrival.setMillis(receivedMs);
     this.#fields.source(bytes, view);
-    reader.reset(bytes, view, from, to);
-    while (reader.next())
-      if (reader.problem === Problem.none) hasSpread = this.#line(bytes, view) || hasSpread;
-      else this.#bad();
-    if (hasSpread) this.#hasSpread = true;
-    return hasSpread;
+    this.#reader.reset(bytes, view, from, to);
+  }
+
+  /** Adds the lines of about the next `size` bytes. False when there are no more. */
+  appendSome(size: number): boolean {
+    const reader = this.#reader;
+    const stop = this.#next + size;
+    let isMore = false;
+    while (!isMore && reader.next()) {
+      if (reader.problem !== Problem.none) this.#bad();
+      else if (this.#line(this.#bytes, this.#view)) this.#isSpread = true;
+      isMore = reader.lineEnd >= stop;
+    }
+    this.#next = reader.lineEnd;
+    if (this.#isSpread) this.#hasSpread = true;
+    return isMore;
+  }
+
+  #scaleOf(precision: Precision): TimeScale {
+    const known = this.#scales.get(precision);
+    if (known !== undefined) return known;
+    const scale = new TimeScale(precision);
+    this.#scales.set(precision, scale);
+    return scale;
   }
 
   #remember(): void {
@@ -252,7 +237,7 @@ export class LineDoor {
   #writeUnknown(
     bytes: Uint8Array,
     view: DataView,
-    plan: Plan,
+    plan: DoorPlan,
     shape: number,
     service: number,
   ): void {

@@ -1,5 +1,29 @@
-import type { LineShape } from "./door.ts";
 import type { Table } from "./tables.ts";
+
+/** What the door needs to know of a table: the way back from a row to a log record (mapping §6). */
+export interface LineShape {
+  readonly measurement: string;
+  /** The column that becomes the record's body. */
+  readonly body?: string;
+  readonly tags: ReadonlySet<string>;
+  readonly fields: ReadonlySet<string>;
+  /** Rows are told apart within one request, so requests must not be merged. */
+  readonly spread: boolean;
+  readonly severity?: {
+    readonly column: string;
+    readonly levels: ReadonlyMap<string, number>;
+    /** Texts of the column are put into lower case first. */
+    readonly anyCase?: boolean;
+    /** The column that gives it where the other is not there, and the level of texts that are not in its map; 0 is none. */
+    readonly from?: {
+      readonly column: string;
+      readonly levels: ReadonlyMap<string, number>;
+      readonly rest: number;
+    };
+  };
+  /** The tag that becomes the resource's `service.name`. */
+  readonly service?: string;
+}
 
 /** One shape for each table; the one of data points is the name of no line. */
 export function lineShapes(tables: readonly Table[]): LineShape[] {

@@ -1,10 +1,20 @@
-import { Log as ImportedLog, Span as ImportedSpan } from "../otlp/tape.ts";
+import {
+  Item as ImportedItem,
+  Kind as ImportedKind,
+  Log as ImportedLog,
+  LogFlags as ImportedLogFlags,
+  Span as ImportedSpan,
+} from "../otlp/tape.ts";
 import type { Plan, PlanTable } from "./compile.ts";
 import type { Gather } from "./gather.ts";
 import type { Rules } from "./rules.ts";
+import type { Match, Table } from "./tables.ts";
 
 // A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const Item = ImportedItem;
+const Kind = ImportedKind;
 const Log = ImportedLog;
+const LogFlags = ImportedLogFlags;
 const Span = ImportedSpan;
 /** Which tables the present item of a Gather has rows in. */
 export abstract class Matcher {
@@ -76,17 +86,39 @@ export class SpanMatcher extends Matcher {
   }
 }
 
-/** Log records: those that name a table go there only, the others to every table that matches. */
+/** Whether every span makes a row: no log record can, whatever its name, as it lacks all that the columns are filled from. */
+function isOfEverySpan({ logs, spans }: Match): boolean {
+  if (logs !== undefined || spans === undefined) return false;
+  const { oneOfEach, kinds, alsoMatches, oneOf } = spans;
+  return oneOfEach.length + kinds.length + oneOf.length === 0 && alsoMatches === undefined;
+}
+
+function takesBody({ columns }: Table): boolean {
+  return columns.some(({ sources }) => sources.some((s) => s.of === "log" && s.part === "body"));
+}
+
+/**
+ * Log records: those that name a table go there only, the others to every table that matches. Where the table that is named has no place
+ * for the body, the record goes to the tables for every record too, so that nothing is lost.
+ */
 export class LogMatcher extends Matcher {
   readonly #constants: Uint8Array;
   /** Tables that take records by what they have. */
   readonly #generic: readonly boolean[];
+  /** Tables that no record can name. */
+  readonly #ofSpans: readonly boolean[];
+  /** Tables whose records, when they name it, need no other row. */
+  readonly #isWhole: readonly boolean[];
 
   constructor(plan: Plan, gather: Gather, rules: Rules) {
     super(plan, gather, rules);
     this.#constants = plan.constants.bytes;
     this.#generic = plan.tables.map(
       ({ match }) => match !== undefined && match.groups.length === 0,
+    );
+    this.#ofSpans = plan.tables.map(({ table }) => isOfEverySpan(table.match));
+    this.#isWhole = plan.tables.map(
+      ({ table }, i) => this.#generic[i] === true || takesBody(table),
     );
   }
 
@@ -99,15 +131,27 @@ export class LogMatcher extends Matcher {
     const hasName = from >= 0 && end > from;
     const named = hasName ? this.#named(from, end) : undefined;
     this.isLine = gather.lineTags >= 0 && hasName;
-    if (named !== undefined && (this.isLine || this.#hasRequired(named))) {
-      if (named.isChosen) this.found[this.count++] = named.index;
-      else this.isLeftOut = true;
+    if (named !== undefined && (this.isLine || this.#isRowOf(named))) {
+      this.isLeftOut = !named.isChosen;
+      if (this.isLeftOut) return;
+      if (!this.isLine && !this.#isWhole[named.index] && this.#hasBody()) {
+        this.matching();
+        this.#keepGeneric();
+      }
+      this.found[this.count++] = named.index;
       return;
     }
     if (this.isLine) return;
     this.matching();
     // A record that names a table but lacks what it needs goes to the tables for every record only.
     if (named !== undefined) this.#keepGeneric();
+  }
+
+  #hasBody(): boolean {
+    const { tape, at } = this.gather;
+    const kind = tape[at + Item.flags]! & LogFlags.bodyKindMask;
+    if (kind === Kind.none) return false;
+    return kind !== Kind.text || tape[at + Log.bodyEnd]! > tape[at + Log.bodyAt]!;
   }
 
   #keepGeneric(): void {
@@ -117,8 +161,9 @@ export class LogMatcher extends Matcher {
     this.count = kept;
   }
 
-  /** Whether every required column has a source. */
-  #hasRequired({ required }: PlanTable): boolean {
+  /** Whether a record that names the table makes a row of it: every required column has a source. */
+  #isRowOf({ index, required }: PlanTable): boolean {
+    if (this.#ofSpans[index]) return false;
     const { masks } = this.gather;
     for (let i = 0; i < required.length; i++)
       if (masks[required[i]!.mask.index] === 0) return false;

@@ -23,7 +23,14 @@ export interface LineError {
 }
 
 const ORIGINAL_BYTES = 20;
-const FACTOR = { ns: 1n, us: 1_000n, ms: 1_000_000n, s: 1_000_000_000n } as const;
+const FACTOR = {
+  ns: 1n,
+  us: 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  m: 60_000_000_000n,
+  h: 3_600_000_000_000n,
+} as const;
 /** TIMESTAMP_NS keeps the two outermost values for ±infinity. */
 const TIME_MAX = 0x7fff_ffff_ffff_fffen;
 

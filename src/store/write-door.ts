@@ -19,7 +19,15 @@ const PRECISIONS = new Map<string, Precision>([
   ["second", "s"],
   ["s", "s"],
 ]);
-const NANOS = { auto: 1n, ns: 1n, us: 1_000n, ms: 1_000_000n, s: 1_000_000_000n } as const;
+const NANOS = {
+  auto: 1n,
+  ns: 1n,
+  us: 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  m: 60_000_000_000n,
+  h: 3_600_000_000_000n,
+} as const;
 
 /** `POST /api/v3/write_lp`: parameters, header and body of a request become a write. */
 export async function writeLines(

@@ -16,7 +16,7 @@ export function lineDoor(tables: readonly Table[], precision: Precision = "auto"
     const view = new DataView(roomy.buffer, roomy.byteOffset, roomy.byteLength);
     if (looksLikeJson(roomy, 0, bytes.length)) {
       json.read(roomy, view, 0, bytes.length);
-      door.append(json.bytes, json.view, 0, json.length, arrivalMs, true);
+      door.append(json.bytes, json.view, 0, json.length, arrivalMs, "ns");
     } else door.append(roomy, view, 0, bytes.length, arrivalMs);
     const result = door.finish();
     return result.bytes.subarray(0, result.length);

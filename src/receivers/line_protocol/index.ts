@@ -1,7 +1,7 @@
 import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
-import { LineDoor, type LineShape } from "../../series/door.ts";
-import { lineShapes } from "../../series/line-shapes.ts";
+import { LineDoor } from "../../series/door.ts";
+import { type LineShape, lineShapes } from "../../series/line-shapes.ts";
 import { TableChoice } from "../../series/table-choice.ts";
 import type { Table } from "../../series/tables.ts";
 import { type Config, lineProtocolConfig } from "./config.ts";

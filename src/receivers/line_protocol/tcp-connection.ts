@@ -125,7 +125,7 @@ export class TcpConnection {
     for (let isMore = true; isMore; ) {
       isMore = json.readSome(JSON_STEP);
       this.#handOver.json(json);
-      this.#door.append(json.bytes, json.view, 0, json.length, this.#nowMs(), true);
+      this.#door.append(json.bytes, json.view, 0, json.length, this.#nowMs(), "ns");
       if (isMore) await turn();
     }
   }

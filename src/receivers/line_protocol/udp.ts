@@ -3,6 +3,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { parseEndpoint } from "../../kit/listen-endpoint.ts";
 import { describeListenError } from "../../kit/listen-error.ts";
 import { LineReader } from "../../line/reader.ts";
+import type { Precision } from "../../line/time.ts";
 import { isRefusal, PipelineError } from "../../otlp/status.ts";
 import type { Component, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
@@ -159,7 +160,7 @@ export class UdpListener implements Component {
     for (let i = 0; i < this.#datagrams; i++) {
       const to = this.#ends[i] ?? from;
       if (looksLikeJson(this.#slab, from, to)) this.#readJson(from, to, now);
-      else this.#append(this.#slab, this.#view, from, to, now, false);
+      else this.#append(this.#slab, this.#view, from, to, now);
       from = to;
     }
     this.#submit(this.#door.finish(), lease);
@@ -169,7 +170,7 @@ export class UdpListener implements Component {
     const json = this.#json;
     json.read(this.#slab, this.#view, from, to);
     this.#handOver.json(json);
-    this.#append(json.bytes, json.view, 0, json.length, now, true);
+    this.#append(json.bytes, json.view, 0, json.length, now, "ns");
   }
 
   /** The lines of one datagram. */
@@ -179,11 +180,11 @@ export class UdpListener implements Component {
     from: number,
     to: number,
     now: number,
-    areNanos: boolean,
+    precision?: Precision,
   ): void {
-    if (!this.#door.append(bytes, view, from, to, now, areNanos)) return;
+    if (!this.#door.append(bytes, view, from, to, now, precision)) return;
     this.#door.undo();
-    this.#spreadDoor.append(bytes, view, from, to, now, areNanos);
+    this.#spreadDoor.append(bytes, view, from, to, now, precision);
     this.#submitAlone(to - from);
   }
 
