@@ -1,6 +1,6 @@
-import { ACCEPTED_CODINGS, codingOf, decompress, unknownCoding } from "../../kit/compression.ts";
+import { admitBody } from "../../kit/admitted-body.ts";
+import { ACCEPTED_CODINGS, codingOf, unknownCoding } from "../../kit/compression.ts";
 import { Exporting, type Taken } from "../../kit/exporting.ts";
-import { firstLeaseBytes } from "../../kit/growing-body.ts";
 import {
   createHttpServer,
   type HttpAnswer,
@@ -17,7 +17,7 @@ import {
   statusBody,
   successBody,
 } from "../../otlp/responses.ts";
-import { isRefusal, PipelineError, type Refusal, STATUS } from "../../otlp/status.ts";
+import { PipelineError, type Refusal, STATUS } from "../../otlp/status.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
@@ -150,26 +150,12 @@ class HttpExports {
   }
 
   async #export(signal: Signal, request: HttpRequest, encoding: Encoding): Promise<Taken> {
-    const { declaredBytes } = request;
-    if (declaredBytes > this.#limitBytes)
-      throw new PipelineError({
-        kind: "too_large",
-        retryAfterMs: 0,
-        why: `the body has ${declaredBytes} bytes, the limit is ${this.#limitBytes}: send smaller batches, or raise max_request_body_size`,
-      });
-    const first = firstLeaseBytes(declaredBytes, this.#limitBytes);
-    const admission = this.#exporting.admit(signal, first);
-    if (isRefusal(admission)) throw new PipelineError(admission);
-    using lease = admission;
-    const body = await request.readBody(this.#limitBytes, lease);
-    const coding = codingOf(request.header("content-encoding")) ?? "identity";
-    const decoded =
-      coding === "identity"
-        ? body
-        : await decompress(coding, body.bytes, body.length, this.#limitBytes, lease);
-    if (isRefusal(decoded)) throw new PipelineError(decoded);
-    if (encoding === "json") return await this.#exporting.takeJson(signal, decoded, lease);
-    return await this.#exporting.take(signal, decoded, lease);
+    const admit = (bytes: number) => this.#exporting.admit(signal, bytes);
+    const admitted = await admitBody(request, this.#limitBytes, admit);
+    using lease = admitted.lease;
+    const { body } = admitted;
+    if (encoding === "json") return await this.#exporting.takeJson(signal, body, lease);
+    return await this.#exporting.take(signal, body, lease);
   }
 
   #refuse(refusal: Refusal, encoding: Encoding | undefined): HttpAnswer {
