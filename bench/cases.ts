@@ -1,10 +1,10 @@
+import { JsonPoints } from "../src/kit/json-points.ts";
 import { LineReader } from "../src/line/reader.ts";
 import type { Batch } from "../src/otlp/batch.ts";
 import { createIndexer } from "../src/otlp/indexing.ts";
 import type { KeyId } from "../src/otlp/keys.ts";
 import type { Range } from "../src/otlp/range.ts";
 import type { Signal } from "../src/otlp/tape.ts";
-import { JsonPoints } from "../src/receivers/line_protocol/json-points.ts";
 import { LineDoor } from "../src/series/door.ts";
 import { lineShapes } from "../src/series/line-shapes.ts";
 import { shippedTables } from "../src/series/load.ts";

@@ -1,6 +1,6 @@
+import { JsonPoints } from "../../src/kit/json-points.ts";
 import { Problem } from "../../src/line/problems.ts";
 import { LineReader } from "../../src/line/reader.ts";
-import { JsonPoints } from "../../src/receivers/line_protocol/json-points.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { seeded } from "./seeded.ts";
 

@@ -1,6 +1,6 @@
+import { JsonPoints } from "../../src/kit/json-points.ts";
+import { looksLikeJson } from "../../src/kit/json-values.ts";
 import type { Precision } from "../../src/line/time.ts";
-import { JsonPoints } from "../../src/receivers/line_protocol/json-points.ts";
-import { looksLikeJson } from "../../src/receivers/line_protocol/json-values.ts";
 import { LineDoor } from "../../src/series/door.ts";
 import { lineShapes } from "../../src/series/line-shapes.ts";
 import type { Table } from "../../src/series/tables.ts";

@@ -1,7 +1,7 @@
+import { hasJsonStart, isJsonStart } from "../../kit/json-values.ts";
 import { NEWLINE } from "../../line/characters.ts";
 import { LineReader } from "../../line/reader.ts";
 import { SLACK } from "../../wire/slack.ts";
-import { hasJsonStart, isJsonStart } from "./json-values.ts";
 
 const FIRST = 1 << 16;
 

@@ -1,10 +1,10 @@
+import type { JsonPoints } from "../../kit/json-points.ts";
 import { RareLog } from "../../kit/rare-log.ts";
 import type { Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
 import type { DoorResult } from "../../series/door.ts";
-import type { JsonPoints } from "./json-points.ts";
 
 export type Transport = "udp" | "tcp";
 

@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
+import { JsonPoints } from "../../kit/json-points.ts";
 import { isRefusal, PipelineError } from "../../otlp/status.ts";
 import type { Lease } from "../../pipeline/contracts.ts";
 import type { DoorResult, LineDoor } from "../../series/door.ts";
 import type { TcpConfig } from "./config.ts";
 import { Framing } from "./framing.ts";
 import type { HandOver } from "./hand-over.ts";
-import { JsonPoints } from "./json-points.ts";
 
 const TOO_LONG = "a line is longer than tcp.max_line_size";
 /** Bytes of JSON that are read in one go. */

@@ -1,5 +1,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { setImmediate as turn } from "node:timers/promises";
+import { JsonPoints } from "../../kit/json-points.ts";
+import { looksLikeJson } from "../../kit/json-values.ts";
 import { parseEndpoint } from "../../kit/listen-endpoint.ts";
 import { describeListenError } from "../../kit/listen-error.ts";
 import { LineReader } from "../../line/reader.ts";
@@ -11,8 +13,6 @@ import type { DoorResult, LineDoor } from "../../series/door.ts";
 import { SLACK } from "../../wire/slack.ts";
 import type { UdpConfig } from "./config.ts";
 import type { HandOver } from "./hand-over.ts";
-import { JsonPoints } from "./json-points.ts";
-import { looksLikeJson } from "./json-values.ts";
 import { KernelDrops } from "./kernel-drops.ts";
 
 /** Datagrams are gathered up to this many bytes, */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { JsonPoints } from "../../../src/kit/json-points.ts";
 import { Framing } from "../../../src/receivers/line_protocol/framing.ts";
-import { JsonPoints } from "../../../src/receivers/line_protocol/json-points.ts";
 import { readPoints } from "../../line/points.ts";
 
 const json = new JsonPoints();

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { JsonPoints } from "../../../src/receivers/line_protocol/json-points.ts";
-import { readJsonTime } from "../../../src/receivers/line_protocol/json-time.ts";
-import { withSlack } from "../../../src/wire/slack.ts";
-import { type Point, readPoints, type Value } from "../../line/points.ts";
-import { fuzzInChild, fuzzRounds } from "../../support/child-fuzz.ts";
+import { JsonPoints } from "../../src/kit/json-points.ts";
+import { readJsonTime } from "../../src/kit/json-time.ts";
+import { withSlack } from "../../src/wire/slack.ts";
+import { type Point, readPoints, type Value } from "../line/points.ts";
+import { fuzzInChild, fuzzRounds } from "../support/child-fuzz.ts";
 
 const json = new JsonPoints();
 function read(text: string | Uint8Array) {

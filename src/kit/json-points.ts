@@ -1,7 +1,7 @@
-import { isUtf8 } from "../../line/utf8.ts";
-import { LineText, room, writeString } from "../../line/writer.ts";
-import { JsonScan } from "../../wire/json-scan.ts";
-import { SLACK } from "../../wire/slack.ts";
+import { isUtf8 } from "../line/utf8.ts";
+import { LineText, room, writeString } from "../line/writer.ts";
+import { JsonScan } from "../wire/json-scan.ts";
+import { SLACK } from "../wire/slack.ts";
 import { readJsonTime } from "./json-time.ts";
 import { JsonValues } from "./json-values.ts";
 
