@@ -129,6 +129,34 @@ describe("limits of the line writer", () => {
     expect(written).toEqual({ to: 3, rows: 0, dropped: new Map([["no_table", 3]]) });
   });
 
+  test.each([
+    ["errors", '"a body"', ["errors", "logs"]],
+    ["requests", '"a body"', ["requests", "logs"]],
+    ["requests", '""', ["requests"]],
+    ["logs", '"a body"', ["logs"]],
+    // No log record has what the columns of every span are filled from.
+    ["spans", '"a body"', ["logs"]],
+    ["metrics", '"a body"', ["logs"]],
+    ["spans", undefined, ["logs"]],
+  ])(
+    "a record whose event_name is %s, with the body %s, makes rows of %j and keeps its body",
+    (eventName, body, expected) => {
+      const stringValue = body && JSON.parse(body);
+      const attributes = [{ key: "request_id", value: { stringValue: "r-1" } }];
+      const record = {
+        eventName,
+        attributes,
+        ...(body !== undefined && { body: { stringValue } }),
+      };
+      const request = { resourceLogs: [{ scopeLogs: [{ logRecords: [record] }] }] };
+      const bytes = encodeRequest("logs", request);
+      const written = writeAll(writerOf(), rangeOf([batchOf(bytes)], ARRIVAL_MS));
+      const rows = readRows(written.text);
+      expect(rows.map(({ table }) => table).sort()).toEqual([...expected].sort());
+      expect(written.text.includes("a body")).toBe(body === '"a body"');
+    },
+  );
+
   test("20,000 equal records stay 20,000 rows, quickly, however they are cut", () => {
     const bytes = logRecords(20_000, () => ({
       timeUnixNano: "1705314600123456789",

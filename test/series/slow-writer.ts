@@ -80,13 +80,14 @@ class Frame {
       this.#line(item, eventName, named);
       return this.rows - before;
     }
-    if (named !== undefined && hasRequired(item, named)) this.#row(item, named);
-    else
+    const isOfName = named !== undefined && !isOfEverySpan(named) && hasRequired(item, named);
+    if (!isOfName || losesBody(item, named))
       for (const table of this.#tables) {
         const groups = table.match.logs?.oneOfEach;
         if (groups === undefined || (named !== undefined && groups.length > 0)) continue;
         if (hasGroups(item, groups) && hasRequired(item, table)) this.#row(item, table);
       }
+    if (isOfName) this.#row(item, named);
     return this.rows - before;
   }
 
@@ -266,6 +267,21 @@ class Frame {
       signed < 2n ** 63n - 1n && (signed >= 0n || (isLine && signed >= -(2n ** 63n) + 2n));
     return time === 0n || !isIn ? this.#arrival : signed;
   }
+}
+
+/** The table `spans`, and those like it. */
+function isOfEverySpan({ match: { logs, spans } }: Table): boolean {
+  const asksNothing =
+    spans?.oneOfEach.length === 0 && spans.kinds.length === 0 && spans.oneOf.length === 0;
+  return logs === undefined && asksNothing && spans.alsoMatches === undefined;
+}
+
+/** Whether the record has a body, for which its table has no column; that of every record has none to lose. */
+function losesBody(item: Item, table: Table): boolean {
+  const body = item.log["body"] as Value | undefined;
+  if (kindOf(body) === "none" || body?.["stringValue"] === "") return false;
+  if (table.match.logs?.oneOfEach.length === 0) return false;
+  return !table.columns.some((c) => c.sources.some((s) => s.of === "log" && s.part === "body"));
 }
 
 /** The pair under a name that is not taken: with up to eight underscores more, else none. */
