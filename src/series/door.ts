@@ -12,6 +12,7 @@ import { DoorOutput } from "./door-output.ts";
 import { type DoorPlan, planOf } from "./door-plan.ts";
 import { RecordFields } from "./door-record.ts";
 import type { LineShape } from "./line-shapes.ts";
+import { NO_ATTRIBUTE, type ResourceAttribute } from "./resource-attribute.ts";
 
 /** One OTLP logs request. */
 export interface DoorResult {
@@ -27,6 +28,12 @@ export interface DoorResult {
   readonly replacedTimes: number;
   readonly hasSpread: boolean;
 }
+
+/** Told of each bad line while it is in memory. `number` counts lines, good and bad, without comments and blank ones. */
+export type OnBadLine = (
+  line: Pick<LineReader, "problem" | "problemAt" | "lineAt" | "lineEnd">,
+  number: number,
+) => void;
 
 /** Longest message of the request: lengths have at most 28 bits. */
 const GROUP_BOUND = (1 << 28) - 1;
@@ -49,6 +56,9 @@ export class LineDoor {
   /** `service.name` of lines without a tag for it. */
   readonly #service: Uint8Array;
   readonly #serviceView: DataView;
+  readonly #onBadLine: OnBadLine | undefined;
+  /** Of every resource of the request, beside `service.name`. */
+  #carried = NO_ATTRIBUTE;
   readonly #scratch = new Uint8Array((1 << 16) + SLACK);
   readonly #scratchView = new DataView(this.#scratch.buffer);
   readonly #scales = new Map<Precision, TimeScale>();
@@ -75,8 +85,13 @@ export class LineDoor {
 
   constructor(
     shapes: readonly LineShape[],
-    options: { readonly precision: Precision; readonly serviceName?: string },
+    options: {
+      readonly precision: Precision;
+      readonly serviceName?: string;
+      readonly onBadLine?: OnBadLine;
+    },
   ) {
+    this.#onBadLine = options.onBadLine;
     this.#shapes = new NameMap(new Map(shapes.map((shape, i) => [shape.measurement, i])));
     this.#plans = shapes.map(planOf);
     this.#time = new TimeScale(options.precision);
@@ -92,6 +107,11 @@ export class LineDoor {
   /** Bytes of the request so far. */
   get length(): number {
     return this.#out.length;
+  }
+
+  /** An attribute for every resource of the request that begins now, and of those behind it. */
+  carry(attribute: ResourceAttribute): void {
+    this.#carried = attribute;
   }
 
   /**
@@ -206,7 +226,9 @@ export class LineDoor {
 
   #bad(): void {
     const { problem, problemAt, lineAt, lineNumber } = this.#reader;
-    if (this.#badLines++ > 0) return;
+    this.#badLines++;
+    this.#onBadLine?.(this.#reader, this.#items + this.#badLines);
+    if (this.#badLines > 1) return;
     this.#firstBad = `line ${lineNumber}, byte ${problemAt - lineAt + 1}: ${describeProblem(problem)}`;
   }
 
@@ -215,7 +237,7 @@ export class LineDoor {
     const out = this.#out;
     const size = reader.lineEnd - reader.lineAt;
     const bound = 3 * size + 64 * (reader.tagCount + reader.fieldCount) + 256;
-    out.ensure(2 * bound + this.#service.length);
+    out.ensure(2 * bound + this.#service.length + this.#carried.length);
     const set = reader.set;
     const isKnown = this.#known.has(set);
     const shape = isKnown ? this.#known.shapes[set]! : this.#shapeOfLine(bytes);
@@ -313,11 +335,14 @@ export class LineDoor {
     out.byte(0x0a); // ExportLogsServiceRequest.resource_logs
     this.#group = out.open(GROUP_BOUND);
     this.#serviceLength = length;
-    if (length > 0) {
+    const carried = this.#carried;
+    if (length + carried.length > 0) {
       out.byte(ResourceLogs.resource);
-      const resource = out.open(length + 64);
-      this.#fields.writeService(source, from, length);
-      out.close(resource, length + 64);
+      const room = length + carried.length + 64;
+      const resource = out.open(room);
+      if (carried.length > 0) out.copy(carried.view, 0, carried.length);
+      if (length > 0) this.#fields.writeService(source, from, length);
+      out.close(resource, room);
       this.#serviceAt = out.length - length;
     }
     out.byte(ResourceLogs.scope_logs);
