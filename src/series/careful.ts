@@ -1,7 +1,7 @@
 import { Kind } from "../otlp/tape.ts";
 import type { PlanColumn, PlanTable } from "./compile.ts";
 import type { Gather } from "./gather.ts";
-import { ID_TEXT_MAX, readSpanId, readTraceId } from "./ids.ts";
+import { ID_TEXT_MAX, isAllZero, readSpanId, readTraceId } from "./ids.ts";
 import { SLOT } from "./program.ts";
 import { isMethodPath } from "./request-route.ts";
 import type { IdForm } from "./tables.ts";
@@ -17,6 +17,8 @@ export class CarefulSources {
   from = 0;
   end = 0;
   id = "";
+  /** `find` passed a text that should have been an id of the column, and is none. */
+  isMalformed = false;
   readonly #gather: Gather;
   readonly #utf8 = new TextDecoder();
   constructor(gather: Gather) {
@@ -26,6 +28,7 @@ export class CarefulSources {
   /** False where none is left. `table` is that of the column, for ids that go together. */
   find(column: PlanColumn, table: PlanTable): boolean {
     const { mask } = column;
+    this.isMalformed = false;
     for (let rest = this.#gather.masks[mask.index]!; rest !== 0; rest &= rest - 1) {
       const bit = 31 - Math.clz32(rest & -rest);
       if (this.#take(column, table, bit)) return true;
@@ -48,7 +51,9 @@ export class CarefulSources {
     if (form === "method_path")
       return this.kind === Kind.text && isMethodPath(bytes, this.from, this.end);
     if (id === "span") return this.#spanId(form, slot, table);
-    this.id = readTraceId(form, this.#text()) ?? "";
+    const text = this.#text();
+    this.id = readTraceId(form, text) ?? "";
+    if (this.id === "" && !isAllZero(text)) this.isMalformed = true;
     return this.id !== "";
   }
 
@@ -70,22 +75,27 @@ export class CarefulSources {
   #spanId(form: IdForm, slot: number, table: PlanTable): boolean {
     const text = this.#text();
     this.id = readSpanId(form, text) ?? "";
+    // Of a traceparent, the column of the trace says so.
+    if (this.id === "" && form !== "traceparent" && !isAllZero(text)) this.isMalformed = true;
     if (this.id === "" || form !== "traceparent") return this.id !== "";
     const trace = table.traceColumn;
-    const { id, bit } = this;
+    const { id, bit, isMalformed } = this;
     const isOwner =
       trace !== undefined && this.find(trace, table) && trace.mask.slots[this.bit] === slot;
     this.id = id;
     this.bit = bit;
+    this.isMalformed = isMalformed;
     return isOwner;
   }
 
-  /** Text that may hold an id; integers in decimal, as Datadog sends them. */
+  /** Text that may hold an id, or its beginning; integers in decimal, as Datadog sends them. What is neither is no id either. */
   #text(): string {
     const { bytes, json } = this.#gather;
-    if (this.kind === Kind.text && this.end - this.from <= ID_TEXT_MAX)
-      return this.#utf8.decode(bytes.subarray(this.from, this.end));
-    if (this.kind !== Kind.int) return "";
+    if (this.kind === Kind.text)
+      return this.#utf8.decode(
+        bytes.subarray(this.from, Math.min(this.end, this.from + ID_TEXT_MAX + 1)),
+      );
+    if (this.kind !== Kind.int) return "-";
     json.varint(this.from);
     return String((BigInt(json.high) << 32n) | BigInt(json.low >>> 0));
   }

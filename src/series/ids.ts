@@ -45,6 +45,11 @@ function fromDecimal(text: string): string | undefined {
   return hex.length > 32 ? undefined : hex.padStart(32, "0");
 }
 
+/** Whether a text is an id that counts as absent, and not one that is malformed. */
+export function isAllZero(text: string): boolean {
+  return ALL_ZERO.test(text);
+}
+
 function nonZero(id: string | undefined): string | undefined {
   return id === undefined || ALL_ZERO.test(id) ? undefined : id;
 }

@@ -293,7 +293,10 @@ export class RowWriter {
 
   #otherwise(table: PlanTable, column: PlanColumn, out: DataView, at: number): number {
     const rules = this.rules;
-    if (!rules.find(table, column)) return at;
+    if (!rules.find(table, column)) {
+      if (rules.isTooLarge) this.drops.column(column.index, Reason.range);
+      return at;
+    }
     const o = this.constant(out, at, column.head);
     const { view, from, end } = rules;
     if (rules.isRaw) return copy(out, o, view, from, end - from);
@@ -307,7 +310,9 @@ export class RowWriter {
   /** From the first source that counts: malformed ids, texts without their form and empty lists do not. */
   #checked(table: PlanTable, column: PlanColumn, out: DataView, at: number): number {
     const found = this.#careful;
-    if (!found.find(column, table)) return this.#otherwise(table, column, out, at);
+    const isFound = found.find(column, table);
+    if (found.isMalformed) this.drops.column(column.index, Reason.malformed);
+    if (!isFound) return this.#otherwise(table, column, out, at);
     const divideBy = column.mask.divideBy[found.bit]!;
     if (found.id === "")
       return this.column(column, divideBy, found.kind, found.from, found.end, out, at);

@@ -31,6 +31,8 @@ export class Rules {
   end = 0;
   /** It is written as it stands: a number. */
   isRaw = false;
+  /** `find` gave nothing as the sum of what is there is too large. */
+  isTooLarge = false;
   readonly #gather: Gather;
   readonly #values: Values;
   readonly #words: Words;
@@ -55,6 +57,7 @@ export class Rules {
 
   /** The value of a column that no source gives: that of the first rule that holds and has one. */
   find(table: PlanTable, column: PlanColumn, steps = 0): boolean {
+    this.isTooLarge = false;
     const rules = column.otherwise;
     for (let i = 0; i < rules.length; i++) {
       const rule = rules[i]!;
@@ -90,7 +93,10 @@ export class Rules {
   #sum(table: PlanTable, { columns }: PlanRule, steps: number): boolean {
     let sum = 0;
     for (let i = 0; i < columns.length; i++) sum += this.#integer(table, columns[i]!, steps);
-    if (!(Math.abs(sum) <= MAX_EXACT)) return false;
+    if (!(Math.abs(sum) <= MAX_EXACT)) {
+      this.isTooLarge = !Number.isNaN(sum);
+      return false;
+    }
     this.#scratch.need(NUMBER_ROOM);
     const { view } = this.#scratch;
     const end = writeInt(view, 0, sum | 0, Math.floor(sum / 4_294_967_296));
@@ -102,7 +108,7 @@ export class Rules {
     return true;
   }
 
-  /** The column's integer, from its first source or its rules; NaN where it has none that a double holds. */
+  /** The column's integer, from its first source or its rules; NaN where it has none, Infinity where no double holds it. */
   #integer(table: PlanTable, column: PlanColumn, steps: number): number {
     if (steps > STEPS_MAX) return Number.NaN;
     const slot = this.#firstSlot(column);
@@ -126,7 +132,7 @@ export class Rules {
     if (!this.#values.int64(slots[slot]!, slots[slot + 1]!, slots[slot + 2]!)) return Number.NaN;
     const { low, high } = this.#values.json;
     const value = high * 4_294_967_296 + (low >>> 0);
-    return Math.abs(value) <= MAX_EXACT ? value : Number.NaN;
+    return Math.abs(value) <= MAX_EXACT ? value : Number.POSITIVE_INFINITY;
   }
 
   /** Place of the first source's slot, -1 where no source is present. */

@@ -109,3 +109,38 @@ test("a tag that the table declares as a field becomes that field, or costs itse
   );
   expect(drops).toEqual(["function_logs exit_code type 1"]);
 });
+
+test("ids among the attributes that are none are counted; absent ones, and those of all zeros, are not", () => {
+  const of = (...attributes: object[]) => ({ timeUnixNano: TIME, attributes });
+  const good = text("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  const drops = (...attributes: object[]) => told("logs", logs(of(...attributes)), 1).drops;
+  expect(drops(text("trace_id", "nonsense"))).toEqual(["logs trace_id malformed 1"]);
+  expect(drops({ key: "trace.id", value: { boolValue: true } })).toEqual([
+    "logs trace_id malformed 1",
+  ]);
+  expect(drops(text("dd.trace_id", "9".repeat(1_000)))).toEqual(["logs trace_id malformed 1"]);
+  expect(drops(text("spanId", "123"))).toEqual(["logs span_id malformed 1"]);
+  expect(drops(text("X-Amzn-Trace-Id", "Root=2-x"))).toEqual(["logs trace_id malformed 1"]);
+  // The column of the trace says it once for both ids.
+  expect(drops(text("traceparent", "00-1-2-3"))).toEqual(["logs trace_id malformed 1"]);
+  // Another source gives the id, but what one sent is lost all the same.
+  expect(drops(text("trace_id", "nonsense"), good)).toEqual(["logs trace_id malformed 1"]);
+  expect(drops(text("span_id", "nonsense"), good)).toEqual(["logs span_id malformed 1"]);
+  expect(drops(good)).toEqual([]);
+  expect(drops(text("trace_id", "0".repeat(32)), text("span_id", ""))).toEqual([]);
+});
+
+test("a sum of columns that no integer of the row holds is counted", () => {
+  const span = (attributes: object[]) => ({
+    resourceSpans: [
+      { scopeSpans: [{ spans: [{ startTimeUnixNano: TIME, endTimeUnixNano: TIME, attributes }] }] },
+    ],
+  });
+  const int = (key: string, intValue: string) => ({ key, value: { intValue } });
+  const drops = (...costs: object[]) =>
+    told("traces", span([text("func_id", "f"), ...costs]), 1).drops;
+  const counted = ["DFF_func_call total_cost range 1"];
+  expect(drops(int("wait_cost", "9223372036854775807"), int("run_cost", "1"))).toEqual(counted);
+  expect(drops(int("wait_cost", "9007199254740991"), int("run_cost", "1"))).toEqual(counted);
+  expect(drops(int("wait_cost", "9007199254740990"), int("run_cost", "1"))).toEqual([]);
+});
