@@ -45,7 +45,8 @@ function ofDate(parts: readonly (string | undefined)[]): bigint | undefined {
   const isDay =
     new Date(Date.UTC(year as number, (month as number) - 1, day as number)).getUTCDate() === day;
   const isTime = (hour as number) < 24 && (minute as number) < 60 && (second as number) <= 60;
-  if (!isDay || !isTime || Number(month) > 12 || Number(zoneHour) > 23) return undefined;
+  if (!isDay || !isTime || Number(month) < 1 || Number(month) > 12 || Number(zoneHour) > 23)
+    return undefined;
   const zone = (Number(zoneHour) * 60 + Number(zoneMinute)) * MINUTE_MS;
   const utc = BigInt(sign === "-" ? ms + zone : ms - zone);
   return utc * 1_000_000n + BigInt(fraction.padEnd(9, "0").slice(0, 9));
