@@ -10,6 +10,7 @@ import type { Backend } from "./backend.ts";
 import { BodyLimit } from "./body-limit.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import { Lanes } from "./lanes.ts";
+import { Outage } from "./outage.ts";
 import { PauseGate } from "./pause-gate.ts";
 import { RangeFit } from "./range-fit.ts";
 import { Slabs } from "./slabs.ts";
@@ -73,6 +74,7 @@ export class DeliveryRoute<S extends Signal> {
   readonly lanes: Lanes;
   readonly slabs: Slabs;
   readonly gate: PauseGate;
+  readonly outage: Outage;
   readonly bodyLimit: BodyLimit;
   readonly fit: RangeFit;
   /** Items in one request at most. */
@@ -97,6 +99,7 @@ export class DeliveryRoute<S extends Signal> {
     this.slabs = new Slabs(bytes, 2 * lanes);
     this.bodyLimit = new BodyLimit(bytes);
     this.gate = new PauseGate(options.probeMs ?? PROBE_MS, options.nowMs);
+    this.outage = new Outage(options.retry.initial_interval, () => this.lanes.wake());
     const { items } = options.backend.limits;
     this.pace = new WritePace(Math.max(1, Math.min(items, options.batch?.maxItems ?? items)));
     this.poisonAfter = options.poisonAfter ?? POISON_AFTER;
@@ -132,9 +135,16 @@ export class DeliveryRoute<S extends Signal> {
     );
   }
 
+  /** Whether to read more: while nothing is taken, what there is stays on the disk. */
+  get mayRead(): boolean {
+    return this.lanes.taken === 0 || !(this.outage.isOn || this.gate.paused);
+  }
+
   /** The destination took or judged a request. */
   resume(): void {
+    this.outage.answered();
     if (!this.gate.resume()) return;
+    this.lanes.wake();
     this.options.onPaused?.(undefined);
     this.options.log.info({ route: this.name }, "the destination accepts requests again");
   }

@@ -27,7 +27,7 @@ export async function runExportLoop<S extends Signal>(
   const inFlight = new Set<Promise<void>>();
   let ahead: Range<S> | undefined;
   while (!ending.aborted) {
-    if (!lanes.tryTakeForRange()) {
+    if (!route.mayRead || !lanes.tryTakeForRange()) {
       if (ahead === undefined) ahead = await readAhead(route);
       else await lanes.freed();
       continue;

@@ -39,7 +39,7 @@ export class Lanes {
 
   give(): void {
     this.#taken -= 1;
-    this.#wake();
+    this.wake();
   }
 
   /** Resolves when a lane or memory was given back. */
@@ -58,7 +58,7 @@ export class Lanes {
     return {
       [Symbol.dispose]: () => {
         this.#heldBytes -= bytes;
-        this.#wake();
+        this.wake();
       },
     };
   }
@@ -70,7 +70,8 @@ export class Lanes {
     return this.#turn;
   }
 
-  #wake(): void {
+  /** Who waits for a lane looks again. */
+  wake(): void {
     const freed = this.#freed;
     this.#freed = Promise.withResolvers<void>();
     freed.resolve();

@@ -270,6 +270,7 @@ export class Shipment<S extends Signal> {
     const route = this.#route;
     const { retry, nowMs } = route.options;
     route.gate.undecided();
+    route.outage.failed();
     const mayBeItsItems = verdict.throttled !== true;
     // While nothing else succeeds, a failure says nothing of the items.
     if (mayBeItsItems && route.successes !== part.successesSeen) {
@@ -281,11 +282,11 @@ export class Shipment<S extends Signal> {
       RETRY_AFTER_MAX_MS,
     );
     const items = part.to - part.from;
+    const limitMs = retry.max_elapsed_time || Number.POSITIVE_INFINITY;
+    const mostMs = this.#startedMs + limitMs - nowMs();
     if (!route.stop.aborted) {
       if (!retry.enabled) return this.#giveUp(part, "retry_disabled", verdict.why);
-      const limitMs = retry.max_elapsed_time;
-      if (limitMs > 0 && nowMs() + pauseMs > this.#startedMs + limitMs)
-        return this.#giveUp(part, "max_elapsed_time", verdict.why);
+      if (pauseMs > mostMs) return this.#giveUp(part, "max_elapsed_time", verdict.why);
       if (mayBeItsItems && this.#isPoison(part)) {
         if (items > 1)
           return await this.#narrow({ ...part, poisoned: true }, "poison", verdict.why);
@@ -302,7 +303,8 @@ export class Shipment<S extends Signal> {
       "sending failed and will be tried again; nothing is lost",
     );
     this.#parts.push(part);
-    await sleep(pauseMs, route.stop);
+    const leastMs = Math.min(verdict.afterMs ?? 0, pauseMs);
+    await route.outage.pause({ ms: pauseMs, leastMs, mostMs }, route.stop);
     return !route.stop.aborted;
   }
 

@@ -1,12 +1,18 @@
 import type { Slab } from "../series/writer.ts";
 import { SLACK } from "../wire/slack.ts";
 
+/** What lay idle between two looks is given back: a burst, or a destination that was slow for a while, needs no memory for ever. */
+const LOOK_MS = 5_000;
+
 /** Output memory of one route: at most `most` slabs of `bytes` (plus slack) at a time, reused. */
 export class Slabs {
   readonly #bytes: number;
   readonly #most: number;
   readonly #free: Slab[] = [];
   #taken = 0;
+  /** Free at any time since the last look. */
+  #idle = 0;
+  #timer: NodeJS.Timeout | undefined;
   constructor(bytes: number, most: number) {
     this.#bytes = bytes;
     this.#most = most;
@@ -21,16 +27,27 @@ export class Slabs {
       throw new Error(`all ${this.#most} output buffers of this route are in use`);
     this.#taken += 1;
     const slab = this.#free.pop() ?? makeSlab(this.#bytes);
+    this.#idle = Math.min(this.#idle, this.#free.length);
     slab.length = 0;
     return slab;
   }
   give(slab: Slab): void {
     this.#taken -= 1;
     this.#free.push(slab);
+    this.#timer ??= setTimeout(() => this.#look(), LOOK_MS).unref();
   }
   /** For a slab that a post may still be reading after its time was up: the garbage collector takes it when the post lets go. */
   abandon(): void {
     this.#taken -= 1;
+  }
+  /** Free slabs. */
+  get kept(): number {
+    return this.#free.length;
+  }
+  #look(): void {
+    this.#free.splice(0, this.#idle);
+    this.#idle = this.#free.length;
+    this.#timer = this.#idle > 0 ? setTimeout(() => this.#look(), LOOK_MS).unref() : undefined;
   }
 }
 

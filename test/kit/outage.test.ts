@@ -1,0 +1,118 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { Outage } from "../../src/kit/outage.ts";
+import { Slabs } from "../../src/kit/slabs.ts";
+import { exportRig, quickRetry, sent, until } from "../support/export-rig.ts";
+
+const retry = { ...quickRetry, initial_interval: 40, multiplier: 1, max_interval: 40 };
+const NEVER = new AbortController().signal;
+
+test("a dead destination gets one request per pause, and holds what was in flight when it died", async () => {
+  let isDead = true;
+  const rig = exportRig({
+    frames: Array.from({ length: 50 }, () => 2),
+    lanes: 8,
+    retry,
+    post: () => (isDead ? { is: "retry", why: "connection refused" } : sent),
+  });
+  const running = rig.run();
+  await wait(30);
+  const atFirst = rig.posts.length;
+  expect(atFirst).toBeGreaterThanOrEqual(4);
+  await wait(600);
+  const probes = rig.posts.length - atFirst;
+  expect(probes).toBeGreaterThanOrEqual(3); // 15 on a machine that does nothing else
+  expect(probes).toBeLessThanOrEqual(20); // each of 8 lanes by itself: 120
+  expect(rig.reader.reads).toBeLessThanOrEqual(9);
+  isDead = false;
+  const begun = performance.now();
+  await until(() => rig.reader.settled.size === 50);
+  expect(performance.now() - begun).toBeLessThan(8 * 40);
+  await running.stop();
+});
+
+test("while credentials are refused, nothing more is read", async () => {
+  let isRefused = true;
+  const rig = exportRig({
+    frames: Array.from({ length: 50 }, () => 2),
+    lanes: 8,
+    probeMs: 20,
+    post: () => (isRefused ? { is: "pause", why: "HTTP 401" } : sent),
+  });
+  const running = rig.run();
+  await wait(100);
+  expect(rig.reader.reads).toBeLessThanOrEqual(9);
+  isRefused = false;
+  await until(() => rig.reader.settled.size === 50);
+  await running.stop();
+});
+
+test("max_elapsed_time ends a part that waits for its turn in an outage", async () => {
+  const rig = exportRig({
+    frames: [1, 1, 1, 1, 1, 1],
+    lanes: 6,
+    retry: { ...retry, initial_interval: 150, max_interval: 150, max_elapsed_time: 400 },
+    post: () => ({ is: "retry", why: "down" }),
+  });
+  const running = rig.run();
+  await until(() => rig.reader.settled.size === 6, 2_000);
+  await running.stop();
+  for (const tally of rig.reader.settled.values())
+    expect(tally.dropped).toEqual(new Map([["max_elapsed_time", 1]]));
+});
+
+test("few failures are no outage: each part makes its own pause", async () => {
+  const outage = new Outage(20, () => {});
+  for (let i = 0; i < 3; i++) outage.failed();
+  expect(outage.isOn).toBe(false);
+  const begun = performance.now();
+  const pause = { ms: 30, leastMs: 0, mostMs: Number.POSITIVE_INFINITY };
+  await Promise.all([1, 2, 3].map(() => outage.pause(pause, NEVER)));
+  expect(performance.now() - begun).toBeGreaterThanOrEqual(29);
+  expect(performance.now() - begun).toBeLessThan(200);
+});
+
+test("in an outage one tries after 10 s at the latest, or as late as the destination asks", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const outage = new Outage(5_000, () => {});
+  for (let i = 0; i < 4; i++) outage.failed();
+  const mostMs = Number.POSITIVE_INFINITY;
+  const ends: string[] = [];
+  const pause = (name: string, ms: number, leastMs: number) =>
+    outage.pause({ ms, leastMs, mostMs }, NEVER).then(() => ends.push(name));
+  void pause("first", 30_000, 0);
+  void pause("second", 30_000, 0);
+  void pause("asked", 60_000, 60_000);
+  await vi.advanceTimersByTimeAsync(9_900);
+  expect(ends).toEqual([]);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(ends).toEqual(["first"]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(ends).toEqual(["first", "second"]);
+  await vi.advanceTimersByTimeAsync(38_000);
+  expect(ends).toHaveLength(2);
+  outage.answered();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(ends).toEqual(["first", "second", "asked"]);
+  expect(outage.isOn).toBe(false);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("output memory that lay idle for five seconds is given back", () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const slabs = new Slabs(100, 8);
+  const burst = Array.from({ length: 6 }, () => slabs.take());
+  for (const slab of burst) slabs.give(slab);
+  expect(slabs.kept).toBe(6);
+  vi.advanceTimersByTime(5_000);
+  expect(slabs.kept).toBe(6);
+  const two = [slabs.take(), slabs.take()];
+  for (const slab of two) slabs.give(slab);
+  vi.advanceTimersByTime(5_000);
+  expect(slabs.kept).toBe(2);
+  vi.advanceTimersByTime(10_000);
+  expect(slabs.kept).toBe(0);
+  expect(vi.getTimerCount()).toBe(0);
+});
