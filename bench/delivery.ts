@@ -12,6 +12,9 @@ import type { HttpLoad } from "./load.ts";
 /** The service has one core for itself; load and sinks share the other. */
 export const PINNED = process.platform === "linux" ? ["taskset", "-c", "1"] : [];
 
+/** Ten minutes of 50,000 items a second are 10 GB. */
+const JOURNAL_BYTES = 40 * 2 ** 30;
+
 export interface Ports {
   readonly http: number;
   readonly health: number;
@@ -34,7 +37,7 @@ export async function withExporters<T>(
 receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:${http}" } } } }
 extensions:
   health_check: { endpoint: "127.0.0.1:${health}" }
-  file_storage: { directory: "${join(directory, "queue")}" }
+  file_storage: { directory: "${join(directory, "queue")}", max_bytes: ${JOURNAL_BYTES} }
 exporters:
 ${names.map((name) => `  ${name}: ${exporters[name]}`).join("\n")}
 service:
@@ -56,8 +59,14 @@ service:
 /** A child process of the benches on the first core. */
 export function child(module: string, ...args: string[]): ChildProcess {
   const started = fork(new URL(module, import.meta.url), args, { stdio: "inherit" });
-  if (process.platform === "linux") execFileSync("taskset", ["-cp", "0", String(started.pid)]);
+  pinToLoadCore(started.pid);
   return started;
+}
+
+/** Keeps a process, this one by default, off the service's core. */
+export function pinToLoadCore(pid = process.pid): void {
+  if (process.platform === "linux")
+    execFileSync("taskset", ["-acp", "0", String(pid)], { stdio: "ignore" });
 }
 
 /** A sink that answers after `delayMs`, and its port. */

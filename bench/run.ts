@@ -2,7 +2,7 @@
  * `npm run bench`: CPU time per record of every stage, beside a calibration loop and the obvious twin in the same run.
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
  * of it `--only` idle, http, grpc or udp. `--lanes`: how delivery uses its lanes; `--delay`: how long an
- * item is on its way; `--outage`: one of two destinations is dead for `--minutes`.
+ * item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second.
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -56,6 +56,7 @@ const { values } = parseArgs({
     delay: { type: "boolean" },
     outage: { type: "boolean" },
     minutes: { type: "string", default: "10" },
+    rate: { type: "string", default: "50000" },
     ratios: { type: "boolean" },
     only: { type: "string" },
   },
@@ -69,7 +70,11 @@ if (values.ratios) console.log(RATIOS + JSON.stringify(ratios()));
 else if (values.gate) gate();
 else if (values.lanes) await (await import("./delivery.ts")).lanesBench();
 else if (values.delay) await (await import("./delay.ts")).delayBench();
-else if (values.outage) await (await import("./outage.ts")).outageBench(Number(values.minutes));
+else if (values.outage)
+  await (await import("./outage.ts")).outageBench({
+    minutes: Number(values.minutes),
+    rate: Number(values.rate),
+  });
 else {
   if (!values.service) await micro();
   const { serviceBench } = await import("./service.ts");

@@ -1,4 +1,4 @@
-/** Line charts over one time axis, one below the other, as SVG. */
+/** Line charts over one time axis, one below the other, as SVG for light and dark pages. */
 export interface Panel {
   readonly title: string;
   readonly unit: string;
@@ -7,7 +7,7 @@ export interface Panel {
 
 export interface Line {
   readonly name: string;
-  readonly color: string;
+  readonly color: Color;
   /** One value per point of time. */
   readonly values: readonly number[];
 }
@@ -15,9 +15,20 @@ export interface Line {
 /** A stretch of time with a name. */
 export interface Span {
   readonly name: string;
+  readonly color: Color;
   readonly from: number;
   readonly to: number;
 }
+
+/** Of lines, and paler behind them; what each is depends on the page. */
+export type Color = "red" | "blue" | "green" | "grey";
+
+const STYLE = `<style>
+svg { --page: #ffffff; --text: #1f2328; --grid: #d8dee4; --red: #b3261e; --blue: #1f6feb; --green: #2f7d32; --grey: #6e7781 }
+@media (prefers-color-scheme: dark) {
+  svg { --page: #0d1117; --text: #e6edf3; --grid: #30363d; --red: #ff7b72; --blue: #79c0ff; --green: #7ee787; --grey: #9aa4af }
+}
+</style>`;
 
 const WIDTH = 900;
 const LEFT = 70;
@@ -27,27 +38,31 @@ const PANEL = 150;
 const GAP = 46;
 const TICKS = 4;
 
-/** `times` in seconds, ascending; `span` is shaded. */
+/** `times` in seconds, ascending; `spans` are shaded. */
 export function chart(
   title: string,
   times: readonly number[],
-  span: Span,
+  spans: readonly Span[],
   panels: readonly Panel[],
 ): string {
   const height = TOP + panels.length * (PANEL + GAP);
   const last = Math.max(1, times.at(-1) ?? 1);
   const x = (seconds: number) => LEFT + (seconds / last) * (WIDTH - LEFT - RIGHT);
-  const shade = `<rect x="${n(x(span.from))}" y="${TOP}" width="${n(x(span.to) - x(span.from))}" height="${height - TOP - GAP}" fill="#f4dede"/><text x="${n(x(span.from) + 4)}" y="${TOP - 4}" fill="#a33">${quoted(span.name)}</text>`;
+  const shades = spans.map(
+    ({ name, color, from, to }) =>
+      `<rect x="${n(x(from))}" y="${TOP}" width="${n(x(to) - x(from))}" height="${height - TOP - GAP}" fill="var(--${color})" opacity="0.12"/><text x="${n(x(from) + 4)}" y="${TOP - 4}" fill="var(--${color})">${quoted(name)}</text>`,
+  );
   const drawn = panels.map((panel, i) => draw(panel, times, x, TOP + 14 + i * (PANEL + GAP)));
   const axis = ticksOf(last, 8).map(
     (seconds) =>
       `<text x="${n(x(seconds))}" y="${height - 10}" text-anchor="middle">${seconds} s</text>`,
   );
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="11">`,
-    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="11" fill="var(--text)">`,
+    STYLE,
+    `<rect width="${WIDTH}" height="${height}" fill="var(--page)"/>`,
     `<text x="${LEFT}" y="20" font-size="15">${quoted(title)}</text>`,
-    shade,
+    ...shades,
     ...drawn,
     ...axis,
     "</svg>\n",
@@ -66,15 +81,15 @@ function draw(
   const y = (value: number) => top + height - (value / Math.max(most, ticks.at(-1) ?? 0)) * height;
   const grid = ticks.map(
     (value) =>
-      `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${n(y(value))}" y2="${n(y(value))}" stroke="#ddd"/><text x="${LEFT - 6}" y="${n(y(value) + 4)}" text-anchor="end">${value.toLocaleString("en")}</text>`,
+      `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${n(y(value))}" y2="${n(y(value))}" stroke="var(--grid)"/><text x="${LEFT - 6}" y="${n(y(value) + 4)}" text-anchor="end">${value.toLocaleString("en")}</text>`,
   );
   const paths = lines.map(({ color, values }) => {
     const points = values.map((value, i) => `${n(x(times[i] ?? 0))},${n(y(value))}`);
-    return `<polyline fill="none" stroke="${color}" stroke-width="1.5" points="${points.join(" ")}"/>`;
+    return `<polyline fill="none" stroke="var(--${color})" stroke-width="1.5" points="${points.join(" ")}"/>`;
   });
   const legend = lines.map(
     ({ name, color }, i) =>
-      `<text x="${LEFT + 230 + i * 160}" y="${top - 4}" fill="${color}">${quoted(name)}</text>`,
+      `<text x="${LEFT + 230 + i * 160}" y="${top - 4}" fill="var(--${color})">${quoted(name)}</text>`,
   );
   const heading = `<text x="${LEFT}" y="${top - 4}" font-weight="bold">${quoted(`${title}, ${unit}`)}</text>`;
   return [heading, ...legend, ...grid, ...paths].join("\n");
