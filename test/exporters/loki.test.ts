@@ -71,6 +71,7 @@ test("protobuf in a snappy block, to the push API, with tenant and headers", asy
     "content-type": "application/x-protobuf",
     "x-scope-orgid": "team-a",
     "x-a": "b",
+    "x-weir-range": "j/r/1.0-1.0",
   });
   expect(sent?.headers["content-encoding"]).toBeUndefined();
   expect(decodePush(unsnap(sent?.body as Buffer))).toEqual(

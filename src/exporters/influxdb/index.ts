@@ -11,6 +11,7 @@ import { type BodyCoding, codingFor } from "../../kit/body-coding.ts";
 import { DroppedFields } from "../../kit/dropped-fields.ts";
 import { HttpClient } from "../../kit/http-client.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
+import { rangeHeader } from "../../kit/range-header.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
@@ -144,7 +145,7 @@ class Influxdb<S extends Signal> implements Backend<S> {
     const { version } = types;
     const path = getOrMake(this.#paths, database, () => this.#pathOf(database));
     const dropped = this.#dropped.take();
-    const headers = [...this.#headers, "x-weir-range", rangeHeader(sending)];
+    const headers = [...this.#headers, ...rangeHeader(sending)];
     const text = asUtf8(body);
     const bytes = this.#coding === undefined ? text : await this.#coding.encode(text);
     const answer = await this.#client.post(path, headers, bytes, stop);
@@ -159,12 +160,6 @@ function asUtf8(body: Uint8Array): Uint8Array {
   return isUtf8(body)
     ? body
     : Buffer.from(Buffer.from(body.buffer, body.byteOffset, body.length).toString());
-}
-
-/** `<journal>/<route>/<seq>.<item>-<seq>.<item>`: a store that understands it stores no item twice; others ignore it. */
-function rangeHeader({ journal, route, from, to }: Sending): string {
-  const name = route.split("/").map(encodeURIComponent).join("/");
-  return `${encodeURIComponent(journal)}/${name}/${from[0]}.${from[1]}-${to[0]}.${to[1]}`;
 }
 
 function writePath(config: Config, { api, database }: Target): string {

@@ -12,6 +12,7 @@ import { codingFor } from "../../kit/body-coding.ts";
 import { HttpClient } from "../../kit/http-client.ts";
 import { jsonPut, otlpWriter, putProtobuf } from "../../kit/otlp-writer.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
+import { rangeHeader } from "../../kit/range-header.ts";
 import type { BatchText, Pick } from "../../kit/request-writer.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
@@ -100,9 +101,10 @@ class Loki implements Backend<"logs"> {
     await this.#client.close();
   }
 
-  async post(body: Uint8Array, _sending: Sending, stop: AbortSignal): Promise<Verdict> {
+  async post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict> {
     const bytes = await this.#encode(body);
-    const answer = await this.#client.post(this.#path, [...this.#headers], bytes, stop);
+    const headers = [...this.#headers, ...rangeHeader(sending)];
+    const answer = await this.#client.post(this.#path, headers, bytes, stop);
     return lokiVerdict(answer, this.#context.nowMs(), (message) => {
       const { log, route } = this.#context;
       const count = this.#seldom.count("unconfirmed");
