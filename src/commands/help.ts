@@ -5,7 +5,7 @@ Usage
   weir <command> [flags]
 
 Commands
-  validate       check a configuration: silent when it is right, else every mistake with its line
+  validate       check a configuration: every mistake and every warning with its line; silent when there is none
   components     what is built in, as YAML
   print-config   the merged configuration; --mode=unredacted shows secrets, --format=json
   query          ask the embedded store: weir query "SELECT * FROM logs LIMIT 10"

@@ -54,6 +54,7 @@ async function serve(
     end.resolve(0);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopAsked);
+  process.on("SIGHUP", hangUpTold(log));
   // A reader of the log that is gone ends nothing: each line about it would fail in turn, for ever.
   process.stderr.on("error", () => {});
   process.on("uncaughtException", onFailure);
@@ -70,6 +71,12 @@ async function serve(
   await service.stop();
   log.info({}, "stopped");
   return code;
+}
+
+/** Files that exporters write are flushed by those. */
+function hangUpTold(log: Logger): (signal: NodeJS.Signals) => void {
+  return (signal) =>
+    log.info({ signal }, "the configuration is not read again: restart the service to change it");
 }
 
 /** The error and its causes in one line, for a person. */

@@ -4,7 +4,7 @@ import { formatProblem } from "../config/problem.ts";
 import { CONFIG_FLAGS, parseArguments } from "./arguments.ts";
 import type { Output } from "./output.ts";
 
-/** Silent and 0 when the configuration is right; else every mistake on stderr, and 1. */
+/** Silent and 0 when the configuration is right; else every mistake on stderr, and 1. Warnings go there too, and change nothing. */
 export async function runValidate(
   args: readonly string[],
   catalog: Catalog,
@@ -18,6 +18,7 @@ export async function runValidate(
     catalog,
     cwd: process.cwd(),
   });
+  err(loaded.warnings.map((warning) => `warning: ${formatProblem(warning)}\n`).join(""));
   if (loaded.ok) return 0;
   err(loaded.problems.map((problem) => `${formatProblem(problem)}\n`).join(""));
   return 1;

@@ -41,6 +41,16 @@ test("a right configuration: silence and 0", async () => {
   expect(written).toEqual({ out: "", err: "" });
 });
 
+test("warnings are told, and it is right all the same", async () => {
+  const unset = file("unset.yaml", probing(`int: \${env:WEIR_NOT_THERE}`));
+  const { written, output } = capture();
+  expect(await runValidate(["--config", unset], catalog, output)).toBe(0);
+  expect(written.out).toBe("");
+  expect(written.err).toMatch(
+    /^warning: .*unset\.yaml:3:10: the environment variable WEIR_NOT_THERE is not set .*\n$/,
+  );
+});
+
 test("a wrong one: every mistake on stderr, and 1", async () => {
   const { written, output } = capture();
   expect(

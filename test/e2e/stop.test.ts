@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { isBalanced } from "../support/service.ts";
 import { Stand } from "./stand.ts";
@@ -53,3 +54,19 @@ ${it.serviceWith("logs: { receivers: [otlp], exporters: [file] }")}`,
   expect(await stopped).toBe(0);
   clearTimeout(spins);
 });
+
+test("SIGHUP ends nothing: the log says that the configuration is not read again", async () => {
+  await using stand = await Stand.open(
+    (it) => `${it.frame}
+exporters:
+  debug: { verbosity: basic }
+${it.serviceWith("logs: { receivers: [otlp], exporters: [debug] }")}`,
+  );
+  await stand.service.start();
+  process.kill(stand.service.pid, "SIGHUP");
+  for (const end = Date.now() + 5_000; Date.now() < end; await sleep(20))
+    if (stand.service.log.includes("is not read again")) break;
+  expect(stand.service.log).toContain("the configuration is not read again: restart the service");
+  expect((await stand.post(["after"])).status).toBe(200);
+  await stand.until((laws) => laws.every(({ delivered }) => delivered === 1));
+}, 30_000);
