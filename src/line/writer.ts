@@ -31,9 +31,11 @@ export class LineText {
   dropped = 0;
   /** Newlines written as two characters so far: like bytes left out, they can make two names equal. */
   newlines = 0;
+  readonly dialect: Dialect;
   readonly #doubles: boolean;
 
   constructor(dialect: Dialect) {
+    this.dialect = dialect;
     this.#doubles = dialect === "v3";
   }
 

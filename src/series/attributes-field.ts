@@ -12,6 +12,7 @@ import { MemberNames } from "./member-names.ts";
 import type { KeyOrder } from "./order.ts";
 import { KEY, type Program } from "./program.ts";
 import { ResourceJson } from "./resource-json.ts";
+import { COLUMNS_MAX } from "./tables.ts";
 import { Scratch, type Values } from "./values.ts";
 
 // A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
@@ -109,7 +110,10 @@ export class AttributesField {
     this.#row++;
     this.#findLeft(index);
     let o = at;
-    if (ends.length > 0) o = this.#fields(ends, out, o);
+    if (ends.length > 0) {
+      const declared = table.tags.length + table.fields.length + 1;
+      o = this.#fields(ends, Math.min(FIELDS_MAX, COLUMNS_MAX - declared), out, o);
+    }
     return table.table.attributes ? this.#object(table, resource, out, o) : o;
   }
 
@@ -311,11 +315,11 @@ export class AttributesField {
   }
 
   /** Those of the list whose names end so, as fields of their own types. */
-  #fields(ends: readonly Uint8Array[], out: DataView, at: number): number {
+  #fields(ends: readonly Uint8Array[], most: number, out: DataView, at: number): number {
     const order = this.#order;
     const { tape, view, entries } = this.#gather;
     let o = at;
-    let room = FIELDS_MAX;
+    let room = most;
     for (let k = 0; k < this.#leftCount && room > 0; k++) {
       const i = this.#left[k]!;
       const e = entries + i * ENTRY;

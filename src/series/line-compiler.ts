@@ -2,11 +2,12 @@ import { ENTRY, Item, Kind, Log, LogFlags } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import type { PlanColumn, PlanTable, Text } from "./compile.ts";
 import type { Gather } from "./gather.ts";
-import { Act, type LineProgram } from "./line-program.ts";
+import { Act, type LineProgram, PAIR_OP } from "./line-program.ts";
 import type { LineRules } from "./line-rules.ts";
 import { NameList } from "./name-list.ts";
 import type { RowWriter } from "./rows.ts";
 import { Code, SlotKind } from "./slots.ts";
+import { COLUMNS_MAX } from "./tables.ts";
 import { Reason } from "./values.ts";
 
 const COMMA = 44;
@@ -31,6 +32,9 @@ export class LineCompiler {
   /** By entry: repeated, and what becomes of it. */
   #dead = new Uint8Array(64);
   #use = new Uint8Array(64);
+  /** Fields that the row may still get, and the index of its table. */
+  #fieldRoom = 0;
+  #table = -1;
 
   constructor(rows: RowWriter, rules: LineRules) {
     this.#rows = rows;
@@ -47,15 +51,38 @@ export class LineCompiler {
       for (const column of table.tags) this.#addColumn(program, table, column);
     this.#addUndeclared(program, Use.tag);
     program.tagsEnd = program.end;
+    const hasIdColumns = table?.fields.some((column) => column.id !== undefined) === true;
+    const hasTrace = !hasIdColumns && this.#has(Item.trace);
+    const hasSpan = !hasIdColumns && this.#has(Item.span);
+    this.#table = table === undefined ? -1 : table.index;
+    this.#fieldRoom = this.#roomFor(program.tagsEnd / PAIR_OP, Number(hasTrace) + Number(hasSpan));
     if (table !== undefined)
       for (const column of table.fields) this.#addColumn(program, table, column);
     this.#addUndeclared(program, Use.field);
-    if (table === undefined || !table.fields.some((column) => column.id !== undefined)) {
-      const { traceId, spanId } = this.#rows.plan;
-      if (this.#has(Item.trace)) this.#addId(program, traceId, Item.trace);
-      if (this.#has(Item.span)) this.#addId(program, spanId, Item.span);
-    }
-    program.keep(this.#gather, table === undefined ? -1 : table.index);
+    const { traceId, spanId } = this.#rows.plan;
+    if (hasTrace) this.#addId(program, traceId, Item.trace);
+    if (hasSpan) this.#addId(program, spanId, Item.span);
+    program.keep(this.#gather, this.#table);
+  }
+
+  /**
+   * How many fields a row with so many tags and ids may have. InfluxDB 1 and 2 count no columns. A row whose tags alone are too many is
+   * refused whatever its fields, so none is left out: it becomes a dead letter.
+   */
+  #roomFor(tags: number, ids: number): number {
+    const room = COLUMNS_MAX - tags - ids;
+    return this.#rows.text.dialect === "v3" && room > 0 ? room : Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes a place of the row for a field; false, and a drop counted, where there is none left. */
+  #takesField(program: LineProgram, column: number): boolean {
+    if (this.#fieldRoom-- > 0) return true;
+    // Compiled anew for each record, so that each counts.
+    program.isWhole = false;
+    const { drops } = this.#rows;
+    if (column >= 0) drops.column(column, Reason.over_limit);
+    else drops.other(this.#table, Reason.over_limit);
+    return false;
   }
 
   /** Decides what becomes of each entry. */
@@ -132,6 +159,7 @@ export class LineCompiler {
     const gather = this.#gather;
     const entry = this.#entryOf[rule.source.index]!;
     if (entry < 0 || (gather.tape[entry]! & 15) !== Kind.text) return;
+    if (column.kind !== "tag" && !this.#takesField(program, column.index)) return;
     const headEnd = this.#head(program, column);
     program.add(entry - gather.at + 2, Act.rule, headEnd, column.index, rule.index);
   }
@@ -145,6 +173,7 @@ export class LineCompiler {
     isClash: boolean,
   ): void {
     if (kind === Kind.none) return;
+    if (column.kind !== "tag" && !this.#takesField(program, column.index)) return;
     const headEnd = this.#head(program, column);
     program.add(from, actOf(column, kind), headEnd, column.index, kind);
     if (isClash) program.clash();
@@ -193,6 +222,7 @@ export class LineCompiler {
     }
     heads.setUint8(o++, EQUALS);
     const isTag = use === Use.tag;
+    if (!isTag && !this.#takesField(program, -1)) return;
     const isText = kind === Kind.text;
     let act: number = isTag ? Act.anyTag : Act.any;
     if (isText) act = isTag ? Act.tag : Act.text;

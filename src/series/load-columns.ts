@@ -2,6 +2,7 @@ import { COLUMN, SOURCE } from "./grammar.ts";
 import { readRule, readWords } from "./load-rules.ts";
 import {
   COLUMN_KINDS,
+  COLUMNS_MAX,
   type Column,
   ID_FORMS,
   LOG_PARTS,
@@ -28,6 +29,10 @@ export function readColumns(place: Place): Column[] {
     if (!NAME.test(name)) key.wrong(`"${name}" cannot be a column: use letters, digits, _ . -`);
     return readColumn(name, value, names);
   });
+  if (columns.length > COLUMNS_MAX)
+    place.wrong(
+      `${columns.length} columns: InfluxDB 3 takes at most ${COLUMNS_MAX} tags and fields; make two tables of them`,
+    );
   if (columns.length > 0 && columns.length === columns.filter((c) => c.kind === "tag").length)
     place.wrong("a table needs at least one column that is no tag");
   return [

@@ -42,8 +42,6 @@ const ID_BYTES = { trace_id: 16, span_id: 8 } as const;
 const FIELD_INDICES = FIELDS.map((_, index) => ({ index }));
 /** Bits of a number in `MetricPlan.points` that are the column. */
 export const COLUMN_BITS = 12;
-/** Columns that InfluxDB takes in a row, without its time. */
-export const COLUMNS_MAX = 499;
 
 /** A place that a column's value may come from. */
 export interface PointSource {

@@ -9,7 +9,7 @@ import type { MetricPlan, PointColumn } from "./metric-plan.ts";
 import { isTagPresent, lastEntry } from "./point-head.ts";
 import type { RowNames } from "./row-names.ts";
 import { Code } from "./slots.ts";
-import { Values } from "./values.ts";
+import { Reason, Values } from "./values.ts";
 
 const QUOTE = 34;
 const EQUALS = 61;
@@ -77,7 +77,7 @@ export class PointColumns {
       const from = tape[entry + 2]!;
       const end = tape[entry + 3]!;
       if (column.code === Code.tag ? !isTagPresent(kind, from, end) : kind === Kind.none) continue;
-      if (idBytes > 0 && !this.#isId(kind, from, end, idBytes)) continue;
+      if (idBytes > 0 && !this.#isId(column, kind, from, end, idBytes)) continue;
       const start = this.head(column, out, at);
       if (idBytes > 0) return this.#id(out, start, idBytes);
       const stop = write(this.#values, column.code, out, start, kind, from, end, divideBy);
@@ -88,11 +88,15 @@ export class PointColumns {
     return at;
   }
 
-  /** Whether the text is an id of so many bytes in hex, not all zero: it is left in `#idBytes`. A malformed one counts as absent. */
-  #isId(kind: number, from: number, end: number, bytes: number): boolean {
-    if (kind !== Kind.text || end - from !== 2 * bytes) return false;
+  /** Whether the text is an id of so many bytes in hex, not all zero: it is left in `#idBytes`. A malformed one counts as absent, and is told. */
+  #isId(column: PointColumn, kind: number, from: number, end: number, bytes: number): boolean {
+    if (kind === Kind.text && from === end) return false;
     const id = this.#idBytes;
-    if (!readHex(id, 0, this.#batch.view, from, bytes)) return false;
+    const hasForm = kind === Kind.text && end - from === 2 * bytes;
+    if (!hasForm || !readHex(id, 0, this.#batch.view, from, bytes)) {
+      this.#left(column.index, Reason.malformed);
+      return false;
+    }
     for (let i = 0; i < bytes; i++) if (id.getUint8(i) !== 0) return true;
     return false;
   }

@@ -3,13 +3,7 @@ import { ENTRY, Group, ITEM_HEADER, Item, NodeType, Point, PointFlags } from "..
 import { copy } from "../wire/copy.ts";
 import { type BatchMemory, NO_BATCH } from "./batch-memory.ts";
 import type { ItemTime } from "./item-time.ts";
-import {
-  COLUMN_BITS,
-  COLUMNS_MAX,
-  type MetricPlan,
-  type PointColumn,
-  type PointTable,
-} from "./metric-plan.ts";
+import { COLUMN_BITS, type MetricPlan, type PointColumn, type PointTable } from "./metric-plan.ts";
 import type { KeyOrder } from "./order.ts";
 import { DROPPED } from "./point-drops.ts";
 import { factorOf, tableColumn } from "./point-head.ts";
@@ -17,6 +11,7 @@ import { SharedRows } from "./point-shared-rows.ts";
 import { PointColumns } from "./point-table-columns.ts";
 import { TAGS_MAX, type ThoroughTags } from "./point-tags-thorough.ts";
 import { hashBytes } from "./spread.ts";
+import { COLUMNS_MAX } from "./tables.ts";
 import { Reason, Scratch, type Values } from "./values.ts";
 
 /** Bytes of a row for each column and row, beside those of the item and its resource. */

@@ -126,6 +126,9 @@ export type SpanStatus = (typeof SPAN_STATUSES)[number];
 export const COLUMN_KINDS = ["tag", "float", "integer", "boolean", "text"] as const;
 export type ColumnKind = (typeof COLUMN_KINDS)[number];
 
+/** Tags and fields that InfluxDB 3 takes in a row (and a table): 500 columns, of which one is the time. */
+export const COLUMNS_MAX = 499;
+
 /** One tag or field of a table. */
 export interface Column {
   readonly name: string;

@@ -4,6 +4,7 @@ import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { batchOf, indexer, rangeOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
+import { readRows } from "../support/rows.ts";
 import { slowLines } from "./slow-writer.ts";
 
 const ARRIVAL_MS = 1_732_000_000_123;
@@ -134,3 +135,50 @@ test("what is left out is counted for every record of a shape", () => {
     ". characters": 30,
   });
 });
+
+test.each([
+  ["some_line", 498, 499],
+  ["some_line", 499, 499],
+  ["some_line", 500, 499],
+  ["some_line", 501, 499],
+  ["function_logs", 501, 499],
+])(
+  "a line named %s with %i fields and 1 tag: what InfluxDB 3 has no column for is left out and counted",
+  (eventName, fields, most) => {
+    const drops: string[] = [];
+    const onFieldDropped = (...drop: unknown[]) => drops.push(drop.join(" "));
+    const logRecords = [
+      {
+        eventName,
+        timeUnixNano: "1",
+        traceId: "0af7651916cd43dd8448eb211c80319c",
+        attributes: [
+          { key: "host", value: { stringValue: "h" } },
+          ...Array.from({ length: fields - 2 }, (_, i) => ({
+            key: `f${i}`,
+            value: { intValue: i },
+          })),
+          // Declared, so it is kept although it comes last.
+          { key: "exit_code", value: { intValue: "3" } },
+          { key: "weir.tags", value: listOf(["host"]) },
+        ],
+      },
+    ];
+    const bytes = encodeRequest("logs", { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+    for (const dialect of ["v3", "v2"] as const) {
+      const writer = compileLineWriter({
+        ...{ signal: "logs", tables, keys: indexer.keys, dialect, onFieldDropped },
+      });
+      drops.length = 0;
+      const { text } = writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS));
+      const [row] = readRows(text);
+      const written = Object.keys(row?.fields ?? {});
+      const isLimited = dialect === "v3" && fields > most - 1;
+      expect(written).toHaveLength(isLimited ? most - 1 : fields);
+      expect(written).toContain("trace_id");
+      if (eventName === "function_logs") expect(written).toContain("exit_code");
+      const table = eventName === "function_logs" ? eventName : "";
+      expect(drops).toEqual(isLimited ? [`${table}  over_limit ${fields - most + 1}`] : []);
+    }
+  },
+);

@@ -128,6 +128,11 @@ test.each([
     `${TABLE}spans: true\n`,
     /t\.yaml:7:8: spans: rows do not become spans/,
   ],
+  [
+    "more columns than InfluxDB 3 takes",
+    TABLE + Array.from({ length: 498 }, (_, i) => `  g${i}: { kind: text, doc: d }\n`).join(""),
+    /t\.yaml:5:3: 500 columns: InfluxDB 3 takes at most 499/,
+  ],
   ["an extra name with a tab", `${TABLE}extra_fields: ["a\\tb"]\n`, /no control characters/],
 ])("refuses %s", (_what, text, why) => {
   expect(load(text)).toThrow(why);

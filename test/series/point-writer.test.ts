@@ -110,7 +110,10 @@ describe("the writer of data points", () => {
       traceId: text("4BF92F3577B34DA6A3CE929D0E0E4736"),
       span_id: text("00f067aa0ba902b"),
     };
-    const { text: lines } = written(request([gauge("DFF_worker_queue.length", point(1, ids))]));
+    const { text: lines, lost } = written(
+      request([gauge("DFF_worker_queue.length", point(1, ids))]),
+    );
+    expect(lost).toEqual(["DFF_worker_queue span_id malformed 1"]);
     expect(lines).toBe(
       `DFF_worker_queue length=1i,trace_id="4bf92f3577b34da6a3ce929d0e0e4736" ${TIME}\n`,
     );
