@@ -1,6 +1,6 @@
 import { isRefusal, PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Lease } from "../pipeline/contracts.ts";
-import { type Body, codingOf, decompress } from "./compression.ts";
+import { type Body, type Coding, codingOf, decompress } from "./compression.ts";
 import { firstLeaseBytes } from "./growing-body.ts";
 import type { HttpRequest } from "./http-server.ts";
 
@@ -10,14 +10,18 @@ export interface AdmittedBody {
   readonly lease: Lease;
 }
 
+/** The coding of a body that has arrived, for senders whose headers do not always tell. */
+export type CodingOfBody = (body: Body) => Coding;
+
 /**
  * Admission, the body, its decompression, each within `limitBytes`; a coding that `codingOf` does not know is the caller's to refuse
- * first. Rejects with PipelineError or ClientGone, and then holds nothing.
+ * first, unless `codingOfBody` decides. Rejects with PipelineError or ClientGone, and then holds nothing.
  */
 export async function admitBody(
   request: HttpRequest,
   limitBytes: number,
   admit: (bytes: number) => Lease | Refusal,
+  codingOfBody?: CodingOfBody,
 ): Promise<AdmittedBody> {
   const { declaredBytes } = request;
   if (declaredBytes > limitBytes)
@@ -30,7 +34,8 @@ export async function admitBody(
   if (isRefusal(lease)) throw new PipelineError(lease);
   try {
     const body = await request.readBody(limitBytes, lease);
-    const coding = codingOf(request.header("content-encoding")) ?? "identity";
+    const coding =
+      codingOfBody?.(body) ?? codingOf(request.header("content-encoding")) ?? "identity";
     if (coding === "identity") return { body, lease };
     const decoded = await decompress(coding, body.bytes, body.length, limitBytes, lease);
     if (isRefusal(decoded)) throw new PipelineError(decoded);

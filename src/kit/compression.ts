@@ -1,4 +1,6 @@
 import {
+  brotliDecompress,
+  brotliDecompressSync,
   constants,
   gunzip,
   gunzipSync,
@@ -18,7 +20,8 @@ export interface Body {
   readonly length: number;
 }
 
-type ZlibCoding = "gzip" | "zstd" | "deflate";
+type ZlibCoding = "gzip" | "zstd" | "deflate" | "br";
+/** "br" is taken only by receivers whose senders use it: OTLP has none. */
 export type Coding = "identity" | ZlibCoding | "snappy";
 
 /** Codings that servers announce in Accept-Encoding and grpc-accept-encoding. */
@@ -174,6 +177,7 @@ interface Decoder {
 const DECODERS: Readonly<Record<ZlibCoding, Decoder>> = {
   gzip: { now: gunzipSync, later: gunzip },
   deflate: { now: inflateSync, later: inflate },
+  br: { now: brotliDecompressSync, later: brotliDecompress },
   zstd: { now: zstdDecompressSync, later: zstdDecompress },
 };
 
@@ -220,7 +224,7 @@ function slacked(output: Uint8Array): Body {
 /** Size of the output as the data itself claims; -1 when it does not, or not credibly. */
 function expectedBytes(coding: ZlibCoding, bytes: Uint8Array, length: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
-  if (coding === "deflate") return -1;
+  if (coding === "deflate" || coding === "br") return -1;
   return coding === "gzip" ? gzipSize(view) : zstdContentSize(view);
 }
 

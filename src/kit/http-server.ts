@@ -50,6 +50,8 @@ export interface HttpServerOptions {
   readonly keepAliveMs?: number;
   /** false: every answer closes its connection. */
   readonly isKeptAlive?: boolean;
+  /** Longest head of a request. Default: 16 KiB. */
+  readonly maxHeaderBytes?: number;
   /** Several processes on one port (Linux). */
   readonly reusePort?: boolean;
   /** HTTPS. */
@@ -154,7 +156,7 @@ class NodeHttpServer implements HttpServer {
       requestTimeout: options.requestTimeoutMs ?? 60_000,
       keepAliveTimeout: options.keepAliveMs ?? 120_000,
       connectionsCheckingInterval: Math.min(1_000, headersTimeout || 1_000),
-      maxHeaderSize: HEADER_BYTES,
+      maxHeaderSize: options.maxHeaderBytes ?? HEADER_BYTES,
       noDelay: true,
     };
     this.#server = this.#create(settings);

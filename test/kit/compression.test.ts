@@ -1,4 +1,4 @@
-import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createBudget } from "../../src/kit/budget.ts";
@@ -18,6 +18,7 @@ const CODINGS = [
   ["gzip", gzipSync],
   ["zstd", zstdCompressSync],
   ["deflate", deflateSync],
+  ["br", brotliCompressSync],
 ] as const;
 
 async function decode(coding: Coding, bytes: Uint8Array, limit = MIB): Promise<string | Body> {
