@@ -7,6 +7,7 @@ import type { Signal } from "../otlp/tape.ts";
 import type { Intake, Lease } from "../pipeline/contracts.ts";
 import type { Logger, Meter } from "../pipeline/telemetry.ts";
 import { ReceiverCounts } from "./ledger.ts";
+import { OldItems } from "./old-items.ts";
 import { Groups, type Pipeline } from "./pipeline.ts";
 
 /** What all intakes of a service share. */
@@ -31,10 +32,12 @@ export class ReceiverIntake implements Intake {
   readonly #targets = new Map<Signal, Map<Journal, Uint32Array>>();
   readonly #counts = new Map<string, ReceiverCounts>();
   readonly #transports = new WeakMap<Lease, string>();
+  readonly #old: OldItems;
 
   constructor(receiver: string, pipelines: readonly Pipeline[], gate: Gate) {
     this.#receiver = receiver;
     this.#gate = gate;
+    this.#old = new OldItems(receiver, gate.log, gate.nowMs);
     for (const pipeline of pipelines) {
       const { signal } = pipeline;
       this.#pipelines.set(signal, [...(this.#pipelines.get(signal) ?? []), pipeline]);
@@ -93,6 +96,7 @@ export class ReceiverIntake implements Intake {
     }
     for (const { pipeline, items } of passed) pipeline.counts.appended.add(items);
     for (const batch of batches) this.#count(batch.signal, transport).accepted.add(batch.items);
+    this.#old.look(batches);
   }
 
   rejected(signal: Signal, items: number, _why: string, transport = ""): void {
