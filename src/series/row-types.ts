@@ -67,12 +67,14 @@ export class RowTypes {
   #lastNumber = 0;
   #version = -1;
   #isActive = false;
+  readonly #unsigned: FieldType;
 
   constructor(registry: TypeRegistry, tables: readonly TypedTable[], dialect: Dialect) {
     this.#registry = registry;
     this.#tables = tables;
     this.#measurements = [];
     for (const { table, index } of tables) this.#measurements[index] = table.measurement;
+    this.#unsigned = dialect === "v1" ? "integer" : "uinteger";
     this.#unescape = dialect === "v3" ? /\\([,= \\])/g : /\\([,= ])/g;
     this.#declared = tables.map(({ fields }) => {
       return new Set(fields.filter(({ code }) => code !== Code.any).map(({ name }) => name));
@@ -146,7 +148,7 @@ export class RowTypes {
       return true;
     const from = ops[pair + PairOp.headAt]!;
     const head = latinOf(heads, from + 1, from + ops[pair + PairOp.headLength]! - 1);
-    const type = typeOfKind(kind);
+    const type = this.#typeOfKind(kind);
     const known = this.#registry.see(this.#measurements[measurement]!, this.#name(head), type);
     if (known !== undefined && known !== type) return false;
     // A name that had to be changed is not that of its key.
@@ -187,7 +189,7 @@ export class RowTypes {
 
   /** A value of this kind goes into a column that takes any type. */
   value(column: number, kind: number): void {
-    const type = typeOfKind(kind);
+    const type = this.#typeOfKind(kind);
     const code = FIELD_TYPES.indexOf(type) + 1;
     if (this.#columns[column] === code) return;
     const { measurement } = this.#tableOf[column]!.table;
@@ -273,6 +275,14 @@ export class RowTypes {
     return { name, value };
   }
 
+  /** Type of a value that is written as a field of its own type (`Values.any`). */
+  #typeOfKind(kind: number): FieldType {
+    if (kind === Kind.int) return "integer";
+    if (kind === SlotKind.uint) return this.#unsigned;
+    if (kind === Kind.double) return "float";
+    return kind === Kind.bool ? "boolean" : "text";
+  }
+
   #measurement(out: DataView, at: number): string {
     return this.#name(latinOf(out, at, measurementEnd(out, at)));
   }
@@ -282,14 +292,6 @@ export class RowTypes {
     const plain = written.includes("\\") ? written.replace(this.#unescape, "$1") : written;
     return /^[\0-\x7f]*$/.test(plain) ? plain : Buffer.from(plain, "latin1").toString("utf8");
   }
-}
-
-/** Type of a value that is written as a field of its own type (`Values.any`). */
-function typeOfKind(kind: number): FieldType {
-  if (kind === Kind.int) return "integer";
-  if (kind === SlotKind.uint) return "uinteger";
-  if (kind === Kind.double) return "float";
-  return kind === Kind.bool ? "boolean" : "text";
 }
 
 function measurementEnd(out: DataView, at: number): number {

@@ -71,11 +71,13 @@ export class Values {
   readonly json: JsonWriter;
   readonly #constants: DataView;
   readonly #spanJson: SpanJson;
+  readonly #isV1: boolean;
   constructor(text: LineText, json: JsonWriter, constants: DataView = NO_CONSTANTS) {
     this.text = text;
     this.json = json;
     this.#constants = constants;
     this.#spanJson = new SpanJson(json);
+    this.#isV1 = text.dialect === "v1";
   }
 
   tag(out: DataView, at: number, kind: number, from: number, end: number): number {
@@ -294,8 +296,9 @@ export class Values {
     return writeBoolean(out, at, text === "true");
   }
 
-  /** A field of the value's own type. */
+  /** A field of the value's own type. InfluxDB 1 has no unsigned integers, unless it is built so: they are integers as far as they go. */
   any(out: DataView, at: number, kind: number, from: number, end: number): number {
+    if (kind === SlotKind.uint && this.#isV1) return this.integer(out, at, kind, from, end);
     if (kind === Kind.int || kind === SlotKind.uint) {
       const stop = this.plain(out, at, kind, from, end);
       out.setUint8(stop, kind === Kind.int ? LETTER_I : LETTER_U);

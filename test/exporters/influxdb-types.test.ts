@@ -190,3 +190,19 @@ test("a disk that takes nothing costs the memory of types, said once, and nothin
   expect(notes.registry("a").typeOf("m", "x")).toBe("float");
   expect(log.lines).toMatchObject([{ level: "warn", fields: { why: "ENOSPC" } }]);
 });
+
+test("v1 has no unsigned integers: they go as integers, and what is larger is left out and counted", async () => {
+  const sink = await influxSink("v1");
+  onTestFinished(() => sink[Symbol.asyncDispose]());
+  await using weir = await delivery(sink.http.url, { api: "v1" });
+  await weir.append(
+    lines("m n=5u,i=1i", "m n=9223372036854775807u", "m n=9223372036854775808u,i=2i"),
+  );
+  weir.run();
+  await until(() => weir.counts().queuedItems === 0);
+  expect(weir.counts()).toMatchObject({ delivered: 3, deadLettered: 0 });
+  expect(sink.http.requests.map(({ body }) => String(body)).join("")).toBe(
+    "m n=5i,i=1i 1700000000000000001\nm n=9223372036854775807i 1700000000000000002\nm i=2i 1700000000000000003\n",
+  );
+  expect(weir.meter.value("weir_fields_dropped_total")).toBe(1);
+});
