@@ -17,6 +17,7 @@ import { writeRequestJson } from "./otlp/write-json.ts";
 import type { ExtensionFactory, ProcessorFactory, ReceiverFactory } from "./pipeline/factory.ts";
 import { attributes } from "./processors/attributes/index.ts";
 import { resource } from "./processors/resource/index.ts";
+import { createInfluxdbReceiver } from "./receivers/influxdb/index.ts";
 import { createLineProtocol } from "./receivers/line_protocol/index.ts";
 import { otlp } from "./receivers/otlp/index.ts";
 import { shippedTables } from "./series/load.ts";
@@ -35,7 +36,11 @@ export interface Components {
 export function createComponents(): Components {
   const tables = shippedTables();
   return {
-    receivers: byType<ReceiverFactory<unknown>>([createLineProtocol(tables), otlp]),
+    receivers: byType<ReceiverFactory<unknown>>([
+      createInfluxdbReceiver(tables),
+      createLineProtocol(tables),
+      otlp,
+    ]),
     processors: byType<ProcessorFactory<unknown>>([attributes, resource]),
     exporters: byType<ExporterFactory<Delivery>>([
       createDash0(pickItems),

@@ -1,24 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import { databaseNameFault } from "../lib/database-name.ts";
-import type { Precision } from "../line/time.ts";
+import { V3_PRECISIONS } from "../line/precision-words.ts";
 import { HttpError, readBody } from "./http-body.ts";
 import { parseRange } from "./ranges.ts";
 import type { WriteAnswer } from "./write-answer.ts";
 import type { StoreWriter } from "./writer.ts";
 
-const PRECISIONS = new Map<string, Precision>([
-  ["auto", "auto"],
-  ["nanosecond", "ns"],
-  ["ns", "ns"],
-  ["n", "ns"],
-  ["microsecond", "us"],
-  ["us", "us"],
-  ["u", "us"],
-  ["millisecond", "ms"],
-  ["ms", "ms"],
-  ["second", "s"],
-  ["s", "s"],
-]);
 const NANOS = {
   auto: 1n,
   ns: 1n,
@@ -40,7 +27,7 @@ export async function writeLines(
   if (database === null) throw new HttpError(400, "missing query parameter 'db'");
   const fault = databaseNameFault(database);
   if (fault !== undefined) throw new HttpError(400, JSON.stringify({ error: fault }));
-  const precision = PRECISIONS.get(query.get("precision") ?? "auto");
+  const precision = V3_PRECISIONS.get(query.get("precision") ?? "auto");
   if (precision === undefined)
     throw new HttpError(
       400,

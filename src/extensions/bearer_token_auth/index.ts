@@ -1,5 +1,5 @@
-import { hash, timingSafeEqual } from "node:crypto";
 import { type FromFiles, KeptUpToDate } from "../../kit/file-watch.ts";
+import { KnownTokens } from "../../kit/known-tokens.ts";
 import type {
   Authenticator,
   ClientAuth,
@@ -32,7 +32,7 @@ class BearerTokenAuth implements Authenticator, ServerAuth, ClientAuth, FromFile
   readonly #header: string;
   readonly #prefix: string;
   readonly #kept: KeptUpToDate;
-  #digests: readonly Buffer[] = [];
+  #known = new KnownTokens([]);
   #headers: readonly string[] = [];
 
   constructor(options: Config, context: ExtensionContext) {
@@ -58,7 +58,7 @@ class BearerTokenAuth implements Authenticator, ServerAuth, ClientAuth, FromFile
     const configured = tokens.length > 0 ? tokens : [token];
     const known =
       filename === undefined ? configured.map((one) => one.reveal()) : readTokens(filename);
-    this.#digests = known.map(digestOf);
+    this.#known = new KnownTokens(known);
     this.#headers = [this.#header, `${this.#prefix}${known[0]}`];
   }
 
@@ -70,10 +70,7 @@ class BearerTokenAuth implements Authenticator, ServerAuth, ClientAuth, FromFile
     // Schemes are read without regard to case (RFC 9110 §11.1).
     if (given.slice(0, length).toLowerCase() !== this.#prefix.toLowerCase())
       return this.#denial(`header ${this.#options.header} has another scheme than expected`);
-    const digest = digestOf(given.slice(length).trim());
-    let isKnown = false;
-    // All are compared, each in the same time, so that the time of an answer tells nothing.
-    for (const known of this.#digests) if (timingSafeEqual(known, digest)) isKnown = true;
+    const isKnown = this.#known.has(given.slice(length).trim());
     return isKnown ? undefined : this.#denial("the token is not known here");
   }
 
@@ -84,8 +81,4 @@ class BearerTokenAuth implements Authenticator, ServerAuth, ClientAuth, FromFile
   #denial(why: string): Denial {
     return { why, challenge: `${this.#options.scheme || "Bearer"} realm="weir"` };
   }
-}
-
-function digestOf(token: string): Buffer {
-  return hash("sha256", token, "buffer");
 }

@@ -1,4 +1,5 @@
 import type { JsonPoints } from "../../kit/json-points.ts";
+import { replacedTimesCounter } from "../../kit/line-counts.ts";
 import { RareLog } from "../../kit/rare-log.ts";
 import type { Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
@@ -24,11 +25,7 @@ export class HandOver {
     this.#context = context;
     this.#intake = intake;
     this.#transport = transport;
-    this.#replacedTimes = context.meter.counter(
-      "weir_lines_replaced_times_total",
-      "Lines whose time is before 1677 or after 2262: they carry the time of their arrival.",
-      { receiver: context.id, transport },
-    );
+    this.#replacedTimes = replacedTimesCounter(context, transport);
     this.#lostCharacters = context.meter.counter(
       "weir_lines_lost_characters_total",
       "Control characters, and backslashes at the end, that names and tags of JSON points lost.",
