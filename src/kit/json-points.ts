@@ -1,22 +1,15 @@
 import { isUtf8 } from "../line/utf8.ts";
-import { LineText, room, writeString } from "../line/writer.ts";
 import { JsonScan } from "../wire/json-scan.ts";
-import { SLACK } from "../wire/slack.ts";
 import { readJsonTime } from "./json-time.ts";
 import { JsonValues } from "./json-values.ts";
+import { BadPoint, literalOf, PointLines, ScratchText, shortestText } from "./point-lines.ts";
 
-const FIRST = 1 << 12;
-const NEWLINE = 10;
-const SPACE = 32;
 const QUOTE = 34;
 const COMMA = 44;
-const EQUALS = 61;
 const OPEN_LIST = 91;
 const LETTER_N = 110;
 const OPEN_OBJECT = 123;
 const CLOSE_OBJECT = 125;
-/** A whole number that 64 bits may hold. */
-const INTEGER = /^-?\d{1,20}$/;
 const INT64 = 2n ** 63n;
 /** Longest text that is looked at as a time. */
 const TIME_MAX = 64;
@@ -28,14 +21,15 @@ interface Span {
 }
 type Members = ReadonlyMap<string, Span>;
 
-/** What is wrong with a point. */
-class BadPoint extends Error {
-  /** Its JSON is damaged, so its end may be another. */
-  readonly isDamaged: boolean;
-  constructor(message: string, isDamaged = false) {
-    super(message);
-    this.isDamaged = isDamaged;
-  }
+/** What is told of points beside the usual. */
+export interface JsonPointOptions {
+  /** Measurement of points without one; default: they are bad. */
+  readonly defaultMeasurement?: string;
+  /**
+   * Reads a point whose `fields` are a list: all but its end, into the lines. Returns its time in nanoseconds, undefined for none; throws
+   * BadPoint. The text is valid JSON.
+   */
+  readonly ofFieldList?: (text: string, lines: PointLines) => bigint | undefined;
 }
 
 /**
@@ -43,10 +37,6 @@ class BadPoint extends Error {
  * members of a point count as fields. One bad point costs itself.
  */
 export class JsonPoints {
-  /** The lines, from 0 to `length`, with SLACK behind. Times are in nanoseconds. */
-  bytes: Uint8Array = new Uint8Array(FIRST);
-  view: DataView = new DataView(this.bytes.buffer);
-  length = 0;
   points = 0;
   bad = 0;
   /** Sentence about the first bad point, with its number; "" when there is none. */
@@ -55,14 +45,29 @@ export class JsonPoints {
   replacedTimes = 0;
   /** Bytes that names and tags lost: control characters, and backslashes at their end. */
   lostCharacters = 0;
+  readonly #options: JsonPointOptions;
   readonly #values = new JsonValues();
   readonly #scan = new JsonScan();
-  readonly #line = new LineText("v2");
+  readonly #lines = new PointLines();
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   /** A text without its escapes. */
-  #text: Uint8Array = new Uint8Array(FIRST);
-  #textView: DataView = new DataView(this.#text.buffer);
+  readonly #text = new ScratchText();
+
+  constructor(options: JsonPointOptions = {}) {
+    this.#options = options;
+  }
+
+  /** The lines, from 0 to `length`, with SLACK behind. Times are in nanoseconds. */
+  get bytes(): Uint8Array {
+    return this.#lines.bytes;
+  }
+  get view(): DataView {
+    return this.#lines.view;
+  }
+  get length(): number {
+    return this.#lines.length;
+  }
 
   /** Reads all points of `bytes[from, to)`; earlier ones are gone. The memory needs SLACK bytes behind `to`, which are as before afterwards. */
   read(bytes: Uint8Array, view: DataView, from: number, to: number): void {
@@ -80,13 +85,13 @@ export class JsonPoints {
 
   /** The points of about the next `size` bytes: these alone are then in the lines and counts (but for `points`). False when there are no more. */
   readSome(size: number): boolean {
-    this.length = 0;
+    this.#lines.length = 0;
     this.bad = 0;
     this.firstBad = "";
     this.replacedTimes = 0;
-    const { dropped } = this.#line;
+    const { dropped } = this.#lines;
     const isMore = this.#readUntil(this.#values.position + size);
-    this.lostCharacters = this.#line.dropped - dropped;
+    this.lostCharacters = this.#lines.dropped - dropped;
     return isMore;
   }
 
@@ -105,16 +110,14 @@ export class JsonPoints {
   /** The object at the cursor; what is wrong with it becomes the cursor's problem. */
   #read(): void {
     const values = this.#values;
-    const start = this.length;
-    const { dropped } = this.#line;
+    this.#lines.begin();
     this.#scan.begin(this.#bytes, this.#view, values.end);
     try {
       if (!isUtf8(this.#bytes, values.at, values.end)) throw new BadPoint("not valid UTF-8");
       this.#point();
     } catch (error) {
       if (!(error instanceof BadPoint)) throw error;
-      this.length = start;
-      this.#line.dropped = dropped;
+      this.#lines.undo();
       if (error.isDamaged) values.fail(error.message);
       else values.problem = error.message;
     } finally {
@@ -125,24 +128,32 @@ export class JsonPoints {
   #point(): void {
     const { at, end } = this.#values;
     const point = this.#members({ at, end });
-    const measurement = point.get("measurement");
-    if (measurement === undefined || !this.#isText(measurement))
-      throw new BadPoint('"measurement" is missing or no text');
+    const { ofFieldList } = this.#options;
+    const list = point.get("fields");
+    if (ofFieldList !== undefined && list !== undefined && this.#scan.bytes[list.at] === OPEN_LIST) {
+      const text = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + at, end - at).toString();
+      this.#lines.end(this.#fitting(ofFieldList(text, this.#lines)));
+      return;
+    }
     const timeKey = ["timestamp", "time"].find((key) => this.#isThere(point.get(key)));
     const time = timeKey === undefined ? "" : this.#time(timeKey, point.get(timeKey) as Span);
-    if (!this.#put(measurement, "measurement")) throw new BadPoint('"measurement" is empty');
+    this.#measurement(point.get("measurement"));
     for (const [name, value] of this.#objectOf("tags", point)) this.#tag(name, value);
     const fields = this.#objectOf("fields", point);
-    let separator = SPACE;
     for (const name of new Set([...point.keys(), ...fields.keys()])) {
       const value = fields.get(name) ?? (isOwn(name, timeKey) ? undefined : point.get(name));
-      if (!this.#isThere(value)) continue;
-      this.#field(name, value, separator);
-      separator = COMMA;
+      if (this.#isThere(value)) this.#field(name, value);
     }
-    if (separator === SPACE) throw new BadPoint("it has no field");
-    this.#ascii(time);
-    this.#byte(NEWLINE);
+    this.#lines.end(time);
+  }
+
+  #measurement(value: Span | undefined): void {
+    const { defaultMeasurement } = this.#options;
+    if (defaultMeasurement !== undefined && !this.#isThere(value))
+      this.#lines.measurementText(defaultMeasurement);
+    else if (value === undefined || !this.#isText(value))
+      throw new BadPoint('"measurement" is missing or no text');
+    else this.#lines.measurement(...this.#content(value));
   }
 
   /** The members of the object at a place; of equal names, the last. Throws where it is no JSON. */
@@ -179,18 +190,15 @@ export class JsonPoints {
 
   /** The name whose opening quote is at `p`. */
   #name(p: number): string {
-    return Buffer.from(this.#text.buffer, 0, this.#unescape(p)).toString();
+    const length = this.#unescape(p);
+    return Buffer.from(this.#text.bytes.buffer, 0, length).toString();
   }
 
   /** Puts the text whose opening quote is at `p` into `#text`; returns its length. */
   #unescape(p: number): number {
     const scan = this.#scan;
-    const most = scan.end - p + SLACK;
-    if (most > this.#text.length) {
-      this.#text = new Uint8Array(2 * most);
-      this.#textView = new DataView(this.#text.buffer);
-    }
-    this.#step(scan.text(p + 1, this.#textView, 0));
+    this.#text.ensure(scan.end - p);
+    this.#step(scan.text(p + 1, this.#text.view, 0));
     return scan.written;
   }
 
@@ -210,116 +218,53 @@ export class JsonPoints {
     return value !== undefined && this.#scan.bytes[value.at] !== LETTER_N;
   }
 
-  /** Empty values are left out, as in lines. */
+  /** Objects and lists are the text as which they were written. */
   #tag(name: string, value: Span): void {
     if (!this.#isThere(value)) return;
-    const start = this.length;
-    this.#byte(COMMA);
-    this.#key(name);
-    if (!this.#put(value, "tag")) this.length = start;
+    if (this.#isText(value)) this.#lines.tag(name, ...this.#content(value));
+    else if (this.#isNested(value)) this.#lines.tag(name, this.#scan.view, value.at, value.end);
+    else this.#lines.tagText(name, shortestText(this.#source(value)));
   }
 
-  #field(name: string, value: Span, separator: number): void {
-    this.#byte(separator);
-    this.#key(name);
-    const first = this.#scan.bytes[value.at] as number;
-    if (first === QUOTE || first === OPEN_LIST || first === OPEN_OBJECT) this.#put(value, "string");
-    else this.#ascii(literalOf(this.#source(value)));
+  #field(name: string, value: Span): void {
+    if (this.#isText(value)) this.#lines.field(name, ...this.#content(value));
+    else if (this.#isNested(value)) this.#lines.field(name, this.#scan.view, value.at, value.end);
+    else this.#lines.fieldLiteral(name, literalOf(this.#source(value)));
   }
 
-  #key(name: string): void {
-    const length = this.#encode(name);
-    this.#ensure(room(length) + 2);
-    const start = this.length;
-    this.length = this.#line.writeName(this.view, start, this.#textView, 0, length);
-    if (this.length === start) throw new BadPoint("a tag or field has an empty name");
-    this.#byte(EQUALS);
+  /** The content of a text, without its escapes. */
+  #content({ at }: Span): readonly [DataView, number, number] {
+    const length = this.#unescape(at);
+    return [this.#text.view, 0, length];
   }
 
-  /** ` nanoseconds`, or nothing where they do not fit. */
+  #isNested({ at }: Span): boolean {
+    const first = this.#scan.bytes[at];
+    return first === OPEN_LIST || first === OPEN_OBJECT;
+  }
+
+  /** Nanoseconds, or nothing where they do not fit. */
   #time(key: string, value: Span): string {
     const text = this.#isText(value) ? this.#name(value.at) : this.#source(value);
     const nanos = text.length > TIME_MAX ? undefined : readJsonTime(text);
     if (nanos === undefined)
       throw new BadPoint(`"${key}" is no time: write 2024-01-15T10:30:00Z or a number`);
-    if (nanos >= -INT64 && nanos < INT64) return ` ${nanos}`;
+    return this.#fitting(nanos);
+  }
+
+  #fitting(nanos: bigint | undefined): string {
+    if (nanos === undefined) return "";
+    if (nanos >= -INT64 && nanos < INT64) return String(nanos);
     this.replacedTimes++;
     return "";
   }
 
-  /** A value as a text, escaped for its place: numbers in shortest form (mapping rule 3), objects and lists as they were written. False when nothing is left of it. */
-  #put(value: Span, place: "measurement" | "tag" | "string"): boolean {
-    const { bytes, view } = this.#scan;
-    const first = bytes[value.at];
-    let source = this.#textView;
-    let from = 0;
-    let end: number;
-    if (first === QUOTE) {
-      end = this.#unescape(value.at);
-      source = this.#textView;
-    } else if (first === OPEN_LIST || first === OPEN_OBJECT) {
-      source = view;
-      from = value.at;
-      end = value.end;
-    } else end = this.#encode(shortest(this.#source(value)));
-    this.#ensure(room(end - from) + 2);
-    const start = this.length;
-    const out = this.view;
-    if (place === "string") this.length = writeString(out, start, source, from, end);
-    else if (place === "tag") this.length = this.#line.writeTagValue(out, start, source, from, end);
-    else this.length = this.#line.writeMeasurement(out, start, source, from, end);
-    return this.length > start;
-  }
-
   #source({ at, end }: Span): string {
     return Buffer.from(this.#scan.bytes.subarray(at, end)).toString("latin1");
-  }
-
-  /** Puts a short text into `#text`. */
-  #encode(text: string): number {
-    const most = text.length * 3 + SLACK;
-    if (most > this.#text.length) {
-      this.#text = new Uint8Array(2 * most);
-      this.#textView = new DataView(this.#text.buffer);
-    }
-    return Buffer.from(this.#text.buffer).write(text);
-  }
-
-  #ascii(text: string): void {
-    this.#ensure(text.length);
-    for (let i = 0; i < text.length; i++) this.bytes[this.length++] = text.charCodeAt(i);
-  }
-
-  #byte(value: number): void {
-    this.#ensure(1);
-    this.bytes[this.length++] = value;
-  }
-
-  #ensure(more: number): void {
-    const need = this.length + more + SLACK;
-    if (need <= this.bytes.length) return;
-    const bytes = new Uint8Array(2 * need);
-    bytes.set(this.bytes.subarray(0, this.length));
-    this.bytes = bytes;
-    this.view = new DataView(bytes.buffer);
   }
 }
 
 /** Members of a point that are no fields. */
 function isOwn(name: string, timeKey: string | undefined): boolean {
   return name === "measurement" || name === "tags" || name === "fields" || name === timeKey;
-}
-
-/** A number or boolean as the text of a tag. */
-function shortest(source: string): string {
-  if (source === "true" || source === "false") return source;
-  return INTEGER.test(source) ? String(BigInt(source)) : String(Number(source));
-}
-
-/** As a field: a whole number without a point is an integer while 64 bits hold it, all other numbers are floats. */
-function literalOf(source: string): string {
-  if (!INTEGER.test(source)) return source;
-  const value = BigInt(source);
-  if (value >= -INT64 && value < INT64) return `${value}i`;
-  return value >= 0n && value < 2n * INT64 ? `${value}u` : source;
 }

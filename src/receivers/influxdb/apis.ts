@@ -1,9 +1,15 @@
+import {
+  type BadLine,
+  type BadLines,
+  LISTED_MAX,
+  shortened,
+  V1_WORDS,
+} from "../../kit/bad-lines.ts";
 import type { HttpAnswer } from "../../kit/http-server.ts";
 import { retryPauseSeconds } from "../../kit/retry-pause.ts";
 import { databaseNameFault } from "../../lib/database-name.ts";
 import { V1_PRECISIONS, V2_PRECISIONS, V3_PRECISIONS } from "../../line/precision-words.ts";
 import type { Precision } from "../../line/time.ts";
-import { type BadLine, type BadLines, LISTED_MAX, shortened, V1_WORDS } from "./bad-lines.ts";
 import { Fault, type FaultKind } from "./fault.ts";
 
 /** What a write asks for, beside its lines. */

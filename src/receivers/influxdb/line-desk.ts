@@ -1,4 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
+import { BadLines } from "../../kit/bad-lines.ts";
 import { outOfMemory } from "../../kit/budget.ts";
 import type { Body } from "../../kit/compression.ts";
 import type { Precision } from "../../line/time.ts";
@@ -7,7 +8,6 @@ import type { Lease } from "../../pipeline/contracts.ts";
 import { type DoorResult, LineDoor } from "../../series/door.ts";
 import type { LineShape } from "../../series/line-shapes.ts";
 import type { ResourceAttribute } from "../../series/resource-attribute.ts";
-import { BadLines } from "./bad-lines.ts";
 
 /** Bodies above this are read in slices of `SLICE_BYTES`, so that nobody else waits long. */
 const WHOLE_BYTES = 1 << 20;

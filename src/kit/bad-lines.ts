@@ -1,5 +1,5 @@
-import { describeProblem, Problem } from "../../line/problems.ts";
-import type { OnBadLine } from "../../series/door.ts";
+import { describeProblem, Problem } from "../line/problems.ts";
+import type { OnBadLine } from "../series/door.ts";
 
 /** Bad lines that an answer lists at most. */
 export const LISTED_MAX = 1_000;

@@ -1,0 +1,173 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { SLICED_BYTES } from "../otlp/indexer.ts";
+import { PipelineError } from "../otlp/status.ts";
+import type { Intake, Lease } from "../pipeline/contracts.ts";
+import type { Context } from "../pipeline/factory.ts";
+import type { Counter } from "../pipeline/telemetry.ts";
+import type { DoorResult, LineDoor, OnBadLine } from "../series/door.ts";
+import { NO_ATTRIBUTE, type ResourceAttribute } from "../series/resource-attribute.ts";
+import { outOfMemory } from "./budget.ts";
+import type { Exporting } from "./exporting.ts";
+import { replacedTimesCounter } from "./line-counts.ts";
+import { RareLog } from "./rare-log.ts";
+
+const LOG_EVERY_MS = 60_000;
+/** Bytes of a large body between two looks at the clock. */
+const STEP_BYTES = 1 << 18;
+
+/** The lines of one request, on their way through a door. */
+export interface LineSource {
+  /** Bytes of the request: large ones go in steps. */
+  readonly bytes: number;
+  /** What was no line and so never came to the door. */
+  readonly bad: number;
+  /** Sentence about the first of them; "" when there is none. */
+  readonly firstBad: string;
+  /** Lines that lost their time before they came to the door. */
+  readonly replacedTimes: number;
+  /** Adds about the next `size` bytes. False when there are no more. */
+  fill(door: LineDoor, size: number): boolean;
+}
+
+/** What became of the lines of a request. */
+export interface LinesTaken {
+  /** Good ones. */
+  readonly items: number;
+  readonly bad: number;
+  readonly firstBad: string;
+  readonly replacedTimes: number;
+}
+
+/** What to do with a request. */
+export interface LineOrder {
+  readonly onBadLine?: OnBadLine;
+  /** For the resources of all that is made of it. */
+  readonly carried?: ResourceAttribute;
+  /** Whether the good lines are kept, now that all are read. Default: when there are any. */
+  readonly keeps?: (read: LinesTaken) => boolean;
+}
+
+/**
+ * Requests of lines over HTTP, from their decoded bodies until they are durable. Small ones share a door; a large one has its own, and
+ * others have their turn between its slices.
+ */
+export class LineRequests {
+  readonly #context: Context;
+  readonly #intake: Intake;
+  readonly #exporting: Exporting;
+  readonly #makeDoor: (onBadLine: OnBadLine) => LineDoor;
+  readonly #door: LineDoor;
+  readonly #bad = new RareLog(LOG_EVERY_MS);
+  readonly #replacedTimes: Counter;
+  /** Who is told of bad lines of the present small request. */
+  #onBadLine: OnBadLine | undefined;
+
+  constructor(
+    context: Context,
+    intake: Intake,
+    exporting: Exporting,
+    makeDoor: (onBadLine: OnBadLine) => LineDoor,
+  ) {
+    this.#context = context;
+    this.#intake = intake;
+    this.#exporting = exporting;
+    this.#makeDoor = makeDoor;
+    this.#door = makeDoor((line, number) => this.#onBadLine?.(line, number));
+    this.#replacedTimes = replacedTimesCounter(context, "http");
+  }
+
+  /**
+   * Resolves when the good lines are durable, or when none is kept; rejects with a PipelineError when the same request may come again,
+   * and then nothing of it was kept or counted.
+   */
+  async take(source: LineSource, lease: Lease, order: LineOrder = {}): Promise<LinesTaken> {
+    const read = await this.#read(source, lease, order);
+    const taken: LinesTaken = {
+      items: read.items,
+      bad: source.bad + read.badLines,
+      firstBad: source.firstBad || read.firstBad,
+      replacedTimes: source.replacedTimes + read.replacedTimes,
+    };
+    const { items, bad, firstBad } = taken;
+    if (items === 0 || order.keeps?.(taken) === false) {
+      this.#exporting.count("invalid");
+      const lost = items + bad;
+      if (lost > 0) this.#intake.rejected("logs", lost, firstBad, "http");
+      this.#say(lost, firstBad);
+      return taken;
+    }
+    const before = { rejected: bad, why: firstBad };
+    const { rejected, why } = await this.#exporting.take("logs", read, lease, before);
+    if (taken.replacedTimes > 0) this.#replacedTimes.add(taken.replacedTimes);
+    this.#say(rejected, why);
+    return { ...taken, items: items - (rejected - bad), bad: rejected, firstBad: why };
+  }
+
+  async #read(
+    source: LineSource,
+    lease: Lease,
+    order: LineOrder,
+  ): Promise<DoorResult> {
+    if (source.bytes > SLICED_BYTES) return await this.#readSlowly(source, lease, order);
+    this.#onBadLine = order.onBadLine;
+    this.#door.carry(order.carried ?? NO_ATTRIBUTE);
+    let result: DoorResult;
+    try {
+      source.fill(this.#door, Number.POSITIVE_INFINITY);
+    } finally {
+      this.#onBadLine = undefined;
+      result = this.#door.finish();
+    }
+    if (!lease.grow(result.length)) throw new PipelineError(outOfMemory(lease));
+    return result;
+  }
+
+  async #readSlowly(
+    source: LineSource,
+    lease: Lease,
+    { onBadLine = () => {}, carried = NO_ATTRIBUTE }: LineOrder,
+  ): Promise<DoorResult> {
+    const door = this.#makeDoor(onBadLine);
+    door.carry(carried);
+    let charged = 0;
+    for (let isMore = true; isMore; ) {
+      isMore = source.fill(door, STEP_BYTES);
+      if (!lease.grow(door.length - charged)) throw new PipelineError(outOfMemory(lease));
+      charged = door.length;
+      if (isMore) await turn();
+    }
+    return door.finish();
+  }
+
+  #say(lines: number, why: string): void {
+    if (lines === 0) return;
+    this.#bad.say(lines, why, this.#context.nowMs(), (reasons) =>
+      this.#context.log.warn(
+        { receiver: this.#context.id, transport: "http", lines: reasons },
+        "lines were rejected",
+      ),
+    );
+  }
+}
+
+/** The lines of a body as they came. */
+export class BodyLines implements LineSource {
+  readonly bad = 0;
+  readonly firstBad = "";
+  readonly replacedTimes = 0;
+  readonly bytes: number;
+  readonly #begin: (door: LineDoor) => void;
+  #hasBegun = false;
+
+  /** `begin` gives the door the body (`LineDoor.begin`). */
+  constructor(bytes: number, begin: (door: LineDoor) => void) {
+    this.bytes = bytes;
+    this.#begin = begin;
+  }
+
+  fill(door: LineDoor, size: number): boolean {
+    if (!this.#hasBegun) this.#begin(door);
+    this.#hasBegun = true;
+    return door.appendSome(size);
+  }
+}
