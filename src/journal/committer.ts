@@ -30,6 +30,7 @@ interface Options {
   readonly log: JournalLog;
   readonly nowMs: () => number;
   readonly fsync: boolean;
+  readonly isVolatile: boolean;
   readonly segmentBytes: number;
   readonly maxBytes: number;
   readonly maxFrames: number;
@@ -116,7 +117,9 @@ export class Committer {
   ): Promise<void> {
     const leaving = removals.map((removal) => findLeaving(this.#options.state.segments, removal));
     const skipped: Skipped[] = [];
-    const drafts = frames.map((frame) => draftFrame(frame, this.#wanting(frame, skipped)));
+    const drafts = frames.map((frame) =>
+      draftFrame(frame, this.#wanting(frame, skipped), this.#options.isVolatile),
+    );
     const deltas = [
       ...settles.map(settleDelta),
       ...skipped.map(skipDelta),

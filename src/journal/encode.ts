@@ -33,11 +33,13 @@ export interface GroupDraft {
   readonly bytes: number;
 }
 
-export function draftFrame(frame: Frame, routes: Routes): Draft {
+/** `isVolatile`: nobody will check the body. */
+export function draftFrame(frame: Frame, routes: Routes, isVolatile: boolean): Draft {
   const { batch, arrivalMs } = frame;
   const noteBytes = frame.note ?? NO_BYTES;
   const payloadBytes = batch.bytes.subarray(0, batch.length);
-  const bodyCrc = crc32(payloadBytes, noteBytes.length > 0 ? crc32(noteBytes) : 0);
+  const noteCrc = noteBytes.length > 0 && !isVolatile ? crc32(noteBytes) : 0;
+  const bodyCrc = isVolatile ? 0 : crc32(payloadBytes, noteCrc);
   return {
     type: RecordType.frame,
     signal: batch.signal,

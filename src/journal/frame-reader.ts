@@ -27,10 +27,12 @@ export class FrameReader {
   readonly #io: FileIo;
   readonly #indexer: Indexer;
   readonly #journalId: string;
-  constructor(io: FileIo, indexer: Indexer, journalId: string) {
+  readonly #isVolatile: boolean;
+  constructor(io: FileIo, indexer: Indexer, journalId: string, isVolatile: boolean) {
     this.#io = io;
     this.#indexer = indexer;
     this.#journalId = journalId;
+    this.#isVolatile = isVolatile;
   }
 
   /** One answer per wanted frame; they stand in journal order. Memory: the frames and one chunk. */
@@ -119,7 +121,7 @@ export class FrameReader {
       return { unreadable: "checksum" };
     const noteAt = at + header.headerLength;
     const body = chunk.subarray(noteAt, noteAt + header.note + header.payload);
-    if (crc32(body) !== header.bodyCrc) return { unreadable: "checksum" };
+    if (!this.#isVolatile && crc32(body) !== header.bodyCrc) return { unreadable: "checksum" };
     const note = body.slice(0, header.note);
     const payload = body.subarray(header.note);
     const isLarge = header.payload > SLICED_BYTES;

@@ -41,6 +41,8 @@ export interface JournalOptions {
   readonly retainMs?: number;
   /** Acknowledge after fdatasync. Default true. */
   readonly fsync?: boolean;
+  /** Nobody opens this again (memory): no checksums over what frames hold, no checkpoints. Default false. */
+  readonly isVolatile?: boolean;
   /** Fresh frames kept in memory with their tapes. Default 32 MiB. */
   readonly cacheBytes?: number;
   /** Longest time that settlements wait for a group to ride in. Default 1,000. */
@@ -96,14 +98,16 @@ class SegmentJournal implements Journal {
   async #open(): Promise<void> {
     const { io, indexer, maxBytes, log, nowMs } = this.#options;
     const fsync = this.#options.fsync ?? true;
+    const isVolatile = this.#options.isVolatile ?? false;
     const limit = Math.max(SEGMENT_BYTES_MIN, Math.floor(maxBytes / 8));
     const segmentBytes = Math.min(this.#options.segmentBytes ?? SEGMENT_BYTES, limit);
     this.#state = await recover({ io, log, nowMs });
-    this.#frames = new FrameReader(io, indexer, this.#state.id);
+    this.#frames = new FrameReader(io, indexer, this.#state.id, isVolatile);
     this.#committer = new Committer({
       ...{ io, log, nowMs, fsync, segmentBytes, maxBytes },
       state: this.#state,
       cache: this.#cache,
+      isVolatile,
       maxFrames: this.#options.maxFrames ?? MAX_FRAMES,
       retainMs: this.#options.retainMs ?? 0,
       flushMs: this.#options.flushMs ?? 1_000,

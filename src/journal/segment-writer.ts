@@ -22,6 +22,7 @@ interface Options {
   readonly state: JournalState;
   readonly segmentBytes: number;
   readonly fsync: boolean;
+  readonly isVolatile: boolean;
   readonly nowMs: () => number;
 }
 
@@ -95,9 +96,9 @@ export class SegmentWriter {
   }
 
   #encode(active: Active, groups: readonly GroupDraft[], isFresh: boolean): Encoded {
-    const { state } = this.#options;
+    const { state, isVolatile } = this.#options;
     const { segment, seed } = active;
-    const isDirty = isFresh || state.isDirty;
+    const isDirty = !isVolatile && (isFresh || state.isDirty);
     const checkpoint = isDirty ? [draftGroup([draftCheckpoint(state.checkpoint(isFresh))])] : [];
     const all = [...checkpoint, ...groups];
     const at = isFresh ? SEGMENT_HEADER : segment.length;

@@ -19,6 +19,8 @@ export interface Gate {
   readonly isClosed: () => boolean;
   /** Bytes for one request out of the process-wide budget; undefined when there are none left. */
   readonly take: (bytes: number) => Lease | undefined;
+  /** A request has taken so much memory, which its batches keep until they are delivered. */
+  readonly took: (bytes: number) => void;
 }
 
 const BUSY_MS = 1_000;
@@ -74,6 +76,7 @@ export class ReceiverIntake implements Intake {
 
   async submit(batches: readonly Batch[], lease: Lease): Promise<void> {
     const transport = this.#transports.get(lease) ?? "";
+    this.#gate.took(lease.bytes);
     const passed: { readonly pipeline: Pipeline; items: number }[] = [];
     try {
       const groups = new Groups(this.#gate.nowMs());

@@ -6,6 +6,35 @@ export function settleDown(): void {
   globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
 }
 
+/** Memory of requests after which the young generation is worth a look, of about a millisecond. */
+const LITTER_BYTES = 16 << 20;
+
+/**
+ * Gives the memory of answered requests back soon. Their bytes and tapes lie outside V8's heap: hundreds of megabytes of large requests
+ * fit into its young generation, and long before that V8 begins to collect everything, old and young, to get at them (a quarter of all
+ * CPU time at 1,000 records a request where it was measured).
+ */
+export class LitterCollector {
+  readonly #collect: () => void;
+  #bytes = 0;
+
+  constructor(collect: () => void = collectYoung) {
+    this.#collect = collect;
+  }
+
+  /** A request of so many bytes, index included, has come. */
+  took(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes < LITTER_BYTES) return;
+    this.#bytes = 0;
+    this.#collect();
+  }
+}
+
+function collectYoung(): void {
+  globalThis.gc?.({ type: "minor", execution: "sync" });
+}
+
 /** Between two looks at the memory. */
 const LOOK_MS = 5_000;
 /** Memory beyond that after the last collection which is worth one. */

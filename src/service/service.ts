@@ -15,7 +15,7 @@ import { Desk } from "./desk.ts";
 import { buildGraph, type Graph } from "./graph.ts";
 import { observeJournal, observeLetters, observeLoop, observeProcess } from "./law.ts";
 import { withFields } from "./log.ts";
-import { MemoryKeeper, settleDown } from "./memory.ts";
+import { LitterCollector, MemoryKeeper, settleDown } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { createMetricsServer } from "./metrics-server.ts";
 import { Replays } from "./replays.ts";
@@ -229,6 +229,7 @@ export class Service {
       "gauge",
       () => budget.limit,
     );
+    const litter = new LitterCollector();
     return buildGraph(config, components, {
       onPaused: (route, why) => {
         if (why === undefined) this.#alarms.delete(route);
@@ -240,6 +241,7 @@ export class Service {
         nowMs: Date.now,
         isClosed: () => this.#state === "closed",
         take: (bytes) => budget.take(bytes),
+        took: (bytes) => litter.took(bytes),
       },
       context: (kind, id) => this.#context(kind, id),
       storages: this.#storages,

@@ -119,6 +119,7 @@ export async function openMemory(needs: Needs): Promise<Storage> {
       log: needs.log,
       nowMs: needs.nowMs,
       fsync: false,
+      isVolatile: true,
       segmentBytes: 1 << 20,
       flushMs: 5, // what is settled gives its memory back soon
       maxBytes,

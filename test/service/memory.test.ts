@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { MemoryKeeper } from "../../src/service/memory.ts";
+import { LitterCollector, MemoryKeeper } from "../../src/service/memory.ts";
 
 const MIB = 1 << 20;
 
@@ -33,4 +33,17 @@ test("memory is given back once after a burst, when the service is idle again", 
   resident = 195 * MIB;
   keeper.look();
   expect(collections).toBe(2);
+});
+
+test("what answered requests leave behind is collected after every 16 MiB of them", () => {
+  let collections = 0;
+  const litter = new LitterCollector(() => collections++);
+  for (let i = 0; i < 15; i++) litter.took(MIB);
+  expect(collections).toBe(0);
+  litter.took(MIB);
+  expect(collections).toBe(1);
+  litter.took(15 * MIB);
+  expect(collections).toBe(1);
+  litter.took(100 * MIB);
+  expect(collections, "one large request is looked for once").toBe(2);
 });

@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import { createMemoryIo } from "../../src/journal/memory-io.ts";
+import {
+  ALL,
+  delivered,
+  frameOf,
+  imbalance,
+  NO_LIMITS,
+  never,
+  testJournal,
+  textOf,
+} from "./fake.ts";
+
+test("a volatile journal reads old frames back, keeps the law and lets segments go", async () => {
+  const io = createMemoryIo();
+  const journal = testJournal({
+    io,
+    isVolatile: true,
+    fsync: false,
+    cacheBytes: 0,
+    segmentBytes: 64 << 10,
+    flushMs: 1,
+  });
+  await journal.start();
+  const reader = journal.route("a/logs", "logs", "end", NO_LIMITS);
+  const text = "x".repeat(20_000);
+  for (let i = 0; i < 20; i++) await journal.append([frameOf(`${i}${text}`, [reader.route], 2)]);
+  const range = await reader.read(ALL, never);
+  expect(range.frames.map(({ batch }) => textOf(batch))).toEqual(
+    Array.from({ length: 20 }, (_, i) => `${i}${text}`),
+  );
+  expect(imbalance(reader.counts())).toBe(0);
+  expect(journal.stats().segments).toBeGreaterThan(5);
+  reader.settle(range, delivered(range));
+  await expect.poll(() => journal.stats().segments).toBe(1);
+  expect(reader.counts()).toMatchObject({ appended: 40, delivered: 40, queuedItems: 0 });
+  await journal.stop(never);
+});
+
+test("a volatile journal writes no checksum of what frames hold, and no checkpoint", async () => {
+  const sizes: number[] = [];
+  const bodyCrcs: number[] = [];
+  for (const isVolatile of [true, false]) {
+    const io = createMemoryIo();
+    const journal = testJournal({ io, isVolatile, fsync: false });
+    await journal.start();
+    const reader = journal.route("a/logs", "logs", "end", NO_LIMITS);
+    await journal.append([frameOf("text", [reader.route])]);
+    const [name = ""] = (await io.list()).filter((one) => one.endsWith(".segment"));
+    const file = await io.open(name, "read");
+    const bytes = new Uint8Array(await file.size());
+    await file.read(bytes, 0);
+    sizes.push(bytes.length);
+    // of the last record: its header's last word but one and the route's, before its own checksum and the five bytes of the body
+    bodyCrcs.push(new DataView(bytes.buffer).getUint32(bytes.length - 5 - 4 - 4 - 4, true));
+    await journal.stop(never);
+  }
+  const [without = 0, withAll = 0] = sizes;
+  expect(without).toBeLessThan(withAll);
+  expect(bodyCrcs[0]).toBe(0);
+  expect(bodyCrcs[1]).not.toBe(0);
+});
