@@ -9,6 +9,8 @@ export interface Checkpoint {
   readonly quarantined: Readonly<Record<string, number>>;
   /** Only in full ones: id and length of the segments before this one. Others with a lower id hold nothing that counts. */
   readonly segments?: readonly (readonly [id: number, length: number])[];
+  /** Only in the first of a copied segment: ids of the segments whose frames it holds now. They are gone, or about to go. */
+  readonly replaces?: readonly number[];
   /** Places of damage already counted: segment id and offset. Only in full ones. */
   readonly damage?: readonly (readonly [id: number, offset: number])[];
 }
@@ -35,13 +37,14 @@ export function encodeJson(value: Checkpoint | readonly Delta[]): Uint8Array {
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint | undefined {
   const value = parse(bytes);
   if (!isRecord(value)) return undefined;
-  const { routes, quarantined, segments, damage } = value;
+  const { routes, quarantined, segments, damage, replaces } = value;
   if (!Array.isArray(routes) || !routes.every(isSavedRoute) || !isTotals(quarantined))
     return undefined;
   return {
     ...{ routes, quarantined },
     ...(isPairs(segments) ? { segments } : {}),
     ...(isPairs(damage) ? { damage } : {}),
+    ...(Array.isArray(replaces) && replaces.every(isCount) ? { replaces } : {}),
   };
 }
 

@@ -1,9 +1,11 @@
 import type { Stored } from "../otlp/range.ts";
 import { PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Delta } from "./checkpoint.ts";
+import type { CopyForward } from "./copy-forward.ts";
 import { type Draft, draftDeltas, draftFrame, draftGroup, type GroupDraft } from "./encode.ts";
 import type { FileIo } from "./file-io.ts";
 import type { FrameCache } from "./frame-cache.ts";
+import { isPassed } from "./holding.ts";
 import type { Frame, Removal, Settlement } from "./journal.ts";
 import { findLeaving, type Leaving, removalDeltas } from "./removal.ts";
 import { RouteReader } from "./route-reader.ts";
@@ -20,6 +22,8 @@ const WRITE_BYTES = 8 << 20;
 /** Offsets in a segment have 32 bits. */
 const GROUP_BYTES_MAX = 1 << 30;
 const RESERVE_FILE = "reserve";
+/** So long without a read, and a route is one that stands still (ms). */
+const STANDS_STILL_MS = 2_000;
 /** Longest pause between two looks at retained segments. */
 const RETAIN_LOOK_MS = 60_000;
 
@@ -27,6 +31,7 @@ interface Options {
   readonly io: FileIo;
   readonly state: JournalState;
   readonly cache: FrameCache;
+  readonly copies: CopyForward;
   readonly log: JournalLog;
   readonly nowMs: () => number;
   readonly fsync: boolean;
@@ -95,7 +100,7 @@ export class Committer {
       if (deadline.aborted) resolve();
       deadline.addEventListener("abort", () => resolve(), { once: true });
     });
-    await Promise.race([this.#running, late]);
+    await Promise.race([Promise.all([this.#running, this.#options.copies.stop()]), late]);
     this.#isStopped = true;
     clearTimeout(this.#timer);
     const left = this.#queue.splice(0);
@@ -115,6 +120,7 @@ export class Committer {
     settles: readonly Settlement[],
     removals: readonly Removal[],
   ): Promise<void> {
+    this.#options.copies.begin();
     const leaving = removals.map((removal) => findLeaving(this.#options.state.segments, removal));
     const skipped: Skipped[] = [];
     const drafts = frames.map((frame) =>
@@ -139,14 +145,20 @@ export class Committer {
     });
   }
 
-  /** Readers moved: forget cached frames that nobody wants, and write the cursors within `flushMs`. */
+  /**
+   * Readers moved: forget cached frames that nobody wants, and write the cursors within `flushMs`. A route that stands still, or is so far
+   * behind that it reads from the disk, keeps nothing in memory.
+   */
   moved(): void {
     const { state, cache, flushMs } = this.#options;
+    const stillSince = performance.now() - STANDS_STILL_MS;
     let unread = Number.POSITIVE_INFINITY;
     let { isDamageNew: isDirty } = state;
     for (const route of state.routes.values()) {
       isDirty ||= route.isDirty;
-      if (route.unread.frames > 0) unread = Math.min(unread, route.progress.upTo);
+      if (route.unread.frames === 0 || route.unreadSince < stillSince) continue;
+      const next = Math.max(route.progress.upTo + 1, route.unreadFrom);
+      if (next >= cache.first) unread = Math.min(unread, next - 1);
     }
     cache.forget(unread);
     if (isDirty) this.#lookIn(flushMs);
@@ -204,6 +216,7 @@ export class Committer {
       this.#isFlushDue = false;
       await this.#writeOnce(this.#next());
       await this.#removePassed();
+      this.#options.copies.wake();
     }
   }
 
@@ -245,7 +258,7 @@ export class Committer {
           const route = state.routes.get(number);
           if (route === undefined) continue;
           route.appended += entry.items;
-          route.enqueue(entry.items, entry.payload);
+          route.enqueue(entry.seq, entry.items, entry.payload);
           woken.add(route);
         }
         const { batch: kept, arrivalMs, noteBytes: note } = draft;
@@ -318,33 +331,20 @@ export class Committer {
     this.#timer.unref();
   }
 
-  /** Whether a durable checkpoint says that no route needs the segment. */
-  #isPassed(segment: Segment): boolean {
-    const { routes } = this.#options.state;
-    for (const [number, last] of segment.lastOf) {
-      const route = routes.get(number);
-      if (route === undefined || route.savedLow < last) return false;
-    }
-    return true;
-  }
-
   #passedBytes(): number {
+    const { state } = this.#options;
     let bytes = 0;
-    for (const segment of this.#older()) if (this.#isPassed(segment)) bytes += segment.length;
+    for (const segment of state.segments.older())
+      if (isPassed(state, segment)) bytes += segment.length;
     return bytes;
-  }
-
-  /** All but the newest segment: its checkpoint holds the totals, also while nothing was written since the start. */
-  #older(): Segment[] {
-    return this.#options.state.segments.list.slice(0, -1);
   }
 
   /** Removes segments that every route has passed and that were retained long enough. */
   async #removePassed(): Promise<void> {
     const { io, state, retainMs, nowMs, maxBytes } = this.#options;
     const now = nowMs();
-    for (const segment of this.#older()) {
-      if (!this.#isPassed(segment)) continue;
+    for (const segment of state.segments.older()) {
+      if (segment.moved !== undefined || !isPassed(state, segment)) continue;
       segment.passedAtMs ??= now;
       const isCrowded = state.segments.bytes > maxBytes - ROOM_PER_FRAME * 256;
       const leftMs = segment.passedAtMs + retainMs - now;

@@ -91,12 +91,12 @@ export interface Encoded {
 
 /**
  * Gives groups their places from `at`. All headers stand in one memory; notes and payloads are referred to, not copied. Frames take
- * the numbers from `seq` on.
+ * the numbers from `seq` on, or keep those that they have.
  */
 export function encodeGroups(
   groups: readonly GroupDraft[],
   place: { readonly seed: number; readonly at: number; readonly writeAt: number },
-  seq: Seq,
+  seq: Seq | "kept",
   groupNumber: number,
 ): Encoded {
   let headers = 0;
@@ -111,10 +111,10 @@ export function encodeGroups(
   let from = 0;
   let end = 0;
   let offset = place.at;
-  let nextSeq = seq;
+  let nextSeq = seq === "kept" ? 0 : seq;
   for (const [index, group] of groups.entries()) {
     const groupAt = end;
-    const firstSeq = nextSeq;
+    const firstSeq = seq === "kept" ? (group.records[0]?.seq ?? 0) : nextSeq;
     const { length } = group.records;
     const header = { length: group.bytes, records: length, writeAt: place.writeAt, firstSeq };
     encodeGroupHeader(
@@ -128,8 +128,8 @@ export function encodeGroups(
     offset += GROUP_HEADER;
     for (const record of group.records) {
       const isFrame = record.type === RecordType.frame;
-      const numbered = isFrame ? { ...record, seq: nextSeq } : record;
-      if (isFrame) frames.push(entryOf(record, nextSeq++, offset));
+      const numbered = isFrame && seq !== "kept" ? { ...record, seq: nextSeq++ } : record;
+      if (isFrame) frames.push(entryOf(numbered, offset));
       const headerEnd = encodeRecordHeader(view, end, numbered, place.seed, offset);
       offset += headerEnd - end + record.note + record.payload;
       end = headerEnd;
@@ -144,8 +144,8 @@ export function encodeGroups(
   return { parts, end: offset, frames };
 }
 
-function entryOf(record: Draft, seq: Seq, offset: number): FrameEntry {
-  const { routes, note, payload, items, arrivalMs } = record;
+function entryOf(record: Draft, offset: number): FrameEntry {
+  const { seq, routes, note, payload, items, arrivalMs } = record;
   const size = recordLength(routes.length, note, payload);
   const signal = SIGNALS.indexOf(record.signal);
   return { seq, offset, size, payload, items, arrivalMs, signal, routes };

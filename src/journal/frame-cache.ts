@@ -23,6 +23,11 @@ export class FrameCache {
     return this.#bytes;
   }
 
+  /** Number of the oldest frame in it; 0 when it is empty. */
+  get first(): Seq {
+    return this.#count === 0 ? 0 : this.#at(0).seq;
+  }
+
   get(seq: Seq): Stored | undefined {
     let low = 0;
     let high = this.#count;

@@ -42,10 +42,30 @@ export class FrameReader {
       const first = wanted[from] as Wanted;
       let to = from + 1;
       while (to < wanted.length && wanted[to]?.segment === first.segment) to++;
-      await this.#readSegment(first.segment, wanted.slice(from, to), answers);
+      const part = wanted.slice(from, to);
+      await this.#readSegment(first.segment, part, answers);
+      await this.#readMoved(first.segment, part, answers);
       from = to;
     }
     return answers;
+  }
+
+  /** What could not be read because it is in another file now. */
+  async #readMoved<S extends Signal>(
+    segment: Segment,
+    wanted: readonly Wanted[],
+    answers: (Stored<S> | Unreadable)[],
+  ): Promise<void> {
+    const before = answers.length - wanted.length;
+    for (const [i, { index }] of wanted.entries()) {
+      if (segment.moved === undefined || !("unreadable" in (answers[before + i] ?? {}))) continue;
+      const target = await segment.moved;
+      const seq = segment.seq(index);
+      const there = target?.indexFrom(seq) ?? 0;
+      if (target === undefined || target.seq(there) !== seq) continue;
+      const [answer] = await this.read<S>([{ segment: target, index: there }]);
+      if (answer !== undefined) answers[before + i] = answer;
+    }
   }
 
   async #readSegment<S extends Signal>(

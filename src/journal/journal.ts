@@ -80,6 +80,8 @@ export interface KnownRoute {
   readonly signal: Signal;
   readonly queuedItems: number;
   readonly queuedBytes: number;
+  /** Bytes of segment files that only this route still holds: they go when it is through. */
+  readonly heldBytes: number;
   /** What still fits; below 0 where the limits became smaller. */
   readonly room: { readonly bytes: number; readonly items: number; readonly frames: number };
   /** Items that were dropped, unconfirmed or dead-lettered, ever. */
@@ -99,6 +101,18 @@ export interface FramePlace {
   }[];
 }
 
+/** What copying has done since the start. */
+export interface CopyCounts {
+  readonly segments: number;
+  /** Bytes that copying gave back. */
+  readonly freedBytes: number;
+  /** Times it gave up, by reason; the old segments stayed. */
+  readonly failures: ReadonlyMap<CopyFailure, number>;
+}
+
+/** disk_full, io: tried again later. unreadable: the segment is left alone until the next start. */
+export type CopyFailure = "disk_full" | "unreadable" | "io";
+
 export interface JournalStats {
   readonly bytes: number;
   readonly segments: number;
@@ -109,6 +123,8 @@ export interface JournalStats {
   readonly quarantined: ReadonlyMap<string, number>;
   readonly fsyncFailures: number;
   readonly fsyncs: number;
+  /** Sparse segments whose frames were copied, since the start. */
+  readonly copied: CopyCounts;
 }
 
 export interface Journal {
@@ -135,6 +151,8 @@ export interface Journal {
     removals?: readonly Removal[],
   ): Promise<void>;
   stats(): JournalStats;
+  /** Bytes of segment files that only this route still holds. */
+  heldBytes(route: number): number;
   /** Undefined when the frame is not retained. */
   place(seq: Seq): FramePlace | undefined;
   /**

@@ -18,6 +18,8 @@ const MAX_WORDS = MAX_ROUTES / 32;
 /** Longest record header. */
 export const RECORD_HEADER_MAX = RECORD_FIXED + 4 * MAX_WORDS + 4;
 export const VERSION = 1;
+/** A segment that copy-forward wrote. The same as version 1 but for its header, which says how long it is and not what came before. */
+export const COPY_VERSION = 2;
 const SEGMENT_MAGIC = new TextEncoder().encode("WEIRJRNL");
 /** First bytes of a group; recovery searches for them behind damage. */
 export const GROUP_MAGIC = new Uint8Array([0xf1, 0x57, 0x47, 0x9e]);
@@ -48,6 +50,8 @@ export interface SegmentHeader {
   readonly previousId: number;
   readonly previousLength: number;
   readonly createdMs: number;
+  /** Only in version 2: bytes of the whole file. It was complete before it had its name. */
+  readonly ownLength?: number;
 }
 
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
@@ -60,7 +64,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   bytes.set(Buffer.from(header.journalId, "hex"), 16);
   view.setFloat64(32, header.firstSeq, true);
   view.setUint32(40, header.previousId, true);
-  view.setUint32(44, header.previousLength, true);
+  view.setUint32(44, header.ownLength ?? header.previousLength, true);
   view.setFloat64(48, header.createdMs, true);
   view.setUint32(60, crc32(bytes.subarray(0, 60)), true);
   return bytes;
@@ -73,8 +77,9 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | "newer" 
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const version = view.getUint16(8, true);
   if (view.getUint32(60, true) !== crc32(bytes.subarray(0, 60)))
-    return version > VERSION ? "newer" : "bad";
-  if (version > VERSION) return "newer";
+    return version > COPY_VERSION ? "newer" : "bad";
+  if (version > COPY_VERSION) return "newer";
+  const length = view.getUint32(44, true);
   return {
     version,
     unsynced: (view.getUint16(10, true) & 1) === 1,
@@ -82,7 +87,9 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | "newer" 
     journalId: Buffer.from(bytes.subarray(16, 32)).toString("hex"),
     firstSeq: view.getFloat64(32, true),
     previousId: view.getUint32(40, true),
-    previousLength: view.getUint32(44, true),
+    ...(version === COPY_VERSION
+      ? { previousLength: 0, ownLength: length }
+      : { previousLength: length }),
     createdMs: view.getFloat64(48, true),
   };
 }

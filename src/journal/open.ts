@@ -3,10 +3,13 @@ import type { Seq, Stored } from "../otlp/range.ts";
 import { PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Signal } from "../otlp/tape.ts";
 import { Committer, ROOM_PER_FRAME } from "./committer.ts";
+import { CopyForward, type CopyRules, DEFAULT_RULES } from "./copy-forward.ts";
 import type { FileIo } from "./file-io.ts";
 import { FrameCache } from "./frame-cache.ts";
 import { FrameReader, type Wanted } from "./frame-reader.ts";
+import { heldBytes } from "./holding.ts";
 import type {
+  CopyCounts,
   Frame,
   FramePlace,
   Journal,
@@ -49,6 +52,8 @@ export interface JournalOptions {
   readonly flushMs?: number;
   /** Kept free for cursor records when the disk is full. Default 1 MiB with fsync, else 0. */
   readonly reserveBytes?: number;
+  /** When the frames of sparse segments are copied; what is not said is as in DEFAULT_RULES. */
+  readonly copyForward?: Partial<CopyRules>;
   readonly nowMs: () => number;
   readonly log: JournalLog;
 }
@@ -66,12 +71,15 @@ const CACHE_BYTES = 32 << 20;
 const WALK_BYTES = 1 << 20;
 const WALK_FRAMES = 256;
 
+const NO_COPIES: CopyCounts = { segments: 0, freedBytes: 0, failures: new Map() };
+
 class SegmentJournal implements Journal {
   readonly #options: JournalOptions;
   readonly #cache: FrameCache;
   readonly #stopped = new AbortController();
   #state: JournalState = new JournalState("");
   #committer: Committer | undefined;
+  #copies: CopyForward | undefined;
   #frames: FrameReader | undefined;
   #held: AsyncDisposable | undefined;
   #reservedBytes = 0;
@@ -103,13 +111,16 @@ class SegmentJournal implements Journal {
     const segmentBytes = Math.min(this.#options.segmentBytes ?? SEGMENT_BYTES, limit);
     this.#state = await recover({ io, log, nowMs });
     this.#frames = new FrameReader(io, indexer, this.#state.id, isVolatile);
+    const retainMs = this.#options.retainMs ?? 0;
+    const common = { io, log, nowMs, fsync, segmentBytes, maxBytes, retainMs, state: this.#state };
+    const rules = { ...DEFAULT_RULES, ...this.#options.copyForward };
+    this.#copies = new CopyForward({ ...common, rules });
     this.#committer = new Committer({
-      ...{ io, log, nowMs, fsync, segmentBytes, maxBytes },
-      state: this.#state,
+      ...common,
+      copies: this.#copies,
       cache: this.#cache,
       isVolatile,
       maxFrames: this.#options.maxFrames ?? MAX_FRAMES,
-      retainMs: this.#options.retainMs ?? 0,
       flushMs: this.#options.flushMs ?? 1_000,
       reserveBytes: this.#options.reserveBytes ?? (fsync ? 1 << 20 : 0),
     });
@@ -152,7 +163,10 @@ class SegmentJournal implements Journal {
   }
 
   routes(): readonly KnownRoute[] {
-    return [...this.#state.routes.values()].map((route) => route.known());
+    return [...this.#state.routes.values()].map((route) => ({
+      ...route.known(),
+      heldBytes: heldBytes(this.#state, route.number),
+    }));
   }
 
   #newRoute(name: string, signal: Signal, start: "oldest" | "end"): RouteState {
@@ -169,10 +183,7 @@ class SegmentJournal implements Journal {
     state.isIdentityStale = true;
     route.recount(state.segments);
     route.appended = route.queued.items;
-    if (start === "oldest")
-      for (const segment of state.segments.list)
-        for (let index = 0; index < segment.count; index++)
-          if (route.belongs(segment, index)) segment.lastOf.set(number, segment.seq(index));
+    for (const segment of state.segments.list) route.adoptFrom(segment);
     route.version++;
     return route;
   }
@@ -251,7 +262,12 @@ class SegmentJournal implements Journal {
       quarantined: new Map(quarantined),
       fsyncFailures: this.#committer?.fsyncFailures ?? 0,
       fsyncs: this.#committer?.fsyncs ?? 0,
+      copied: this.#copies?.counts ?? NO_COPIES,
     };
+  }
+
+  heldBytes(route: number): number {
+    return heldBytes(this.#state, route);
   }
 
   place(seq: Seq): FramePlace | undefined {

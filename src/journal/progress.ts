@@ -40,6 +40,19 @@ export class Progress {
     return seq <= this.#upTo && !holds(this.#open, seq);
   }
 
+  /** How many of these numbers are settled: it only grows. */
+  settledWithin(first: Seq, last: Seq): number {
+    const end = Math.min(last, this.#upTo);
+    if (end < first) return 0;
+    let settled = end - first + 1;
+    for (let at = indexOf(this.#open, first); at < this.#open.length; at++) {
+      const [from, to] = this.#open[at] as Interval;
+      if (from > end) break;
+      settled -= Math.min(to, end) - Math.max(from, first) + 1;
+    }
+    return settled;
+  }
+
   /** Whether the frame is neither settled nor in anybody's hands. */
   isUnread(seq: Seq): boolean {
     return seq > this.#upTo || holds(this.#redo, seq);

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { decodeCheckpoint } from "./checkpoint.ts";
 import type { FileIo } from "./file-io.ts";
 import { IDENTITY_FILE, type Identity, readIdentity } from "./identity.ts";
-import { SEGMENT_HEADER, segmentSeed } from "./layout.ts";
+import { segmentSeed } from "./layout.ts";
+import { Progress } from "./progress.ts";
 import { Replay } from "./replay.ts";
-import { FileWindow, readGroup, type Scanned, scanSegment } from "./scan.ts";
+import { FileWindow, firstCheckpoint, type Scanned, scanSegment } from "./scan.ts";
 import { Segment } from "./segment.ts";
 import { type Found, inspect, setAside } from "./segment-files.ts";
 import { type JournalLog, JournalState } from "./state.ts";
@@ -31,27 +31,18 @@ export async function recover({ io, log, nowMs }: Options): Promise<JournalState
   const state = new JournalState(found.journalId ?? known?.id ?? randomBytes(16).toString("hex"));
   const replay = new Replay(state);
   for (const { number, name, signal } of known?.routes ?? []) replay.define(number, name, signal);
-  const listed = await newestList(io, state.id, found.segments);
-  await harden(io, found.segments.at(-1)?.name, log);
+  const files = await withoutReplaced(io, state.id, found.segments);
+  const listed = await newestList(io, state.id, files);
+  await harden(io, files.at(-1)?.name, log);
   let last: Scanned | undefined;
-  for (const [index, file] of found.segments.entries()) {
-    const limit = limitOf(found.segments, index, listed);
+  for (const [index, file] of files.entries()) {
+    const limit = limitOf(files, index, listed);
     if (limit === 0) {
       await io.remove(file.name).catch(() => {});
       continue;
     }
-    last = await recoverSegment(
-      io,
-      state,
-      replay,
-      file,
-      limit,
-      index === found.segments.length - 1,
-      {
-        log,
-        nowMs,
-      },
-    );
+    const isLast = index === files.length - 1;
+    last = await recoverSegment(io, state, replay, file, limit, isLast, { log, nowMs });
   }
   for (const { reason, name, id } of found.refused) {
     if (state.quarantine(reason, id, 0))
@@ -63,7 +54,7 @@ export async function recover({ io, log, nowMs }: Options): Promise<JournalState
     log.error({ file: IDENTITY_FILE }, "the identity file was damaged; rebuilt from the segments");
   }
   state.isIdentityStale = known === undefined || known.routes.length !== state.routes.size;
-  number(state, known, found.segments, last, replay.lastSeq);
+  number(state, known, files, last, replay.lastSeq);
   state.nextSegment = Math.max(known?.nextSegment ?? 1, found.lastId + 1);
   balance(state, listed, log);
   return state;
@@ -91,11 +82,14 @@ async function harden(io: FileIo, name: string | undefined, log: JournalLog): Pr
   }
 }
 
-/** Bytes of a segment that count: as the newest full checkpoint says, else as the header of the next segment says, else all. */
+/** Bytes of a segment that count: of a copy all, else as the newest full checkpoint says, else as the header of the next segment says, else all. */
 function limitOf(files: readonly Found[], index: number, listed: Listed): number {
   const file = files[index];
   if (file === undefined) return 0;
-  if (file.id < listed.by) return listed.lengths.get(file.id) ?? 0;
+  const known = file.id < listed.by ? (listed.lengths.get(file.id) ?? 0) : undefined;
+  const own = file.header?.ownLength;
+  if (known === 0 || own !== undefined) return known === 0 ? 0 : (own ?? 0);
+  if (known !== undefined) return known;
   const next = files[index + 1]?.header;
   return next?.previousId === file.id ? next.previousLength : file.size;
 }
@@ -109,19 +103,26 @@ interface Listed {
 /** What the newest full checkpoint says about the segments before it. */
 async function newestList(io: FileIo, journalId: string, files: readonly Found[]): Promise<Listed> {
   for (const file of files.toReversed()) {
-    const opened = await io.open(file.name, "read");
-    try {
-      const window = new FileWindow(opened, file.size);
-      const seed = segmentSeed(journalId, file.id);
-      const { group } = await readGroup(window, seed, SEGMENT_HEADER, file.size, 0);
-      const first = group?.json[0];
-      const segments = first && decodeCheckpoint(first.bytes)?.segments;
-      if (segments !== undefined) return { by: file.id, lengths: new Map(segments) };
-    } finally {
-      await opened.close().catch(() => {});
-    }
+    const segments = (await firstCheckpoint(io, journalId, file.id, file.size))?.segments;
+    if (segments !== undefined) return { by: file.id, lengths: new Map(segments) };
   }
   return { by: 0, lengths: new Map() };
+}
+
+/** The files without those whose frames were copied into another one: they are removed, as the process before was about to. */
+async function withoutReplaced(
+  io: FileIo,
+  journalId: string,
+  files: readonly Found[],
+): Promise<readonly Found[]> {
+  const replaced = new Set<number>();
+  for (const { id, size, header } of files) {
+    if (header?.ownLength === undefined) continue;
+    const checkpoint = await firstCheckpoint(io, journalId, id, size);
+    for (const other of checkpoint?.replaces ?? []) replaced.add(other);
+  }
+  for (const { id, name } of files) if (replaced.has(id)) await io.remove(name).catch(() => {});
+  return files.filter(({ id }) => !replaced.has(id));
 }
 
 async function recoverSegment(
@@ -145,7 +146,8 @@ async function recoverSegment(
       log.error({ segment: file.id }, "a segment header was damaged; its groups were recovered");
     for (const region of scanned.regions) {
       const { from, to, survivors, isUnreadable } = region;
-      const isTorn = isLast && from >= scanned.lastWriteAt && !isUnreadable;
+      const isCopy = file.header?.ownLength !== undefined;
+      const isTorn = isLast && from >= scanned.lastWriteAt && !isUnreadable && !isCopy;
       // A later start must not take the torn end of the then last write for damage.
       if (isTorn) state.note(file.id, from);
       if (isTorn) continue;
@@ -195,9 +197,9 @@ function balance(state: JournalState, listed: Listed, log: JournalLog): void {
   );
   for (const route of state.routes.values()) {
     route.progress.restart();
-    route.savedLow = route.progress.low;
+    route.durable = new Progress(route.progress.upTo, route.progress.open);
     route.recount(state.segments);
-    if (route.adopt > 0) adopt(state, route.number);
+    for (const segment of state.segments.list) route.adoptFrom(segment);
     const items = route.imbalance;
     if (items === 0) continue;
     const fields = { route: route.name, items };
@@ -215,11 +217,4 @@ function balance(state: JournalState, listed: Listed, log: JournalLog): void {
       log.warn(fields, "frames came back that could not be read before; delivered after all");
     }
   }
-}
-
-function adopt(state: JournalState, number: number): void {
-  const route = state.routes.get(number);
-  for (const segment of state.segments.list)
-    for (let index = 0; index < segment.count; index++)
-      if (route?.belongs(segment, index)) segment.lastOf.set(number, segment.seq(index));
 }

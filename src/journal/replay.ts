@@ -12,6 +12,7 @@ import type { JournalState } from "./state.ts";
 export class Replay {
   readonly #state: JournalState;
   readonly #asOf = new Map<number, Seq>();
+  #newest: Seq = 0;
   /** Highest number that anything mentioned. */
   lastSeq: Seq = 0;
 
@@ -21,6 +22,9 @@ export class Replay {
 
   group(segment: Segment, group: ScannedGroup): void {
     for (const frame of group.frames) {
+      // Copied to another file, and the old one is still there: each frame counts once.
+      if (frame.seq <= this.#newest) continue;
+      this.#newest = frame.seq;
       segment.add(frame);
       this.count(frame);
     }

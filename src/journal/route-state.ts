@@ -68,11 +68,13 @@ export class RouteState {
   readonly flights = new Flights();
   /** Monotonic time at which `unread` became more than nothing. */
   unreadSince = 0;
+  /** The first frame since then; those before it are not this route's. */
+  unreadFrom: Seq = 0;
   /** Changes with everything that a checkpoint says. */
   version = 0;
   savedVersion = -1;
-  /** Low watermark of the last durable checkpoint: segments up to here may go. */
-  savedLow: Seq = 0;
+  /** As the last durable checkpoint says: what is settled there need not be kept. */
+  durable = new Progress();
   readonly wakers = new Set<() => void>();
 
   constructor(number: number, name: string, signal: Signal, adopt: Seq = 0) {
@@ -100,9 +102,24 @@ export class RouteState {
     return this.belongs(segment, index) && !this.progress.isSettled(segment.seq(index));
   }
 
+  /** Whether the frame must be kept for this route, also across a crash. */
+  needs(segment: Segment, index: number): boolean {
+    return this.belongs(segment, index) && !this.durable.isSettled(segment.seq(index));
+  }
+
+  /** Notes in the segment which of its frames are the route's although their sets do not say so. */
+  adoptFrom(segment: Segment): void {
+    if (this.adopt === 0) return;
+    for (let index = 0; index < segment.count; index++)
+      if (this.belongs(segment, index)) segment.lastOf.set(this.number, segment.seq(index));
+  }
+
   /** Counts a frame that waits for this route from now on. */
-  enqueue(items: number, bytes: number): void {
-    if (this.unread.frames === 0) this.unreadSince = performance.now();
+  enqueue(seq: Seq, items: number, bytes: number): void {
+    if (this.unread.frames === 0) {
+      this.unreadSince = performance.now();
+      this.unreadFrom = seq;
+    }
     grow(this.queued, items, bytes, 1);
     grow(this.unread, items, bytes, 1);
   }
@@ -212,7 +229,7 @@ export class RouteState {
     grow(this.unread, -this.unread.items, -this.unread.bytes, -this.unread.frames);
     segments.walk(this.progress.low + 1, (segment, index) => {
       if (this.isWaiting(segment, index))
-        this.enqueue(segment.items(index), segment.payload(index));
+        this.enqueue(segment.seq(index), segment.items(index), segment.payload(index));
       return true;
     });
   }
@@ -245,7 +262,7 @@ export class RouteState {
     };
   }
 
-  known(): KnownRoute {
+  known(): Omit<KnownRoute, "heldBytes"> {
     const { name, number, signal, queued, reserved, limits } = this;
     const room = {
       bytes: limits.bytes - queued.bytes - reserved.bytes,

@@ -1,8 +1,8 @@
 import { crc32 } from "node:zlib";
 import type { Seq } from "../otlp/range.ts";
 import { SIGNALS } from "../otlp/tape.ts";
-import { CHECKPOINT_MAX } from "./checkpoint.ts";
-import type { DiskFile } from "./file-io.ts";
+import { CHECKPOINT_MAX, type Checkpoint, decodeCheckpoint } from "./checkpoint.ts";
+import type { DiskFile, FileIo } from "./file-io.ts";
 import {
   type DecodedRecord,
   decodeGroupHeader,
@@ -13,6 +13,8 @@ import {
   RECORD_HEADER_MAX,
   RecordType,
   SEGMENT_HEADER,
+  segmentName,
+  segmentSeed,
 } from "./layout.ts";
 import type { FrameEntry } from "./segment.ts";
 
@@ -188,6 +190,25 @@ export async function readGroup(
   }
   if (!isIntact || recordAt !== end) return { end, survivors: frames };
   return { group: { header, frames, json }, end, survivors: [] };
+}
+
+/** The checkpoint that a segment begins with; undefined when it has none or it is damaged. */
+export async function firstCheckpoint(
+  io: FileIo,
+  journalId: string,
+  id: number,
+  size: number,
+): Promise<Checkpoint | undefined> {
+  const file = await io.open(segmentName(id), "read");
+  try {
+    const window = new FileWindow(file, size);
+    const seed = segmentSeed(journalId, id);
+    const { group } = await readGroup(window, seed, SEGMENT_HEADER, size, 0);
+    const [first] = group?.json ?? [];
+    return first && decodeCheckpoint(first.bytes);
+  } finally {
+    await file.close().catch(() => {});
+  }
 }
 
 /** Where the next believable group header stands; `limit` when there is none. */

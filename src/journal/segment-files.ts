@@ -40,9 +40,13 @@ interface Seen {
   readonly isBlank: boolean;
 }
 
-/** Sorts the directory's files: segments, empty ones (removed), strangers (set aside), newer versions (left alone). */
+/** Ending of a copy that is not complete. */
+export const COPY_SUFFIX = ".copying";
+
+/** Sorts the directory's files: segments, empty ones and incomplete copies (removed), strangers (set aside), newer versions (left alone). */
 export async function inspect(io: FileIo, knownId: string | undefined): Promise<Directory> {
   const names = await io.list();
+  for (const name of names) if (name.endsWith(COPY_SUFFIX)) await io.remove(name).catch(() => {});
   let lastId = 0;
   for (const name of names) lastId = Math.max(lastId, idInside(name));
   const seen: Seen[] = [];

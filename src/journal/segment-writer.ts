@@ -8,6 +8,7 @@ import {
 import type { DiskFile, FileIo } from "./file-io.ts";
 import { writeIdentity } from "./identity.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER, segmentSeed, VERSION } from "./layout.ts";
+import { Progress } from "./progress.ts";
 import { type FrameEntry, Segment } from "./segment.ts";
 import type { JournalState } from "./state.ts";
 
@@ -63,8 +64,11 @@ export class SegmentWriter {
     if (full !== undefined && full.segment.length + bytes > segmentBytes) await this.roll();
     const active = this.#active ?? (await this.#create());
     const isFresh = active.segment.length === 0;
-    const saved = [...state.routes.values()].map((route) => {
-      return { route, version: route.version, low: route.progress.low };
+    const saved = [...state.routes.values()].flatMap((route) => {
+      const { version, progress, isDirty } = route;
+      return isDirty
+        ? [{ route, version, durable: new Progress(progress.upTo, progress.open) }]
+        : [];
     });
     const encoded = this.#encode(active, groups, isFresh);
     try {
@@ -80,9 +84,9 @@ export class SegmentWriter {
     for (const frame of encoded.frames) segment.add(frame);
     state.segments.frames += encoded.frames.length;
     state.isDamageNew = false;
-    for (const { route, version, low } of saved) {
+    for (const { route, version, durable } of saved) {
       route.savedVersion = version;
-      route.savedLow = low;
+      route.durable = durable;
     }
     return { segment, frames: encoded.frames };
   }

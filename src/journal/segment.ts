@@ -1,4 +1,5 @@
 import type { Seq } from "../otlp/range.ts";
+import type { Look } from "./holding.ts";
 import type { Routes } from "./journal.ts";
 import { segmentName } from "./layout.ts";
 
@@ -25,6 +26,10 @@ export class Segment {
   readonly createdMs: number;
   /** Bytes that count. What lies behind was not acknowledged. */
   length: number;
+  /** Which frames were needed when somebody last looked. */
+  look: Look | undefined;
+  /** While and after its frames are copied into another file: where they went, undefined when they stayed. Nobody removes it meanwhile. */
+  moved: Promise<Segment | undefined> | undefined;
   /** When the last route passed it; undefined while one needs it. Retention starts here. */
   passedAtMs: number | undefined;
   count = 0;
@@ -62,6 +67,7 @@ export class Segment {
         this.lastOf.set(word * 32 + 31 - Math.clz32(rest & -rest), frame.seq);
   }
 
+  /** 0 when there is no such frame. */
   seq(index: number): Seq {
     return this.#seq[index] ?? 0;
   }
@@ -143,12 +149,26 @@ export class Segments {
     }
   }
 
+  /** All but the newest: its checkpoint holds the totals, also while nothing was written since the start. */
+  older(): Segment[] {
+    return this.list.slice(0, -1);
+  }
+
   remove(segment: Segment): void {
-    const at = this.list.indexOf(segment);
+    this.replace([segment], undefined);
+  }
+
+  /** Puts a segment where the first of these stood, or nothing. They are neighbours. */
+  replace(segments: readonly Segment[], by: Segment | undefined): void {
+    const at = this.list.indexOf(segments[0] as Segment);
     if (at < 0) return;
-    this.list.splice(at, 1);
-    this.frames -= segment.count;
-    this.bytes -= segment.length;
+    this.list.splice(at, segments.length, ...(by === undefined ? [] : [by]));
+    for (const { count, length } of segments) {
+      this.frames -= count;
+      this.bytes -= length;
+    }
+    this.frames += by?.count ?? 0;
+    this.bytes += by?.length ?? 0;
   }
 
   /** Index of the last segment that begins at or before `seq`, else 0. */

@@ -19,12 +19,6 @@ async function writtenDisk(): Promise<SimulatedDisk> {
   return disk;
 }
 
-function copyOf(disk: SimulatedDisk): SimulatedDisk {
-  const copy = new SimulatedDisk(new Random(2));
-  for (const name of disk.files()) copy.put(name, disk.bytes(name));
-  return copy;
-}
-
 async function open(disk: SimulatedDisk): Promise<{ journal: Journal; reader: Reader }> {
   const journal = testJournal({ io: disk.mount(), segmentBytes: 1 << 16 });
   await journal.start();
@@ -55,7 +49,7 @@ test("a segment cut at any byte delivers the groups before the cut, whole", asyn
   const disk = await writtenDisk();
   const whole = disk.bytes(SEGMENT);
   for (let length = 0; length <= whole.length; length++) {
-    const cut = copyOf(disk);
+    const cut = disk.copy(new Random(2));
     cut.put(SEGMENT, whole.subarray(0, length));
     const { texts, stats } = await drain(cut);
     expect([0, 2, 4, 6]).toContain(texts.length);
@@ -69,7 +63,7 @@ test("any single flipped bit costs at most its group and never changes a frame",
   const disk = await writtenDisk();
   const whole = disk.bytes(SEGMENT);
   for (let at = 0; at < whole.length; at++) {
-    const flipped = copyOf(disk);
+    const flipped = disk.copy(new Random(2));
     const bytes = whole.slice();
     bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
     flipped.put(SEGMENT, bytes);
@@ -151,7 +145,7 @@ test("any mixture of cuts, garbage and copies starts, delivers only what was wri
   const rounds = Number(WEIR_FUZZ);
   for (let seed = 1; seed <= rounds; seed++) {
     const random = new Random(seed);
-    const bad = copyOf(disk);
+    const bad = disk.copy(new Random(2));
     const bytes = Buffer.concat([whole, new Uint8Array(random.below(400))]);
     for (let i = random.below(4); i >= 0; i--) {
       const [at, to] = [random.below(bytes.length), random.below(bytes.length)];

@@ -69,6 +69,13 @@ export class SimulatedDisk {
     this.#durableNames.set(name, inode);
   }
 
+  /** Another disk with the same files, all of them durable. */
+  copy(random: Random): SimulatedDisk {
+    const copy = new SimulatedDisk(random);
+    for (const name of this.files()) copy.put(name, this.bytes(name));
+    return copy;
+  }
+
   /** The process dies: the system keeps what was written, synced or not. */
   kill(): void {
     this.#revive();
