@@ -367,7 +367,7 @@ function sizeOfLength(value: number): number {
   return value < 2_097_152 ? 3 : value < 268_435_456 ? 4 : 5;
 }
 
-function sizeOfInt64(low: number, high: number): number {
+export function sizeOfInt64(low: number, high: number): number {
   if ((high | 0) !== 0) {
     const bits = 64 - Math.clz32(high);
     return Math.ceil(bits / 7);

@@ -1,0 +1,71 @@
+import { varintSize } from "../otlp/build.ts";
+import { AnyValue, KeyValue, Resource, ResourceLogs } from "../otlp/tags.gen.ts";
+import { Constants } from "../wire/copy.ts";
+import type { DoorOutput } from "./door-output.ts";
+
+/** Longest message of the request: lengths have at most 28 bits. */
+const GROUP_BOUND = (1 << 28) - 1;
+/** ExportLogsServiceRequest.resource_logs */
+const RESOURCE_LOGS = 0x0a;
+const CONSTANTS = new Constants(64);
+const SERVICE_NAME = CONSTANTS.add("service.name");
+/** Bytes of a group beside the service's name. */
+export const GROUP_BYTES = 64;
+
+/** The ResourceLogs of a request: consecutive records of one service share one. */
+export class DoorGroups {
+  readonly #out: DoorOutput;
+  /** Content of the open ResourceLogs and ScopeLogs; 0 when none is open. */
+  #group = 0;
+  #scope = 0;
+  #serviceAt = 0;
+  #serviceLength = 0;
+
+  constructor(out: DoorOutput) {
+    this.#out = out;
+  }
+
+  /** Goes on with the open group when it is of the service with this name (length 0: none), else opens one. Room for it must be there. */
+  open(source: DataView, from: number, length: number): void {
+    if (this.#group > 0 && this.#isCurrent(source, from, length)) return;
+    this.close();
+    const out = this.#out;
+    out.byte(RESOURCE_LOGS);
+    this.#group = out.open(GROUP_BOUND);
+    this.#serviceLength = length;
+    if (length > 0) {
+      const value = 1 + varintSize(length) + length;
+      const pair = 2 + SERVICE_NAME.length + 1 + varintSize(value) + value;
+      out.byte(ResourceLogs.resource);
+      out.varint(1 + varintSize(pair) + pair);
+      out.byte(Resource.attributes);
+      out.varint(pair);
+      out.byte(KeyValue.key);
+      out.varint(SERVICE_NAME.length);
+      out.copy(CONSTANTS.view, SERVICE_NAME.at, SERVICE_NAME.length);
+      out.byte(KeyValue.value);
+      out.varint(value);
+      out.byte(AnyValue.string_value);
+      out.varint(length);
+      this.#serviceAt = out.length;
+      out.copy(source, from, length);
+    }
+    out.byte(ResourceLogs.scope_logs);
+    this.#scope = out.open(GROUP_BOUND);
+  }
+
+  close(): void {
+    if (this.#group === 0) return;
+    this.#out.close(this.#scope, GROUP_BOUND);
+    this.#out.close(this.#group, GROUP_BOUND);
+    this.#group = 0;
+  }
+
+  #isCurrent(source: DataView, from: number, length: number): boolean {
+    if (length !== this.#serviceLength) return false;
+    const { view } = this.#out;
+    for (let i = 0; i < length; i++)
+      if (view.getUint8(this.#serviceAt + i) !== source.getUint8(from + i)) return false;
+    return true;
+  }
+}

@@ -1,0 +1,214 @@
+import { NameMap } from "../../line/name-map.ts";
+import { copy } from "../../wire/copy.ts";
+import { DoorOutput } from "../door-output.ts";
+
+/** What the value of a member is. */
+export const MemberKind = {
+  /** No value; also a member that another of its name replaced, or that became a part of the record itself. */
+  none: 0,
+  text: 1,
+  boolean: 2,
+  integer: 3,
+  double: 4,
+  /** The JSON text of a list or object. */
+  json: 5,
+} as const;
+export type MemberKind = (typeof MemberKind)[keyof typeof MemberKind];
+
+/** Whose a member is. Of equal names the higher wins, and of different names for one thing too. */
+export const Layer = {
+  /** Given by the receiver: the tag, the path of the file. */
+  given: 0,
+  record: 1,
+  /** Of the JSON text in the record's message. */
+  inner: 2,
+} as const;
+
+/** All, in the order in which names are looked for. */
+export const LAYERS = [Layer.inner, Layer.record, Layer.given] as const;
+
+/** Ints per member, and the offsets inside one. Positions are in the memory of `Members.texts`. */
+export const MEMBER = 7;
+export const Member = {
+  nameAt: 0,
+  nameLength: 1,
+  kind: 2,
+  /** Text, JSON, or how a double is written (length 0: not known); of an integer or boolean the low half. */
+  at: 3,
+  length: 4,
+  layer: 5,
+  /** Number in `NAMES`, or -1. */
+  name: 6,
+} as const;
+
+/** Most members of a record, those of flattened objects counted. */
+export const MEMBERS_MAX = 4_096;
+/** Names that say what a member is, in the order in which they are looked for (mapping §5, §1.5). */
+const NAMED = [
+  ["time", ["timestamp", "time", "@timestamp", "date"]],
+  ["body", ["message", "msg", "log"]],
+  ["level", ["level", "severity"]],
+  ["trace", ["trace_id", "traceId", "trace.id", "dd.trace_id"]],
+  ["parent", ["traceparent"]],
+  ["xray", ["_X_AMZN_TRACE_ID", "X-Amzn-Trace-Id"]],
+  ["span", ["span_id", "spanId", "span.id"]],
+  ["service", ["service.name", "service"]],
+] as const;
+const ALL = NAMED.flatMap(([, names]) => names as readonly string[]);
+/** Numbers of the first name of each kind and behind its last one. */
+export const NAMES = rangesOf();
+export const MESSAGE: number = ALL.indexOf("message");
+export const LOG: number = ALL.indexOf("log");
+export const DATADOG: number = ALL.indexOf("dd.trace_id");
+const COUNT = ALL.length;
+
+type Range = { readonly from: number; readonly end: number };
+
+function rangesOf(): Readonly<Record<(typeof NAMED)[number][0], Range>> {
+  const ranges = NAMED.map(([kind, names]) => {
+    const from = ALL.indexOf(names[0]);
+    return [kind, { from, end: from + names.length }] as const;
+  });
+  return Object.fromEntries(ranges) as Record<(typeof NAMED)[number][0], Range>;
+}
+
+/**
+ * The members of one record, whatever it was written in: names and values in one memory, and a table of where they are. Built anew for
+ * each record, with no object or string.
+ */
+export class Members {
+  /** Names and texts. */
+  readonly texts = new DoorOutput();
+  table: Int32Array = new Int32Array(64 * MEMBER);
+  /** Doubles, by index. */
+  numbers: Float64Array = new Float64Array(64);
+  /** At most MEMBERS_MAX: readers stop there. */
+  count = 0;
+  readonly #names = new NameMap(new Map(ALL.map((name, i) => [name, i])));
+  /** Index of the member with a name of `NAMED`, by layer; -1 is none. */
+  readonly #places = new Int32Array(LAYERS.length * COUNT).fill(-1);
+  /** Index of a member + 1, by the hash of its name. */
+  readonly #slots = new Int32Array(4 * MEMBERS_MAX);
+  /** Keeps senders from choosing names that collide. */
+  readonly #seed = (Math.random() * 0x7fffffff) | 1;
+  #hasNamed = false;
+
+  clear(): void {
+    this.texts.length = 0;
+    this.count = 0;
+    if (!this.#hasNamed) return;
+    this.#places.fill(-1);
+    this.#hasNamed = false;
+  }
+
+  /** Adds a member. `low` and `high` as in `Member.at` and `length`. */
+  add(
+    nameAt: number,
+    nameLength: number,
+    kind: MemberKind,
+    low: number,
+    high: number,
+    layer: number,
+  ): void {
+    const i = this.count * MEMBER;
+    if (i === this.table.length) this.#grow();
+    const { table } = this;
+    table[i] = nameAt;
+    table[i + Member.nameLength] = nameLength;
+    table[i + Member.kind] = kind;
+    table[i + Member.at] = low;
+    table[i + Member.length] = high;
+    table[i + Member.layer] = layer;
+    this.count++;
+  }
+
+  /** The value of the member added last, a double. */
+  setDouble(value: number): void {
+    this.numbers[this.count - 1] = value;
+  }
+
+  /** Copies foreign text to the end of the memory, where room for it and SLACK must be; returns its position. */
+  put(source: DataView, from: number, length: number): number {
+    const { texts } = this;
+    const at = texts.length;
+    texts.length = copy(texts.view, at, source, from, length);
+    return at;
+  }
+
+  /** After all members are there: of equal names only the last remains, and the names that mean something are found. */
+  settle(): void {
+    const { table, texts } = this;
+    const { bytes } = texts;
+    let size = 16;
+    while (size < 2 * this.count) size *= 2;
+    this.#slots.fill(0, 0, size);
+    for (let index = 0; index < this.count; index++) {
+      const i = index * MEMBER;
+      const at = table[i]!;
+      const length = table[i + Member.nameLength]!;
+      this.#seat(index, size - 1);
+      const name = this.#names.get(bytes, at, at + length);
+      table[i + Member.name] = name;
+      if (name < 0) continue;
+      this.#hasNamed = true;
+      this.#places[table[i + Member.layer]! * COUNT + name] = index;
+    }
+  }
+
+  /** Index of the member of that layer with the name of that number, when it has a value; else -1. */
+  find(layer: number, name: number): number {
+    const index = this.#places[layer * COUNT + name]!;
+    if (index < 0 || this.table[index * MEMBER + Member.kind] === MemberKind.none) return -1;
+    return index;
+  }
+
+  /** Takes a member out: it became a part of the record itself. */
+  drop(index: number): void {
+    this.table[index * MEMBER + Member.kind] = MemberKind.none;
+  }
+
+  /** Puts a member into the hash table; one of the same name that came before loses its value. */
+  #seat(index: number, mask: number): void {
+    const { table } = this;
+    const at = table[index * MEMBER]!;
+    const length = table[index * MEMBER + Member.nameLength]!;
+    for (let slot = this.#hash(at, length) & mask; ; slot = (slot + 1) & mask) {
+      const other = this.#slots[slot]! - 1;
+      if (other >= 0 && !this.#isSame(other * MEMBER, at, length)) continue;
+      this.#slots[slot] = index + 1;
+      if (other >= 0) table[other * MEMBER + Member.kind] = MemberKind.none;
+      return;
+    }
+  }
+
+  #isSame(other: number, at: number, length: number): boolean {
+    const { table, texts } = this;
+    if (table[other + Member.nameLength] !== length) return false;
+    const { bytes } = texts;
+    const start = table[other]!;
+    for (let k = 0; k < length; k++) if (bytes[start + k] !== bytes[at + k]) return false;
+    return true;
+  }
+
+  #hash(at: number, length: number): number {
+    const { view } = this.texts;
+    let hash = this.#seed ^ length;
+    let p = at;
+    const last = at + length - 4;
+    for (; p < last; p += 4)
+      hash = Math.imul(hash ^ view.getInt32(p, true), 0x9e3779b1) ^ (hash >>> 15);
+    const bits = 8 * (at + length - p);
+    const word = bits === 0 ? 0 : view.getInt32(p, true) << (32 - bits);
+    hash = Math.imul(hash ^ word, 0x9e3779b1);
+    return hash ^ (hash >>> 15);
+  }
+
+  #grow(): void {
+    const table = new Int32Array(2 * this.table.length);
+    table.set(this.table);
+    this.table = table;
+    const numbers = new Float64Array(2 * this.numbers.length);
+    numbers.set(this.numbers);
+    this.numbers = numbers;
+  }
+}

@@ -1,0 +1,126 @@
+import { Msgpack, MsgpackScan } from "../../wire/msgpack-scan.ts";
+import { SLACK } from "../../wire/slack.ts";
+import { FLATTENED_MAX, PREFIX_MAX } from "./json-members.ts";
+import { Layer, MEMBERS_MAX, MemberKind, type Members } from "./members.ts";
+import { DEPTH_MAX, MsgpackText } from "./msgpack-json.ts";
+
+const DOT = 0x2e;
+
+/** MessagePack maps → members, by the same rules as JSON objects. */
+export class MsgpackMembers {
+  /** Why the last `read` gave -1. */
+  problem = "";
+  readonly #scan = new MsgpackScan();
+  readonly #members: Members;
+  readonly #text: MsgpackText;
+  // Name of the map that is being flattened; its length is -1 at the top.
+  #prefixAt = 0;
+  #prefixLength = -1;
+
+  constructor(members: Members) {
+    this.#members = members;
+    this.#text = new MsgpackText(this.#scan, members.texts);
+  }
+
+  /** Adds the members of the map at `from` in `bytes[from, to)`. Returns the position behind it, or -1 when there is none that can be taken. */
+  read(bytes: Uint8Array, view: DataView, from: number, to: number, most: number): number {
+    const scan = this.#scan;
+    scan.begin(bytes, view, to);
+    const end = scan.skip(from);
+    if (end < 0)
+      return this.#fail(
+        scan.isShort ? "the record is cut off" : "it holds a byte that is no MessagePack",
+      );
+    const first = scan.head(from);
+    if (scan.kind !== Msgpack.map) return this.#fail("a record must be a map");
+    if (end - from > most) return this.#fail(`a record has at most ${most} bytes`);
+    if (scan.count + this.#members.count > MEMBERS_MAX)
+      return this.#fail(`a record has at most ${MEMBERS_MAX} members`);
+    this.#prefixLength = -1;
+    if (this.#pairs(first, scan.count) < 0)
+      return this.#fail(`a record is nested at most ${DEPTH_MAX} deep`);
+    return this.#members.count > MEMBERS_MAX
+      ? this.#fail(`a record has at most ${MEMBERS_MAX} members`)
+      : end;
+  }
+
+  #fail(problem: string): -1 {
+    this.problem = problem;
+    return -1;
+  }
+
+  /** `count` pairs at `p`; returns their end, or -1 for what is nested too deep. */
+  #pairs(p: number, count: number): number {
+    for (let i = 0; i < count; i++) {
+      const { texts } = this.#members;
+      const nameAt = texts.length;
+      if (this.#prefixLength >= 0) {
+        texts.ensure(this.#prefixLength + SLACK);
+        texts.copy(texts.view, this.#prefixAt, this.#prefixLength);
+        texts.byte(DOT);
+      }
+      p = this.#name(p);
+      if (p >= 0) p = this.#value(p, nameAt, texts.length - nameAt);
+      if (p < 0) return -1;
+    }
+    return p;
+  }
+
+  /** A key that is no text becomes one. */
+  #name(p: number): number {
+    const scan = this.#scan;
+    const end = scan.head(p);
+    if (scan.kind === Msgpack.list || scan.kind === Msgpack.map) return this.#text.json(p);
+    this.#text.plain();
+    return end;
+  }
+
+  #value(p: number, nameAt: number, nameLength: number): number {
+    const scan = this.#scan;
+    const members = this.#members;
+    const end = scan.head(p);
+    const { kind } = scan;
+    if (kind === Msgpack.map && this.#isFlattened(nameLength)) {
+      this.#prefixAt = nameAt;
+      this.#prefixLength = nameLength;
+      const behind = this.#pairs(end, scan.count);
+      this.#prefixLength = -1;
+      return behind;
+    }
+    const at = members.texts.length;
+    if (kind === Msgpack.list || kind === Msgpack.map) {
+      const behind = this.#text.json(p);
+      this.#add(nameAt, nameLength, MemberKind.json, at, members.texts.length - at);
+      return behind;
+    }
+    if (kind === Msgpack.nil) this.#add(nameAt, nameLength, MemberKind.none, 0, 0);
+    else if (kind === Msgpack.boolean)
+      this.#add(nameAt, nameLength, MemberKind.boolean, scan.low, 0);
+    else if (kind === Msgpack.integer)
+      this.#add(nameAt, nameLength, MemberKind.integer, scan.low, scan.high);
+    else if (kind === Msgpack.double) {
+      this.#add(nameAt, nameLength, MemberKind.double, at, 0);
+      members.setDouble(scan.double[0]!);
+    } else {
+      this.#text.plain();
+      this.#add(nameAt, nameLength, MemberKind.text, at, members.texts.length - at);
+    }
+    return end;
+  }
+
+  /** As in JSON: at the top, with a short name, and neither empty nor of too many members. */
+  #isFlattened(nameLength: number): boolean {
+    const { count } = this.#scan;
+    return (
+      this.#prefixLength < 0 &&
+      nameLength <= PREFIX_MAX &&
+      count > 0 &&
+      count <= FLATTENED_MAX &&
+      count + this.#members.count <= MEMBERS_MAX
+    );
+  }
+
+  #add(nameAt: number, nameLength: number, kind: MemberKind, low: number, high: number): void {
+    this.#members.add(nameAt, nameLength, kind, low, high, Layer.record);
+  }
+}

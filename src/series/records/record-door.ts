@@ -1,0 +1,308 @@
+import { TimeScale } from "../../line/time.ts";
+import { varintSize } from "../../otlp/build.ts";
+import { AnyValue, KeyValue, LogRecord, ScopeLogs } from "../../otlp/tags.gen.ts";
+import { Constants } from "../../wire/copy.ts";
+import { SLACK } from "../../wire/slack.ts";
+import { TimeKind } from "../../wire/time-text.ts";
+import { DoorGroups, GROUP_BYTES } from "../door-groups.ts";
+import { DoorOutput } from "../door-output.ts";
+import { sizeOfInt64 } from "../door-record.ts";
+import { type GivenAttributes, NOTHING_GIVEN } from "./given-attributes.ts";
+import { JsonMembers } from "./json-members.ts";
+import {
+  LAYERS,
+  Layer,
+  LOG,
+  MEMBER,
+  MESSAGE,
+  Member,
+  MemberKind,
+  Members,
+  NAMES,
+} from "./members.ts";
+import { MsgpackMembers } from "./msgpack-members.ts";
+import { RecordIds } from "./record-ids.ts";
+import { RecordLevel } from "./record-level.ts";
+import { RecordTime } from "./record-time.ts";
+
+/** Longest record, in bytes of its own encoding. */
+export const RECORD_MAX: number = 16 << 20;
+/** Of a member beside its name and value, at most; and of a record beside its members. */
+const MEMBER_BYTES = 48;
+const RECORD_BYTES = 160;
+const OPEN_OBJECT = 0x7b;
+
+/** One OTLP logs request. */
+export interface RecordRequest {
+  /** The request from 0 to `length`, then SLACK bytes. Nobody else holds this memory. */
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  /** Log records in it. */
+  readonly items: number;
+  /** Records whose own time does not fit 1677–2262: they carry the one that was given, or that of their arrival. */
+  readonly replacedTimes: number;
+}
+
+/**
+ * Records of any shape → the bytes of an OTLP logs request, one log record each (mapping §5, "JSON log bodies"), without an object or
+ * string per record. For each record: set what is known of it beside its bytes (`given`, `timeLow` and `timeHigh`), then call `json`,
+ * `msgpack` or `text`; at the end of a request `finish`.
+ *
+ * What members become: the first of message, msg, log that is no object: the body. A message or log that is the text of a JSON object is read
+ * once more, its members win. timestamp, time, @timestamp, date: the time. level, severity: the severity. trace_id…, span_id…: the ids.
+ * service.name, service: besides, `service.name` of the resource. All others, and those that are not what their name says: attributes, objects
+ * flattened with dots by one level, deeper ones and lists as JSON text. null is absent. Of equal names the last wins.
+ */
+export class RecordDoor {
+  /** Attributes of the next records, such as `fluent.tag`. */
+  given: GivenAttributes = NOTHING_GIVEN;
+  /** Time of the next record where it has none of its own, as halves of an int64 of nanoseconds; 0 is none: that of the arrival. */
+  timeLow = 0;
+  timeHigh = 0;
+  /** Why the last record was not taken. */
+  problem = "";
+  readonly #out = new DoorOutput();
+  readonly #groups = new DoorGroups(this.#out);
+  readonly #members = new Members();
+  readonly #json = new JsonMembers(this.#members);
+  readonly #msgpack = new MsgpackMembers(this.#members);
+  readonly #ids = new RecordIds(this.#members, this.#out);
+  readonly #level = new RecordLevel(this.#members, this.#out);
+  readonly #time = new RecordTime(this.#members);
+  readonly #arrival = new TimeScale("ns");
+  readonly #constants: Constants;
+  /** `service.name` of records that do not name one. */
+  readonly #service: { readonly at: number; readonly length: number };
+  #items = 0;
+  #replacedTimes = 0;
+
+  constructor(options: { readonly serviceName?: string } = {}) {
+    const { serviceName = "" } = options;
+    this.#constants = new Constants(3 * serviceName.length + 2 * SLACK);
+    this.#service = this.#constants.add(serviceName);
+  }
+
+  /** Bytes of the request so far. */
+  get length(): number {
+    return this.#out.length;
+  }
+
+  /** Log records in the request so far. */
+  get items(): number {
+    return this.#items;
+  }
+
+  /** When the next records arrived: their observed time. */
+  arrive(ms: number): void {
+    this.#arrival.setMillis(ms);
+  }
+
+  /**
+   * Takes the JSON object at the first position of `bytes[from, to)` that is no white space; the memory needs SLACK behind `to`. Returns the
+   * position behind the object, or -1 for a record that cannot be taken, see `problem`.
+   */
+  json(bytes: Uint8Array, view: DataView, from: number, to: number): number {
+    this.#begin();
+    const end = this.#json.read(bytes, view, from, to, RECORD_MAX);
+    if (end < 0) this.problem = this.#json.problem(from);
+    else this.#settle();
+    return end;
+  }
+
+  /** The same for the MessagePack map at `from`. */
+  msgpack(bytes: Uint8Array, view: DataView, from: number, to: number): number {
+    this.#begin();
+    const end = this.#msgpack.read(bytes, view, from, to, RECORD_MAX);
+    if (end < 0) this.problem = this.#msgpack.problem;
+    else this.#settle();
+    return end;
+  }
+
+  /** Takes `bytes[from, to)` as the body of a record, as it is; the memory needs SLACK behind `to`. */
+  text(view: DataView, from: number, to: number): void {
+    this.#begin();
+    const members = this.#members;
+    members.settle();
+    const length = to - from;
+    members.texts.ensure(length);
+    const at = members.put(view, from, length);
+    members.add(at, 0, MemberKind.text, at, length, Layer.record);
+    this.#write(members.count - 1);
+  }
+
+  /** Ends the request and starts an empty one. */
+  finish(): RecordRequest {
+    this.#groups.close();
+    const { length } = this.#out;
+    const request: RecordRequest = {
+      bytes: this.#out.take(),
+      length,
+      items: this.#items,
+      replacedTimes: this.#replacedTimes,
+    };
+    this.#items = this.#replacedTimes = 0;
+    return request;
+  }
+
+  #begin(): void {
+    const members = this.#members;
+    members.clear();
+    const { count, view, length, lengths } = this.given;
+    if (count === 0) return;
+    members.texts.ensure(length);
+    let at = members.put(view, 0, length);
+    for (let n = 0; n < 2 * count; n += 2) {
+      const nameLength = lengths[n]!;
+      const valueLength = lengths[n + 1]!;
+      members.add(at, nameLength, MemberKind.text, at + nameLength, valueLength, Layer.given);
+      at += nameLength + valueLength;
+    }
+  }
+
+  /** All members of the record are there. */
+  #settle(): void {
+    const members = this.#members;
+    members.settle();
+    if (this.#readsInner(MESSAGE) || this.#readsInner(LOG)) members.settle();
+    this.#write(this.#findBody());
+  }
+
+  /** Whether the member of that name is the text of a JSON object: its members are the record's then, and it is gone. */
+  #readsInner(name: number): boolean {
+    const members = this.#members;
+    const index = members.find(Layer.record, name);
+    if (index < 0) return false;
+    const i = index * MEMBER;
+    if (members.table[i + Member.kind] !== MemberKind.text) return false;
+    const at = members.table[i + Member.at]!;
+    const length = members.table[i + Member.length]!;
+    if (length < 2 || !this.#json.readInner(at, length)) return false;
+    members.drop(index);
+    return true;
+  }
+
+  /** Index of the member that is the body, or -1. */
+  #findBody(): number {
+    const members = this.#members;
+    for (let l = 0; l < LAYERS.length; l++)
+      for (let name = NAMES.body.from; name < NAMES.body.end; name++) {
+        const index = members.find(LAYERS[l]!, name);
+        if (index < 0) continue;
+        const i = index * MEMBER;
+        const isObject =
+          members.table[i + Member.kind] === MemberKind.json &&
+          members.texts.bytes[members.table[i + Member.at]!] === OPEN_OBJECT;
+        if (!isObject) return index;
+      }
+    return -1;
+  }
+
+  #write(body: number): void {
+    const members = this.#members;
+    const out = this.#out;
+    const time = this.#time.find();
+    const bound = members.texts.length + members.count * MEMBER_BYTES + RECORD_BYTES;
+    out.ensure(bound + GROUP_BYTES + members.texts.length + this.#service.length);
+    this.#openGroup();
+    out.byte(ScopeLogs.log_records);
+    const record = out.open(bound);
+    this.#writeTimes(time);
+    this.#level.write();
+    if (body >= 0) {
+      out.byte(LogRecord.body);
+      out.varint(this.#valueSize(body));
+      this.#value(body);
+      members.drop(body);
+    }
+    this.#ids.write();
+    for (let index = 0; index < members.count; index++)
+      if (members.table[index * MEMBER + Member.kind] !== MemberKind.none) this.#attribute(index);
+    out.close(record, bound);
+    this.#items++;
+    this.timeLow = this.timeHigh = 0;
+  }
+
+  #openGroup(): void {
+    const members = this.#members;
+    for (let l = 0; l < LAYERS.length; l++)
+      for (let name = NAMES.service.from; name < NAMES.service.end; name++) {
+        const index = members.find(LAYERS[l]!, name);
+        if (index < 0) continue;
+        const i = index * MEMBER;
+        const length = members.table[i + Member.length]!;
+        if (members.table[i + Member.kind] !== MemberKind.text || length === 0) continue;
+        this.#groups.open(members.texts.view, members.table[i + Member.at]!, length);
+        return;
+      }
+    this.#groups.open(this.#constants.view, this.#service.at, this.#service.length);
+  }
+
+  #writeTimes(time: TimeKind): void {
+    const out = this.#out;
+    const arrival = this.#arrival;
+    out.byte(LogRecord.time_unix_nano);
+    if (time === TimeKind.time) out.fixed64(this.#time.low, this.#time.high);
+    else if ((this.timeLow | this.timeHigh) !== 0) out.fixed64(this.timeLow, this.timeHigh);
+    else out.fixed64(arrival.low, arrival.high);
+    if (time === TimeKind.outOfRange) this.#replacedTimes++;
+    out.byte(LogRecord.observed_time_unix_nano);
+    out.fixed64(arrival.low, arrival.high);
+  }
+
+  #attribute(index: number): void {
+    const { table, texts } = this.#members;
+    const out = this.#out;
+    const i = index * MEMBER;
+    const key = table[i + Member.nameLength]!;
+    const value = this.#valueSize(index);
+    out.byte(LogRecord.attributes);
+    out.varint(1 + varintSize(key) + key + 1 + varintSize(value) + value);
+    out.byte(KeyValue.key);
+    out.varint(key);
+    out.copy(texts.view, table[i]!, key);
+    out.byte(KeyValue.value);
+    out.varint(value);
+    this.#value(index);
+  }
+
+  /** Bytes of the AnyValue. */
+  #valueSize(index: number): number {
+    const { table } = this.#members;
+    const i = index * MEMBER;
+    const length = table[i + Member.length]!;
+    switch (table[i + Member.kind]) {
+      case MemberKind.boolean:
+        return 2;
+      case MemberKind.double:
+        return 9;
+      case MemberKind.integer:
+        return 1 + sizeOfInt64(table[i + Member.at]!, length);
+    }
+    return 1 + varintSize(length) + length;
+  }
+
+  #value(index: number): void {
+    const { table, texts, numbers } = this.#members;
+    const out = this.#out;
+    const i = index * MEMBER;
+    const at = table[i + Member.at]!;
+    const length = table[i + Member.length]!;
+    switch (table[i + Member.kind]) {
+      case MemberKind.boolean:
+        out.byte(AnyValue.bool_value);
+        out.byte(at);
+        return;
+      case MemberKind.double:
+        out.byte(AnyValue.double_value);
+        out.double(numbers[index]!);
+        return;
+      case MemberKind.integer:
+        out.byte(AnyValue.int_value);
+        out.varint64(at, length);
+        return;
+    }
+    out.byte(AnyValue.string_value);
+    out.varint(length);
+    out.copy(texts.view, at, length);
+  }
+}
