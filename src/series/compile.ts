@@ -1,5 +1,5 @@
 import type { Keys } from "../otlp/keys.ts";
-import type { Signal } from "../otlp/tape.ts";
+import { Log, type Signal, Span } from "../otlp/tape.ts";
 import { Constants } from "../wire/copy.ts";
 import { compileCondition, compileRule, type Lookup, type PlanRule } from "./compile-rules.ts";
 import { MaskTable, type PlanMask, type Uses, uses } from "./masks.ts";
@@ -105,6 +105,11 @@ export interface Plan {
   readonly statusWords: readonly Text[];
   readonly lineTags: number;
   readonly lineUint: number;
+  /** Keys of the attributes that say of the item's own ids that no field of its line had them. */
+  readonly madeTrace: number;
+  readonly madeSpan: number;
+  /** Where a node has the start of the name that is the measurement of a line, its end behind it. */
+  readonly nameAt: number;
   readonly traceKey: number;
   readonly spanKey: number;
   readonly traceId: Text;
@@ -150,6 +155,8 @@ class Compiler implements Lookup {
   compile(tables: readonly Table[]): Plan {
     const lineTags = this.#internal("weir.tags");
     const lineUint = this.#internal("weir.uint");
+    const madeTrace = this.#internal("weir.trace_id");
+    const madeSpan = this.#internal("weir.span_id");
     const plans = this.#declared.map((table, index) => this.#table(table, index, tables));
     const masks = this.#masks;
     const wantsText = Uint8Array.from(masks.list, (mask) => (mask.wantsText ? 1 : 0));
@@ -177,6 +184,9 @@ class Compiler implements Lookup {
       statusWords: ["unset", "ok", "error"].map((word) => this.text(word)),
       lineTags,
       lineUint,
+      madeTrace,
+      madeSpan,
+      nameAt: this.signal === "logs" ? Log.eventNameAt : Span.nameAt,
       traceKey: this.#keys.id("trace_id"),
       spanKey: this.#keys.id("span_id"),
       traceId: this.text(",trace_id="),
@@ -206,8 +216,7 @@ class Compiler implements Lookup {
     const extraFields = table.extraFields.map((name) => this.#extra(name, "any", index));
     const named = (name: string | undefined) => columns.find((column) => column.name === name);
     this.#rules(table, columns);
-    // Only log records can be lines.
-    const ownColumn = new Int16Array(this.signal === "logs" ? KEY_IDS : 0).fill(-1);
+    const ownColumn = new Int16Array(KEY_IDS).fill(-1);
     for (const column of [...columns, ...extraTags, ...extraFields])
       ownColumn[this.#keys.id(column.name)] = column.index;
     const tags = [...columns.filter((c) => c.kind === "tag"), ...extraTags];

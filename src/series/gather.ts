@@ -161,16 +161,16 @@ export class Gather {
   }
 
   /**
-   * Whether it is a log record as the door writes it for a line, with `weir.tags` or `weir.uint` last: its row needs nothing but its
+   * Whether it is an item as the door writes it for a line, with `weir.tags` or `weir.uint` last: its row needs nothing but its
    * entries, so masks and slots stay those of an earlier item.
    */
   #isLine(at: number): boolean {
     const { tape, entries, entriesEnd } = this;
-    const { signal, lineTags, lineUint } = this.plan;
-    if (entries === entriesEnd || signal !== "logs") return false;
+    const { lineTags, lineUint, nameAt } = this.plan;
+    if (entries === entriesEnd) return false;
     const last = tape[entriesEnd - ENTRY]! >>> 4;
     if (last !== lineTags && last !== lineUint) return false;
-    if (tape[at + Log.eventNameEnd]! <= tape[at + Log.eventNameAt]!) return false;
+    if (tape[at + nameAt + 1]! <= tape[at + nameAt]!) return false;
     this.lineTags = -1;
     this.lineUint = -1;
     for (let e = entries; e < entriesEnd; e += ENTRY) {

@@ -32,6 +32,9 @@ export class LineCompiler {
   /** By entry: repeated, and what becomes of it. */
   #dead = new Uint8Array(64);
   #use = new Uint8Array(64);
+  /** No field of the line had these ids of the item. */
+  #isTraceMade = false;
+  #isSpanMade = false;
   /** Fields that the row may still get, and the index of its table. */
   #fieldRoom = 0;
   #table = -1;
@@ -98,6 +101,7 @@ export class LineCompiler {
       this.#use = new Uint8Array(count * 2);
     }
     order.markRepeated(gather.entries, gather.entriesEnd, this.#dead);
+    this.#findMade();
     if (table !== undefined) {
       for (const column of table.tags) this.#entryOf[column.index] = -1;
       for (const column of table.fields) this.#entryOf[column.index] = -1;
@@ -105,7 +109,7 @@ export class LineCompiler {
     for (let i = 0; i < count; i++) {
       const e = gather.entries + i * ENTRY;
       const key = tape[e]! >>> 4;
-      if (this.#dead[i] === 1 || e === gather.lineTags || e === gather.lineUint) {
+      if (this.#dead[i] === 1 || this.#isMark(e)) {
         this.#use[i] = Use.none;
         continue;
       }
@@ -118,6 +122,26 @@ export class LineCompiler {
       this.#use[i] = column >= 0 ? Use.column : this.#isOwnId(key) ? Use.none : Use.field;
       if (column >= 0) this.#entryOf[column] = e;
     }
+  }
+
+  #findMade(): void {
+    const { tape, entries, entriesEnd, plan } = this.#gather;
+    this.#isTraceMade = false;
+    this.#isSpanMade = false;
+    for (let e = entries; e < entriesEnd; e += ENTRY) {
+      const key = tape[e]! >>> 4;
+      if (key === plan.madeTrace) this.#isTraceMade = true;
+      else if (key === plan.madeSpan) this.#isSpanMade = true;
+    }
+  }
+
+  /** Whether the entry is the door's own, and no pair of the line. */
+  #isMark(entry: number): boolean {
+    const { tape, lineTags, lineUint, plan } = this.#gather;
+    const key = tape[entry]! >>> 4;
+    return (
+      entry === lineTags || entry === lineUint || key === plan.madeTrace || key === plan.madeSpan
+    );
   }
 
   /** What was sent as a tag becomes the field that the table declares, unless the record has another value for that. */
@@ -248,14 +272,16 @@ export class LineCompiler {
     return names.has(this.#constants, from, from + column.head.length - 2);
   }
 
-  /** Whether the record has the id at this place of its node. */
+  /** Whether the item has the id at this place of its node, and has it from a field of its line. */
   #has(place: number): boolean {
+    if (place === Item.trace ? this.#isTraceMade : this.#isSpanMade) return false;
     return this.#gather.tape[this.#gather.at + place]! >= 0;
   }
 
+  /** Spans have none. */
   #bodyKind(): number {
-    const { tape, at } = this.#gather;
-    return tape[at + Item.flags]! & LogFlags.bodyKindMask;
+    const { tape, at, plan } = this.#gather;
+    return plan.signal === "logs" ? tape[at + Item.flags]! & LogFlags.bodyKindMask : Kind.none;
   }
 
   #kindOf(entry: number): number {

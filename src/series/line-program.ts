@@ -1,4 +1,4 @@
-import { ENTRY, Item, Log, LogFlags } from "../otlp/tape.ts";
+import { ENTRY, Item, LogFlags } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { Gather } from "./gather.ts";
@@ -142,11 +142,11 @@ export class LineProgram {
   }
 
   /** False when its name is too long to be kept. */
-  #keepMeasurement({ tape, at, view }: Gather, table: number): boolean {
+  #keepMeasurement({ tape, at, view, plan }: Gather, table: number): boolean {
     this.#measurementLength = -1;
     if (table >= 0 || !this.#isOfMeasurement) return true;
-    const from = tape[at + Log.eventNameAt]!;
-    const length = tape[at + Log.eventNameEnd]! - from;
+    const from = tape[at + plan.nameAt]!;
+    const length = tape[at + plan.nameAt + 1]! - from;
     if (length > NAMES_MAX) return false;
     copy(this.#names, 2 * NAMES_MAX, view, from, length);
     this.#measurementLength = length;
@@ -167,8 +167,9 @@ export class LineProgram {
     if (partsOf(gather) !== this.#parts) return false;
     const measurement = this.#measurementLength;
     if (measurement >= 0) {
-      const from = tape[gather.at + Log.eventNameAt]!;
-      if (tape[gather.at + Log.eventNameEnd]! - from !== measurement) return false;
+      const place = gather.at + gather.plan.nameAt;
+      const from = tape[place]!;
+      if (tape[place + 1]! - from !== measurement) return false;
       if (!this.#hasName(gather, from, measurement, 2 * NAMES_MAX)) return false;
     }
     return (
@@ -227,8 +228,9 @@ export class LinePrograms {
     const { tape, entries, entriesEnd } = gather;
     let hash = table;
     if (table < 0 && this.#isOfMeasurement) {
-      const from = tape[gather.at + Log.eventNameAt]!;
-      const length = tape[gather.at + Log.eventNameEnd]! - from;
+      const place = gather.at + gather.plan.nameAt;
+      const from = tape[place]!;
+      const length = tape[place + 1]! - from;
       const { bytes } = gather;
       const middle = bytes[from + (length >>> 1)]!;
       hash = bytes[from]! ^ (middle << 8) ^ (bytes[from + length - 1]! << 16) ^ (length << 24);
@@ -253,8 +255,8 @@ export class LinePrograms {
 }
 
 /** Kind of the body, and whether there are ids. */
-function partsOf({ tape, at }: Gather): number {
-  const bodyKind = tape[at + Item.flags]! & LogFlags.bodyKindMask;
+function partsOf({ tape, at, plan }: Gather): number {
+  const bodyKind = plan.signal === "logs" ? tape[at + Item.flags]! & LogFlags.bodyKindMask : 0;
   return (
     bodyKind | ((~tape[at + Item.trace]! >>> 31) << 4) | ((~tape[at + Item.span]! >>> 31) << 5)
   );

@@ -1,5 +1,5 @@
 import { writeString, writeStringContent } from "../line/writer.ts";
-import { Item, Kind, Log } from "../otlp/tape.ts";
+import { Item, Kind } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import { writeHex } from "../wire/hex.ts";
 import { writeUnder20000 } from "../wire/numbers.ts";
@@ -58,8 +58,9 @@ export class LineRows {
     let o = at;
     if (table !== undefined) o = rows.constant(out, o, table.measurement);
     else {
-      const from = gather.tape[gather.at + Log.eventNameAt]!;
-      const end = gather.tape[gather.at + Log.eventNameEnd]!;
+      const place = gather.at + gather.plan.nameAt;
+      const from = gather.tape[place]!;
+      const end = gather.tape[place + 1]!;
       o = rows.text.writeMeasurement(out, o, gather.view, from, end);
       if (o === at) return -1;
     }

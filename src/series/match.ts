@@ -29,11 +29,13 @@ export abstract class Matcher {
   readonly #first: Int32Array;
   /** By table: masks that must not be 0. */
   readonly #needs: readonly Int32Array[];
+  readonly #constants: Uint8Array;
 
   constructor(plan: Plan, gather: Gather, rules: Rules) {
     this.gather = gather;
     this.rules = rules;
     this.tables = plan.tables;
+    this.#constants = plan.constants.bytes;
     this.found = new Int32Array(plan.tables.length);
     this.#needs = plan.tables.map(({ match, required }) =>
       Int32Array.from([...(match?.groups ?? []), ...required], ({ mask }) => mask.index),
@@ -70,6 +72,21 @@ export abstract class Matcher {
     return false;
   }
 
+  /** The declared table of this name. */
+  protected named(from: number, end: number): PlanTable | undefined {
+    const { tables } = this;
+    const { bytes } = this.gather;
+    const constants = this.#constants;
+    for (let t = 0; t < tables.length; t++) {
+      const { at, length } = tables[t]!.name;
+      if (length !== end - from) continue;
+      let i = 0;
+      while (i < length && constants[at + i] === bytes[from + i]) i++;
+      if (i === length) return tables[t];
+    }
+    return undefined;
+  }
+
   /** Looks at the present item. */
   abstract find(): void;
   /** The record came in as a line: `found` holds its table, where one is declared and chosen. */
@@ -78,11 +95,27 @@ export abstract class Matcher {
   isLeftOut = false;
 }
 
-/** Spans: every table that matches. */
+/** Spans: every table that matches; those that came in as lines go to the table of their name only. */
 export class SpanMatcher extends Matcher {
   find(): void {
+    const { gather } = this;
     this.count = 0;
-    this.matching();
+    this.isLeftOut = false;
+    this.isLine = false;
+    if (gather.lineTags >= 0) this.#line(gather.at + gather.plan.nameAt);
+    if (!this.isLine) this.matching();
+  }
+
+  /** `place`: where the tape has the start of the name. */
+  #line(place: number): void {
+    const { tape } = this.gather;
+    const from = tape[place]!;
+    const end = tape[place + 1]!;
+    if (from < 0 || end <= from) return;
+    this.isLine = true;
+    const named = this.named(from, end);
+    this.isLeftOut = named?.isChosen === false;
+    if (named?.isChosen === true) this.found[this.count++] = named.index;
   }
 }
 
@@ -102,7 +135,6 @@ function takesBody({ columns }: Table): boolean {
  * for the body, the record goes to the tables for every record too, so that nothing is lost.
  */
 export class LogMatcher extends Matcher {
-  readonly #constants: Uint8Array;
   /** Tables that take records by what they have. */
   readonly #generic: readonly boolean[];
   /** Tables that no record can name. */
@@ -112,7 +144,6 @@ export class LogMatcher extends Matcher {
 
   constructor(plan: Plan, gather: Gather, rules: Rules) {
     super(plan, gather, rules);
-    this.#constants = plan.constants.bytes;
     this.#generic = plan.tables.map(
       ({ match }) => match !== undefined && match.groups.length === 0,
     );
@@ -129,7 +160,7 @@ export class LogMatcher extends Matcher {
     const from = gather.tape[gather.at + Log.eventNameAt]!;
     const end = gather.tape[gather.at + Log.eventNameEnd]!;
     const hasName = from >= 0 && end > from;
-    const named = hasName ? this.#named(from, end) : undefined;
+    const named = hasName ? this.named(from, end) : undefined;
     this.isLine = gather.lineTags >= 0 && hasName;
     if (named !== undefined && (this.isLine || this.#isRowOf(named))) {
       this.isLeftOut = !named.isChosen;
@@ -168,20 +199,5 @@ export class LogMatcher extends Matcher {
     for (let i = 0; i < required.length; i++)
       if (masks[required[i]!.mask.index] === 0) return false;
     return true;
-  }
-
-  /** The declared table of this name. */
-  #named(from: number, end: number): PlanTable | undefined {
-    const { tables } = this;
-    const { bytes } = this.gather;
-    const constants = this.#constants;
-    for (let t = 0; t < tables.length; t++) {
-      const { at, length } = tables[t]!.name;
-      if (length !== end - from) continue;
-      let i = 0;
-      while (i < length && constants[at + i] === bytes[from + i]) i++;
-      if (i === length) return tables[t];
-    }
-    return undefined;
   }
 }
