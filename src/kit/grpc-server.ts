@@ -12,23 +12,16 @@ import type { Denial, ServerAuth } from "../pipeline/auth.ts";
 import { defaultMaxConnections } from "./budget.ts";
 import { type CallHost, UnaryCall, type UnaryMethod } from "./grpc-call.ts";
 import { type EnforcedPings, guardPings, type KeepalivePings, sendPings } from "./grpc-pings.ts";
-import { GrpcCode, type GrpcFailure, trailersOf } from "./grpc-status.ts";
+import { answerStranger, grpcHttpStatus, refuseCall, single } from "./grpc-refusals.ts";
+import { GrpcCode } from "./grpc-status.ts";
+import { http2Limits } from "./http2-limits.ts";
 import { addressOf, Connections, closeListener, listen } from "./server-listener.ts";
 import type { ServerTls } from "./tls-server.ts";
 
-/** A paused stream buffers one full window, so windows stay small. */
-const WINDOW_BYTES = 64 * 1024;
 /** Of a connection. Nothing is ever paused, so this only saves round trips. */
 const SESSION_WINDOW_BYTES = 1024 * 1024;
-const HEADER_LIST_BYTES = 16 * 1024;
-const HEADER_PAIRS = 100;
-/** MB that one connection's HTTP/2 machinery may hold. */
-const SESSION_MEMORY_MB = 16;
-const INVALID_FRAMES = 10;
 const AGE_GRACE_MS = 60_000;
 const SWEEP_MS = 1_000;
-/** Of a request that is no gRPC, so much is read before it is answered. */
-const STRANGER_BYTES = 64 * 1024;
 const STRANGER_TEXT = "this port takes gRPC: POST with content-type application/grpc\n";
 
 /** What a gRPC server needs to know. */
@@ -98,19 +91,7 @@ class Http2GrpcServer implements GrpcServer, CallHost {
     this.#options = options;
     this.maxMessageBytes = options.maxRecvMsgSizeBytes;
     this.#requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
-    this.#server = this.#create({
-      // Checks our own answers for headers that must not repeat; they are constants.
-      strictSingleValueFields: false,
-      maxSessionMemory: SESSION_MEMORY_MB,
-      maxHeaderListPairs: HEADER_PAIRS,
-      maxSessionInvalidFrames: INVALID_FRAMES,
-      settings: {
-        initialWindowSize: WINDOW_BYTES,
-        maxConcurrentStreams: options.maxConcurrentStreams ?? 100,
-        maxHeaderListSize: HEADER_LIST_BYTES,
-        enablePush: false,
-      },
-    });
+    this.#server = this.#create(http2Limits(options.maxConcurrentStreams));
     this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections();
     this.#connections = new Connections(this.#server);
     this.#server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
@@ -197,9 +178,9 @@ class Http2GrpcServer implements GrpcServer, CallHost {
   #open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on("error", ignore);
     if (stream.destroyed) return;
-    const status = httpStatusOf(headers);
+    const status = grpcHttpStatus(headers);
     if (status !== 200) {
-      answerStranger(stream, status, this.#requestTimeoutMs);
+      answerStranger(stream, status, STRANGER_TEXT, this.#requestTimeoutMs);
       return;
     }
     const denial = this.#options.auth?.check((name) => single(headers[name]));
@@ -224,12 +205,12 @@ class Http2GrpcServer implements GrpcServer, CallHost {
     if (denial !== undefined) {
       const failure = { code: GrpcCode.unauthenticated, message: denial.why };
       method?.onUnhandled?.(failure);
-      refuse(stream, failure);
+      refuseCall(stream, failure);
       return;
     }
     if (method === undefined) {
       const message = `no method ${path.slice(0, 200)} here`;
-      refuse(stream, { code: GrpcCode.unimplemented, message });
+      refuseCall(stream, { code: GrpcCode.unimplemented, message });
       return;
     }
     const call = new UnaryCall(stream, headers, method, this);
@@ -243,49 +224,6 @@ class Http2GrpcServer implements GrpcServer, CallHost {
       call.giveUp(this.#requestTimeoutMs);
     }
   }
-}
-
-/** What is not gRPC is answered in HTTP's own terms ("Errors", gRPC over HTTP/2). */
-function httpStatusOf(headers: IncomingHttpHeaders): number {
-  if (headers[":method"] !== "POST") return 405;
-  return /^application\/grpc(?:$|[+;])/i.test(headers["content-type"] ?? "") ? 200 : 415;
-}
-
-function refuse(stream: ServerHttp2Stream, failure: GrpcFailure): void {
-  const head = { ":status": 200, "content-type": "application/grpc" };
-  reply(stream, { ...head, ...trailersOf(failure) });
-}
-
-/** The first of repeated headers. */
-function single(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
-}
-
-/** Whoever does not speak gRPC is told so when its request is over, in time, or after as much of it as is worth reading. */
-function answerStranger(stream: ServerHttp2Stream, status: number, limitMs: number): void {
-  let read = 0;
-  const answer = () => {
-    stream.off("data", count);
-    if (stream.destroyed || stream.closed || stream.headersSent) return;
-    stream.respond({ ":status": status, "content-type": "text/plain" });
-    stream.end(STRANGER_TEXT);
-    stream.resume();
-    if (!stream.readableEnded) stream.close();
-  };
-  const count = (chunk: Uint8Array) => {
-    read += chunk.length;
-    if (read > STRANGER_BYTES) answer();
-  };
-  stream.on("data", count);
-  stream.on("end", answer);
-  stream.setTimeout(limitMs, answer);
-}
-
-/** A head that is the whole answer; the rest of the request is not wanted. */
-function reply(stream: ServerHttp2Stream, head: Record<string, string | number>): void {
-  stream.respond(head, { endStream: true });
-  stream.resume();
-  if (!stream.readableEnded) stream.close();
 }
 
 function ignore(): void {}

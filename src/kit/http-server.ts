@@ -16,6 +16,12 @@ import { defaultMaxConnections } from "./budget.ts";
 import type { Body, Growing } from "./compression.ts";
 import { ClientGone, readBody } from "./http-server-body.ts";
 import { type Cors, CorsPolicy } from "./http-server-cors.ts";
+import {
+  type Http2Sessions,
+  type OnHttp2Stream,
+  preferHttp1,
+  shareWithHttp2,
+} from "./http-server-http2.ts";
 import { answerBrokenRequest, lingerOnClose } from "./http-server-socket.ts";
 import { addressOf, Connections, closeListener, listen } from "./server-listener.ts";
 import type { ServerTls } from "./tls-server.ts";
@@ -62,6 +68,8 @@ export interface HttpServerOptions {
   readonly onDenied?: (request: HttpRequest, why: string) => HttpAnswer;
   /** Preflights are answered before `auth`: browsers send them without credentials. */
   readonly cors?: Cors | undefined;
+  /** Takes the streams of clients that speak HTTP/2 on this port: gRPC, by prior knowledge or, with `tls`, by ALPN. Neither `auth` nor `cors` hold for them. */
+  readonly onHttp2Stream?: OnHttp2Stream | undefined;
   /** On every answer; an answer's own headers win. */
   readonly responseHeaders?: Readonly<Record<string, string>>;
 }
@@ -71,7 +79,9 @@ export interface HttpAnswer {
   readonly status: number;
   readonly contentType?: string;
   readonly body?: string | Uint8Array | AsyncIterable<string | Uint8Array>;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
+  /** Asked for when a streamed body is over. */
+  readonly trailers?: () => Readonly<Record<string, string | undefined>>;
 }
 
 /** A listening HTTP/1.1 server. */
@@ -128,6 +138,13 @@ export class HttpRequest {
     if (this.#waitsForContinue && this.declaredBytes <= limitBytes) this.#response.writeContinue();
     return readBody(this.#message, this.declaredBytes, limitBytes, lease);
   }
+  /** The body as it arrives, once, instead of `readBody`: at the pace of who reads it, without a limit. */
+  bodyStream(): Readable {
+    if (this.#isTaken) throw new Error("the body has been read already");
+    this.#isTaken = true;
+    if (this.#waitsForContinue) this.#response.writeContinue();
+    return this.#message;
+  }
   /** Whether the rest of the body is too long to be thrown away in passing, or may never come. */
   get hasLongRest(): boolean {
     if (this.#message.complete || this.declaredBytes === 0) return false;
@@ -146,6 +163,7 @@ class NodeHttpServer implements HttpServer {
   readonly #server: Server;
   readonly #connections: Connections;
   readonly #cors: CorsPolicy | undefined;
+  readonly #http2: Http2Sessions | undefined;
   #isStopping = false;
   constructor(options: HttpServerOptions) {
     this.#options = options;
@@ -160,6 +178,9 @@ class NodeHttpServer implements HttpServer {
       noDelay: true,
     };
     this.#server = this.#create(settings);
+    const { onHttp2Stream, tls } = options;
+    if (onHttp2Stream !== undefined)
+      this.#http2 = shareWithHttp2(this.#server, tls !== undefined, headersTimeout, onHttp2Stream);
     this.#connections = new Connections(this.#server);
     this.#server.timeout = SILENCE_MS;
     this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections();
@@ -172,7 +193,8 @@ class NodeHttpServer implements HttpServer {
   #create(settings: ServerOptions): Server {
     const { tls } = this.#options;
     if (tls === undefined) return createServer(settings);
-    const server = createSecureServer({ ...settings, ...tls.options() });
+    const alpn = this.#options.onHttp2Stream !== undefined && { ALPNCallback: preferHttp1 };
+    const server = createSecureServer({ ...settings, ...tls.options(), ...alpn });
     tls.follow(server);
     return server;
   }
@@ -184,6 +206,7 @@ class NodeHttpServer implements HttpServer {
   async stop(deadline: AbortSignal): Promise<void> {
     this.#isStopping = true;
     this.#options.tls?.stop();
+    this.#http2?.close();
     await closeListener(this.#server, deadline, () => this.#connections.cut());
   }
 
@@ -254,7 +277,7 @@ class NodeHttpServer implements HttpServer {
     if (hasLongRest) lingerOnClose(socket);
     try {
       response.writeHead(answer.status, head);
-      if (!isWhole) stream(body, response);
+      if (!isWhole) stream(body, response, answer.trailers);
       else if (body.length === 0) response.end();
       else response.end(body);
     } catch (error) {
@@ -279,9 +302,23 @@ class NodeHttpServer implements HttpServer {
   }
 }
 
-function stream(body: AsyncIterable<string | Uint8Array>, response: ServerResponse): void {
+function stream(
+  body: AsyncIterable<string | Uint8Array>,
+  response: ServerResponse,
+  trailers: HttpAnswer["trailers"],
+): void {
+  const whole = trailers === undefined ? body : withTrailers(body, response, trailers);
   // A failure in the middle has cut the connection: the client sees that the answer is not whole.
-  pipeline(Readable.from(body), response).catch(ignore);
+  pipeline(Readable.from(whole), response).catch(ignore);
+}
+
+async function* withTrailers(
+  body: AsyncIterable<string | Uint8Array>,
+  response: ServerResponse,
+  trailers: NonNullable<HttpAnswer["trailers"]>,
+): AsyncGenerator<string | Uint8Array> {
+  yield* body;
+  response.addTrailers(trailers());
 }
 
 function ignore(): void {}

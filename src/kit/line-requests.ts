@@ -38,13 +38,16 @@ export interface LinesTaken {
   readonly replacedTimes: number;
 }
 
+/** Of the good lines of a request: keep them, refuse them with the bad ones, or forget all of it, as it was only asked about. */
+export type LineVerdict = "keep" | "refuse" | "forget";
+
 /** What to do with a request. */
 export interface LineOrder {
   readonly onBadLine?: OnBadLine;
   /** For the resources of all that is made of it. */
   readonly carried?: ResourceAttribute;
-  /** Whether the good lines are kept, now that all are read. Default: when there are any. */
-  readonly keeps?: (read: LinesTaken) => boolean;
+  /** Asked when all lines are read. Default: keep. */
+  readonly decide?: (read: LinesTaken) => LineVerdict;
 }
 
 /**
@@ -89,11 +92,10 @@ export class LineRequests {
       replacedTimes: source.replacedTimes + read.replacedTimes,
     };
     const { items, bad, firstBad } = taken;
-    if (items === 0 || order.keeps?.(taken) === false) {
-      this.#exporting.count("invalid");
-      const lost = items + bad;
-      if (lost > 0) this.#intake.rejected("logs", lost, firstBad, "http");
-      this.#say(lost, firstBad);
+    const verdict = order.decide?.(taken) ?? "keep";
+    if (items === 0 || verdict !== "keep") {
+      if (verdict !== "forget") this.#reject(items + bad, firstBad);
+      this.#exporting.count(verdict === "forget" && bad === 0 ? "accepted" : "invalid");
       return taken;
     }
     const before = { rejected: bad, why: firstBad };
@@ -103,11 +105,7 @@ export class LineRequests {
     return { ...taken, items: items - (rejected - bad), bad: rejected, firstBad: why };
   }
 
-  async #read(
-    source: LineSource,
-    lease: Lease,
-    order: LineOrder,
-  ): Promise<DoorResult> {
+  async #read(source: LineSource, lease: Lease, order: LineOrder): Promise<DoorResult> {
     if (source.bytes > SLICED_BYTES) return await this.#readSlowly(source, lease, order);
     this.#onBadLine = order.onBadLine;
     this.#door.carry(order.carried ?? NO_ATTRIBUTE);

@@ -121,6 +121,8 @@ const V2_CODES: Readonly<Record<FaultKind, string>> = {
   refused: "unavailable",
   unavailable: "unavailable",
   unimplemented: "not implemented",
+  bad_gateway: "unavailable",
+  gateway_timeout: "unavailable",
   internal: "internal error",
 };
 
@@ -191,6 +193,8 @@ const V3_JSON: ReadonlySet<FaultKind> = new Set([
   "malformed_auth",
   "not_found",
   "unimplemented",
+  "bad_gateway",
+  "gateway_timeout",
   "internal",
 ]);
 

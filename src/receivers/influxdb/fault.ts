@@ -1,7 +1,24 @@
 import { type ErrorKind, PipelineError, STATUS } from "../../otlp/status.ts";
 
 /** What may be wrong with a request: what the house knows, and what only InfluxDB's APIs have names for. */
-export type FaultKind = ErrorKind | "name" | "not_found" | "malformed_auth" | "method";
+export type FaultKind = ErrorKind | OwnKind;
+type OwnKind =
+  | "name"
+  | "not_found"
+  | "malformed_auth"
+  | "method"
+  | "bad_gateway"
+  | "gateway_timeout";
+
+/** HTTP status of the own kinds. */
+const OWN_STATUS: Readonly<Record<OwnKind, number>> = {
+  name: 400,
+  not_found: 404,
+  malformed_auth: 400,
+  method: 405,
+  bad_gateway: 502,
+  gateway_timeout: 504,
+};
 
 /** Why a request gets no success. `why` is a sentence for the person who reads the answer. */
 export class Fault extends Error {
@@ -25,17 +42,15 @@ export class Fault extends Error {
   /** The kind that it is counted as. */
   get outcome(): ErrorKind {
     if (this.kind === "malformed_auth") return "unauthorized";
-    return isOurs(this.kind) ? "invalid" : this.kind;
+    return isOwn(this.kind) ? "invalid" : this.kind;
   }
 
   get status(): number {
-    if (this.kind === "not_found") return 404;
-    if (this.kind === "method") return 405;
     if (this.kind === "unimplemented") return 501;
-    return STATUS[isOurs(this.kind) ? "invalid" : this.kind].http;
+    return isOwn(this.kind) ? OWN_STATUS[this.kind] : STATUS[this.kind].http;
   }
 }
 
-function isOurs(kind: FaultKind): kind is Exclude<FaultKind, ErrorKind> {
-  return kind === "name" || kind === "not_found" || kind === "malformed_auth" || kind === "method";
+function isOwn(kind: FaultKind): kind is OwnKind {
+  return kind in OWN_STATUS;
 }

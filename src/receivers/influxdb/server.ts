@@ -33,13 +33,12 @@ export function createInfluxdbServer(
 ): HttpServer {
   const option = `receivers.${context.id}`;
   const { auth, ...tls } = serverSurroundings(config, context, option);
-  const doors = new Doors(
-    new Access(config, auth),
-    new Writes(shapes, config, context, intake),
-    new Queries(config, context),
-  );
+  const access = new Access(config, auth);
+  const writes = new Writes(shapes, config, context, intake);
+  const queries = new Queries(config, context, access, writes.databases);
+  const doors = new Doors(access, writes, queries);
   const options = httpServerOptions(config);
-  return createHttpServer({
+  const server = createHttpServer({
     ...options,
     ...tls,
     responseHeaders: {
@@ -51,12 +50,21 @@ export function createInfluxdbServer(
     what: `receiver ${context.id}`,
     option: `${option}.endpoint`,
     onRequest: (request) => doors.answer(request),
+    onHttp2Stream: queries.call,
     onTrouble: (error) =>
       context.log.warn(
         { receiver: context.id, error: error.message },
         "trouble in the HTTP server",
       ),
   });
+  return {
+    start: () => server.start(),
+    address: () => server.address(),
+    async stop(deadline) {
+      await server.stop(deadline);
+      queries.stop();
+    },
+  };
 }
 
 /** Which part answers which path. */
@@ -84,10 +92,18 @@ class Doors {
     const decide = (fault: Fault | undefined) => {
       if (fault !== undefined) return this.#deny(words, fault);
       return api === undefined
-        ? this.#queries.answer(words, request, query, this.#writes.databases)
+        ? this.#query(words, request, query)
         : this.#writes.answer(api, request, query);
     };
     return denied instanceof Promise ? denied.then(decide) : decide(denied);
+  }
+
+  async #query(api: Api, request: HttpRequest, query: URLSearchParams): Promise<HttpAnswer> {
+    try {
+      return await this.#queries.answer(request, query);
+    } catch (reason) {
+      return this.#writes.refuse(api, reason);
+    }
   }
 
   #deny(api: Api, fault: Fault): HttpAnswer {

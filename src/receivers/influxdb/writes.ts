@@ -1,27 +1,22 @@
-import { type AdmittedBody, admitBody } from "../../kit/admitted-body.ts";
-import { codingOf } from "../../kit/compression.ts";
+import { admitBody } from "../../kit/admitted-body.ts";
+import { BadLines } from "../../kit/bad-lines.ts";
+import { type Body, codingOf } from "../../kit/compression.ts";
 import { Exporting } from "../../kit/exporting.ts";
 import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
 import { ClientGone } from "../../kit/http-server-body.ts";
-import { replacedTimesCounter } from "../../kit/line-counts.ts";
-import { RareLog } from "../../kit/rare-log.ts";
+import { BodyLines, LineRequests } from "../../kit/line-requests.ts";
 import type { Precision } from "../../line/time.ts";
-import type { Intake } from "../../pipeline/contracts.ts";
+import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
-import type { Counter } from "../../pipeline/telemetry.ts";
-import type { DoorResult } from "../../series/door.ts";
+import { LineDoor } from "../../series/door.ts";
 import type { LineShape } from "../../series/line-shapes.ts";
 import type { ResourceAttribute } from "../../series/resource-attribute.ts";
 import type { Api, WriteParameters } from "./apis.ts";
 import type { Config } from "./config.ts";
 import { Databases } from "./databases.ts";
 import { Fault } from "./fault.ts";
-import { LineDesk } from "./line-desk.ts";
 
 const STORED: HttpAnswer = { status: 204 };
-const LOG_EVERY_MS = 60_000;
-/** Desks that are kept for later requests; more are needed only while large bodies are read. */
-const DESKS_KEPT = 2;
 
 /** Steps of the wall clock that a line without a time gets, in milliseconds: as coarse as its request's times, as InfluxDB does it. */
 const STEP_MS: Readonly<Record<Precision, number>> = {
@@ -39,21 +34,26 @@ export class Writes {
   readonly databases: Databases;
   readonly #exporting: Exporting;
   readonly #context: Context;
-  readonly #intake: Intake;
   readonly #limitBytes: number;
-  readonly #makeDesk: () => LineDesk;
-  readonly #desks: LineDesk[] = [];
-  readonly #log = new RareLog(LOG_EVERY_MS);
-  readonly #replacedTimes: Counter;
+  readonly #requests: LineRequests;
 
   constructor(shapes: readonly LineShape[], config: Config, context: Context, intake: Intake) {
     this.databases = new Databases(config);
     this.#exporting = new Exporting(context, intake, "http");
     this.#context = context;
-    this.#intake = intake;
     this.#limitBytes = config.max_request_body_size;
-    this.#makeDesk = () => new LineDesk(shapes, config.service_name);
-    this.#replacedTimes = replacedTimesCounter(context, "http");
+    const { service_name: serviceName } = config;
+    this.#requests = new LineRequests(
+      context,
+      intake,
+      this.#exporting,
+      (onBadLine) =>
+        new LineDoor(shapes, {
+          precision: "ns",
+          onBadLine,
+          ...(serviceName !== undefined && { serviceName }),
+        }),
+    );
   }
 
   async answer(api: Api, request: HttpRequest, query: URLSearchParams): Promise<HttpAnswer> {
@@ -64,11 +64,10 @@ export class Writes {
       const coding = request.header("content-encoding") ?? "";
       if (codingOf(coding) === undefined)
         throw new Fault("invalid", `unacceptable content-encoding: ${coding.slice(0, 100)}`);
-      const admitted = await admitBody(request, this.#limitBytes, (bytes) =>
-        this.#exporting.admit("logs", bytes),
-      );
-      using _lease = admitted.lease;
-      return await this.#take(api, parameters, carried, admitted);
+      const admit = (bytes: number) => this.#exporting.admit("logs", bytes);
+      const { body, lease } = await admitBody(request, this.#limitBytes, admit);
+      using _lease = lease;
+      return await this.#take(api, parameters, carried, body, lease);
     } catch (reason) {
       return this.refuse(api, reason);
     }
@@ -100,49 +99,23 @@ export class Writes {
     api: Api,
     parameters: WriteParameters,
     carried: ResourceAttribute,
-    admitted: AdmittedBody,
+    { bytes, length }: Body,
+    lease: Lease,
   ): Promise<HttpAnswer> {
-    const { result, complaint } = await this.#read(api, parameters, carried, admitted);
-    const { items, badLines, firstBad, replacedTimes } = result;
-    if (badLines > 0) this.#sayBad(badLines, firstBad);
-    if (badLines > 0 && (items === 0 || !parameters.acceptPartial)) {
-      this.#intake.rejected("logs", items + badLines, firstBad, "http");
-      this.#exporting.count("invalid");
-    } else {
-      const before = { rejected: badLines, why: firstBad };
-      await this.#exporting.take("logs", result, admitted.lease, before);
-      if (replacedTimes > 0) this.#replacedTimes.add(replacedTimes);
-    }
-    return complaint ?? STORED;
-  }
-
-  /** The lines, and what to answer where some are bad: both while the desk is ours. */
-  async #read(
-    api: Api,
-    parameters: WriteParameters,
-    carried: ResourceAttribute,
-    { body, lease }: AdmittedBody,
-  ): Promise<{ readonly result: DoorResult; readonly complaint: HttpAnswer | undefined }> {
-    const { precision } = parameters;
+    const { precision, acceptPartial } = parameters;
     const now = this.#context.nowMs();
     const receivedMs = now - (now % STEP_MS[precision]);
-    const desk = this.#desks.pop() ?? this.#makeDesk();
-    try {
-      const result = await desk.read(body, { precision, receivedMs, carried }, lease);
-      const { bad } = desk;
-      const complaint = bad.count > 0 ? api.badLines(bad, result.items, parameters) : undefined;
-      return { result, complaint };
-    } finally {
-      if (this.#desks.length < DESKS_KEPT) this.#desks.push(desk);
-    }
-  }
-
-  #sayBad(lines: number, why: string): void {
-    this.#log.say(lines, why, this.#context.nowMs(), (reasons) =>
-      this.#context.log.warn(
-        { receiver: this.#context.id, transport: "http", lines: reasons },
-        "lines were rejected",
-      ),
-    );
+    const bad = new BadLines();
+    bad.begin(bytes);
+    const source = new BodyLines(length, (door) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      door.begin(bytes, view, 0, length, receivedMs, precision);
+    });
+    const { items } = await this.#requests.take(source, lease, {
+      onBadLine: bad.add,
+      carried,
+      keeps: (read) => acceptPartial || read.bad === 0,
+    });
+    return bad.count > 0 ? api.badLines(bad, items, parameters) : STORED;
   }
 }
