@@ -156,9 +156,9 @@ export class Committer {
     let { isDamageNew: isDirty } = state;
     for (const route of state.routes.values()) {
       isDirty ||= route.isDirty;
-      if (route.unread.frames === 0 || route.unreadSince < stillSince) continue;
-      const next = Math.max(route.progress.upTo + 1, route.unreadFrom);
-      if (next >= cache.first) unread = Math.min(unread, next - 1);
+      const { unread: waiting, unreadSince, wakers, progress } = route;
+      if (waiting.frames === 0 || waiting.bytes > cache.limit) continue;
+      if (wakers.size > 0 || unreadSince > stillSince) unread = Math.min(unread, progress.upTo);
     }
     cache.forget(unread);
     if (isDirty) this.#lookIn(flushMs);
@@ -258,7 +258,7 @@ export class Committer {
           const route = state.routes.get(number);
           if (route === undefined) continue;
           route.appended += entry.items;
-          route.enqueue(entry.seq, entry.items, entry.payload);
+          route.enqueue(entry.items, entry.payload);
           woken.add(route);
         }
         const { batch: kept, arrivalMs, noteBytes: note } = draft;
@@ -273,8 +273,8 @@ export class Committer {
       for (const { route, frames: left, tally } of leaving) route.remove(left, tally);
       resolve();
     }
-    for (const route of woken) route.wake();
     this.moved();
+    for (const route of woken) route.wake();
   }
 
   async #failed(batch: readonly Pending[], error: unknown): Promise<void> {

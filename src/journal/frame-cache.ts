@@ -9,23 +9,19 @@ const PLACES = 64;
  * frame would stay in memory until the next full collection.
  */
 export class FrameCache {
-  readonly #limit: number;
+  /** Bytes that it holds at most. */
+  readonly limit: number;
   /** Ascending by seq from `#first` on; the length is a power of two. */
   #ring: (Stored | undefined)[] = new Array(PLACES).fill(undefined);
   #first = 0;
   #count = 0;
   #bytes = 0;
   constructor(limit: number) {
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   get bytes(): number {
     return this.#bytes;
-  }
-
-  /** Number of the oldest frame in it; 0 when it is empty. */
-  get first(): Seq {
-    return this.#count === 0 ? 0 : this.#at(0).seq;
   }
 
   get(seq: Seq): Stored | undefined {
@@ -43,12 +39,12 @@ export class FrameCache {
   /** Frames come in the order of their numbers. */
   add(frame: Stored): void {
     const bytes = weigh(frame);
-    if (bytes > this.#limit) return;
+    if (bytes > this.limit) return;
     if (this.#count === this.#ring.length) this.#grow();
     this.#ring[this.#place(this.#count)] = frame;
     this.#count++;
     this.#bytes += bytes;
-    while (this.#bytes > this.#limit) this.#removeFirst();
+    while (this.#bytes > this.limit) this.#removeFirst();
   }
 
   /** Forgets what every reader has taken. */

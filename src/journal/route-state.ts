@@ -68,8 +68,6 @@ export class RouteState {
   readonly flights = new Flights();
   /** Monotonic time at which `unread` became more than nothing. */
   unreadSince = 0;
-  /** The first frame since then; those before it are not this route's. */
-  unreadFrom: Seq = 0;
   /** Changes with everything that a checkpoint says. */
   version = 0;
   savedVersion = -1;
@@ -115,11 +113,8 @@ export class RouteState {
   }
 
   /** Counts a frame that waits for this route from now on. */
-  enqueue(seq: Seq, items: number, bytes: number): void {
-    if (this.unread.frames === 0) {
-      this.unreadSince = performance.now();
-      this.unreadFrom = seq;
-    }
+  enqueue(items: number, bytes: number): void {
+    if (this.unread.frames === 0) this.unreadSince = performance.now();
     grow(this.queued, items, bytes, 1);
     grow(this.unread, items, bytes, 1);
   }
@@ -229,7 +224,7 @@ export class RouteState {
     grow(this.unread, -this.unread.items, -this.unread.bytes, -this.unread.frames);
     segments.walk(this.progress.low + 1, (segment, index) => {
       if (this.isWaiting(segment, index))
-        this.enqueue(segment.seq(index), segment.items(index), segment.payload(index));
+        this.enqueue(segment.items(index), segment.payload(index));
       return true;
     });
   }
