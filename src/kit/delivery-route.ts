@@ -62,6 +62,10 @@ export interface ExportLoopOptions<S extends Signal = Signal> {
 const NOUN = { logs: "log_records", metrics: "metric_points", traces: "spans" } as const;
 const PROBE_MS = 10_000;
 const POISON_AFTER = 10;
+/** Longest calls of a writer (ms), and the requests in flight from which on a destination counts as slow. */
+const QUICK_MS = 12;
+const SLOW_MS = 40;
+const BUSY_LANES = 4;
 const SAME_LINE_EVERY_MS = 10_000;
 
 /** What the lanes of one route share. */
@@ -77,8 +81,8 @@ export class DeliveryRoute<S extends Signal> {
   readonly outage: Outage;
   readonly bodyLimit: BodyLimit;
   readonly fit: RangeFit;
-  /** Items in one request at most. */
-  readonly pace: WritePace;
+  readonly #quick: WritePace;
+  readonly #slow: WritePace;
   readonly poisonAfter: number;
   readonly counters: RouteCounters;
   readonly #seldom: Seldom;
@@ -101,7 +105,9 @@ export class DeliveryRoute<S extends Signal> {
     this.gate = new PauseGate(options.probeMs ?? PROBE_MS, options.nowMs);
     this.outage = new Outage(options.retry.initial_interval, () => this.lanes.wake());
     const { items } = options.backend.limits;
-    this.pace = new WritePace(Math.max(1, Math.min(items, options.batch?.maxItems ?? items)));
+    const most = Math.max(1, Math.min(items, options.batch?.maxItems ?? items));
+    this.#quick = new WritePace(most, QUICK_MS);
+    this.#slow = new WritePace(most, SLOW_MS);
     this.poisonAfter = options.poisonAfter ?? POISON_AFTER;
     this.#seldom = new Seldom(SAME_LINE_EVERY_MS, options.nowMs);
     this.counters = registerRoute(this);
@@ -110,6 +116,14 @@ export class DeliveryRoute<S extends Signal> {
   /** Bytes of the next request at most. */
   get requestBytes(): number {
     return Math.min(this.bodyLimit.bytes, this.options.batch?.maxBytes ?? Number.MAX_SAFE_INTEGER);
+  }
+
+  /**
+   * Items in one request at most. A slow destination, which keeps several lanes waiting, gets requests as large as they may be; to a quick
+   * one a backlog goes in smaller pieces, between which the live data of other routes finds its way.
+   */
+  get pace(): WritePace {
+    return this.requestsInFlight < BUSY_LANES ? this.#quick : this.#slow;
   }
 
   backoff(): Backoff {

@@ -1,6 +1,5 @@
-/** A write that takes longer keeps the event loop too long (ms); one that takes less leaves room for more items. */
-const LONG_MS = 40;
-const SHORT_MS = 12;
+/** Share of the longest call below which there is room for more items. */
+const SHORT = 0.3;
 /** Fewer would make requests of a few rows only, on a machine that is merely busy. */
 const FEWEST = 128;
 /** The first call: nothing is known yet. */
@@ -12,9 +11,12 @@ const FIRST = 8_192;
  */
 export class WritePace {
   readonly #most: number;
+  readonly #longMs: number;
   #items: number;
-  constructor(most: number) {
+  /** A call that takes longer than `longMs` keeps the event loop too long. */
+  constructor(most: number, longMs: number) {
     this.#most = most;
+    this.#longMs = longMs;
     this.#items = Math.min(FIRST, most);
   }
 
@@ -24,7 +26,7 @@ export class WritePace {
 
   /** A call wrote `items` in `ms`. */
   took(items: number, ms: number): void {
-    if (ms > LONG_MS) this.#items = Math.max(Math.min(FEWEST, this.#most), items >>> 1);
-    else if (ms < SHORT_MS) this.#items = Math.min(this.#most, this.#items * 2);
+    if (ms > this.#longMs) this.#items = Math.max(Math.min(FEWEST, this.#most), items >>> 1);
+    else if (ms < this.#longMs * SHORT) this.#items = Math.min(this.#most, this.#items * 2);
   }
 }

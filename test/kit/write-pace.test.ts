@@ -5,7 +5,7 @@ import type { Slab } from "../../src/series/writer.ts";
 import { exportRig, LineWriter, sent } from "../support/export-rig.ts";
 
 test("long calls halve the next one down to a floor, short ones double it again", () => {
-  const pace = new WritePace(1_000);
+  const pace = new WritePace(1_000, 40);
   pace.took(1_000, 30);
   expect(pace.items).toBe(1_000);
   pace.took(1_000, 200);
@@ -16,8 +16,8 @@ test("long calls halve the next one down to a floor, short ones double it again"
     pace.took(pace.items, 1);
     expect(pace.items).toBe(items);
   }
-  expect(new WritePace(1 << 20).items).toBe(8_192);
-  const few = new WritePace(5);
+  expect(new WritePace(1 << 20, 40).items).toBe(8_192);
+  const few = new WritePace(5, 40);
   few.took(5, 99);
   expect(few.items).toBe(5);
 });
