@@ -17,20 +17,21 @@ export interface CopyRules {
   /** Between two looks. */
   readonly lookMs: number;
   readonly bytesPerSecond: number;
+  /** After a failure. */
+  readonly pauseMs: number;
 }
 
 export const DEFAULT_RULES: CopyRules = {
   sparseShare: 0.25,
   lookMs: 1_000,
   bytesPerSecond: 32 << 20,
+  pauseMs: 30_000,
 };
 
 /** A neighbour on the left is copied along when it is at most this many times as large: each byte is copied a few times in all. */
 const NEIGHBOUR_GROWTH = 2;
 /** So many times the share is sparse once the journal is half full. */
 const CROWDED_GROWTH = 2;
-/** After a failure. */
-const PAUSE_MS = 30_000;
 
 interface Options {
   readonly io: FileIo;
@@ -108,7 +109,8 @@ export class CopyForward {
 
   async #run(): Promise<void> {
     this.#nextAt = Number.POSITIVE_INFINITY;
-    let pauseMs = this.#options.rules.lookMs;
+    const { rules } = this.#options;
+    let waitMs = rules.lookMs;
     try {
       await this.#sweep();
       for (;;) {
@@ -122,10 +124,10 @@ export class CopyForward {
     } catch (error) {
       if (!this.#stop.signal.aborted) {
         this.#failed(error);
-        pauseMs = PAUSE_MS;
+        waitMs = rules.pauseMs;
       }
     }
-    this.#nextAt = performance.now() + pauseMs;
+    this.#nextAt = performance.now() + waitMs;
   }
 
   /** The oldest sparse segment, the sparse ones right behind it, and small neighbours before it. */
@@ -143,9 +145,10 @@ export class CopyForward {
         run.push(sourceOf(next));
       }
       for (const before of older.slice(0, at).toReversed()) {
-        const isSmall = before.length <= NEIGHBOUR_GROWTH * bytes;
-        bytes += before.length;
-        if (!isSmall || bytes > segmentBytes || !this.#isDense(before)) break;
+        const more = before.length - before.offset(0);
+        if (more > NEIGHBOUR_GROWTH * bytes || bytes + more > segmentBytes) break;
+        if (!this.#isDense(before)) break;
+        bytes += more;
         run.unshift({
           segment: before,
           indexes: Array.from({ length: before.count }, (_, i) => i),
@@ -233,7 +236,9 @@ export class CopyForward {
     const { io, state } = this.#options;
     const { list } = state.segments;
     const next = list[list.indexOf(segment) + 1] as Segment;
-    const checkpoint = await firstCheckpoint(io, state.id, next.id, next.length);
+    const checkpoint = await firstCheckpoint(io, state.id, next.id, next.length).catch(
+      () => undefined,
+    );
     if (checkpoint === undefined)
       throw new DamagedSource(segment, `the checkpoint behind it, in ${next.name},`);
     const { routes, quarantined } = checkpoint;

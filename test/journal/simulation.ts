@@ -189,6 +189,7 @@ export class Simulation {
           sparseShare: [0, 0.25, 0.9][this.#random.below(3)] as number,
           lookMs: 0,
           bytesPerSecond: Number.POSITIVE_INFINITY,
+          pauseMs: 0,
         },
       });
       try {
