@@ -114,7 +114,7 @@ export class Writes {
     const { items } = await this.#requests.take(source, lease, {
       onBadLine: bad.add,
       carried,
-      keeps: (read) => acceptPartial || read.bad === 0,
+      decide: (read) => (acceptPartial || read.bad === 0 ? "keep" : "refuse"),
     });
     return bad.count > 0 ? api.badLines(bad, items, parameters) : STORED;
   }
