@@ -1,10 +1,14 @@
 import { Msgpack, MsgpackScan } from "../../wire/msgpack-scan.ts";
 import { SLACK } from "../../wire/slack.ts";
+import { GivenAttributes } from "./given-attributes.ts";
 import { FLATTENED_MAX, PREFIX_MAX } from "./json-members.ts";
 import { Layer, MEMBERS_MAX, MemberKind, type Members } from "./members.ts";
 import { DEPTH_MAX, MsgpackText } from "./msgpack-json.ts";
 
 const DOT = 0x2e;
+const TOO_DEEP = `a record is nested at most ${DEPTH_MAX} deep`;
+/** Name of the attribute with the metadata of an entry. */
+const METADATA = new GivenAttributes([["fluent.metadata", ""]]);
 
 /** MessagePack maps → members, by the same rules as JSON objects. */
 export class MsgpackMembers {
@@ -37,11 +41,27 @@ export class MsgpackMembers {
     if (scan.count + this.#members.count > MEMBERS_MAX)
       return this.#fail(`a record has at most ${MEMBERS_MAX} members`);
     this.#prefixLength = -1;
-    if (this.#pairs(first, scan.count) < 0)
-      return this.#fail(`a record is nested at most ${DEPTH_MAX} deep`);
+    if (this.#pairs(first, scan.count) < 0) return this.#fail(TOO_DEEP);
     return this.#members.count > MEMBERS_MAX
       ? this.#fail(`a record has at most ${MEMBERS_MAX} members`)
       : end;
+  }
+
+  /** Adds the map at `p` as the JSON text of one member, when there is something in it: an entry's metadata. False when it cannot be. */
+  readMetadata(bytes: Uint8Array, view: DataView, p: number, to: number): boolean {
+    const scan = this.#scan;
+    const { texts } = this.#members;
+    scan.begin(bytes, view, to);
+    if (scan.head(p) < 0 || scan.count === 0) return true;
+    texts.ensure(METADATA.length);
+    const nameAt = this.#members.put(METADATA.view, 0, METADATA.length);
+    const at = texts.length;
+    if (this.#text.json(p) < 0) {
+      this.problem = TOO_DEEP;
+      return false;
+    }
+    this.#members.add(nameAt, METADATA.length, MemberKind.json, at, texts.length - at, Layer.given);
+    return true;
   }
 
   #fail(problem: string): -1 {

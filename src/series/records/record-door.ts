@@ -109,12 +109,20 @@ export class RecordDoor {
     return end;
   }
 
-  /** The same for the MessagePack map at `from`. */
-  msgpack(bytes: Uint8Array, view: DataView, from: number, to: number): number {
+  /** The same for the MessagePack map at `from`. `metadataAt`: a whole map besides, which becomes the attribute `fluent.metadata`. */
+  msgpack(
+    bytes: Uint8Array,
+    view: DataView,
+    from: number,
+    to: number,
+    metadataAt: number = -1,
+  ): number {
     this.#begin();
+    if (metadataAt >= 0 && !this.#msgpack.readMetadata(bytes, view, metadataAt, to))
+      return this.#fail();
     const end = this.#msgpack.read(bytes, view, from, to, RECORD_MAX);
-    if (end < 0) this.problem = this.#msgpack.problem;
-    else this.#settle();
+    if (end < 0) return this.#fail();
+    this.#settle();
     return end;
   }
 
@@ -142,6 +150,11 @@ export class RecordDoor {
     };
     this.#items = this.#replacedTimes = 0;
     return request;
+  }
+
+  #fail(): -1 {
+    this.problem = this.#msgpack.problem;
+    return -1;
   }
 
   #begin(): void {
