@@ -17,6 +17,7 @@ import { writeRequestJson } from "./otlp/write-json.ts";
 import type { ExtensionFactory, ProcessorFactory, ReceiverFactory } from "./pipeline/factory.ts";
 import { attributes } from "./processors/attributes/index.ts";
 import { resource } from "./processors/resource/index.ts";
+import { createDatakit } from "./receivers/datakit/index.ts";
 import { createInfluxdbReceiver } from "./receivers/influxdb/index.ts";
 import { createLineProtocol } from "./receivers/line_protocol/index.ts";
 import { otlp } from "./receivers/otlp/index.ts";
@@ -37,6 +38,7 @@ export function createComponents(): Components {
   const tables = shippedTables();
   return {
     receivers: byType<ReceiverFactory<unknown>>([
+      createDatakit(tables),
       createInfluxdbReceiver(tables),
       createLineProtocol(tables),
       otlp,

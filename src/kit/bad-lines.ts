@@ -11,6 +11,8 @@ export interface BadLine {
   readonly problem: Problem;
   /** 1, 2, 3 … among the lines that are neither blank nor comments. */
   readonly number: number;
+  /** Where it begins in the body: 0 is the first byte. */
+  readonly at: number;
   /** Its beginning. */
   readonly text: string;
   /** What is wrong, and where. */
@@ -35,7 +37,7 @@ export class BadLines {
     if (this.listed.length === LISTED_MAX) return;
     const line = this.#bytes.subarray(lineAt, lineEnd);
     const message = `byte ${problemAt - lineAt + 1}: ${describeProblem(problem)}`;
-    this.listed.push({ problem, number, text: beginningOf(line, KEPT_BYTES), message });
+    this.listed.push({ problem, number, at: lineAt, text: beginningOf(line, KEPT_BYTES), message });
   };
 }
 

@@ -95,7 +95,8 @@ export class LineRequests {
     const verdict = order.decide?.(taken) ?? "keep";
     if (items === 0 || verdict !== "keep") {
       if (verdict !== "forget") this.#reject(items + bad, firstBad);
-      this.#exporting.count(verdict === "forget" && bad === 0 ? "accepted" : "invalid");
+      const isWell = bad === 0 && (items === 0 || verdict === "forget");
+      this.#exporting.count(isWell ? "accepted" : "invalid");
       return taken;
     }
     const before = { rejected: bad, why: firstBad };
@@ -103,6 +104,13 @@ export class LineRequests {
     if (taken.replacedTimes > 0) this.#replacedTimes.add(taken.replacedTimes);
     this.#say(rejected, why);
     return { ...taken, items: items - (rejected - bad), bad: rejected, firstBad: why };
+  }
+
+  #reject(lines: number, why: string): void {
+    if (lines === 0) return;
+    const reason = why || "the request was refused as a whole";
+    this.#intake.rejected("logs", lines, reason, "http");
+    this.#say(lines, reason);
   }
 
   async #read(source: LineSource, lease: Lease, order: LineOrder): Promise<DoorResult> {
