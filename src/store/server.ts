@@ -107,7 +107,9 @@ export class StoreServer {
   #mayDelete(request: IncomingMessage): boolean {
     if (request.method !== "POST") return false;
     if (this.#options.token !== "") return true;
-    return request.headers.origin === undefined && this.#isLoopback;
+    // Through a proxy on this machine anybody may come.
+    const isProxied = request.headers["x-forwarded-for"] !== undefined;
+    return request.headers.origin === undefined && !isProxied && this.#isLoopback;
   }
 
   #pong(response: ServerResponse): void {

@@ -91,6 +91,10 @@ test("without a token, a web page and a GET are refused", async () => {
   expect(await page.json()).toEqual({
     error: expect.stringContaining("needs a POST with the store's token"),
   });
+  const proxied = await ask(shared, "pages", AS_PRINTED, {
+    headers: { "x-forwarded-for": "10.0.0.1" },
+  });
+  expect(proxied.status, "through a proxy on this machine anybody may come").toBe(403);
   const get = new URLSearchParams({ db: "pages", q: AS_PRINTED });
   expect((await fetch(`${shared.url}/api/v3/query_sql?${get}`)).status).toBe(403);
   expect((await durations(shared, "pages")).length).toBe(5);
