@@ -4,6 +4,13 @@ import type { Place, Problem } from "./problem.ts";
 /** A signal that pipelines carry. */
 export type PipelineSignal = "logs" | "metrics" | "traces";
 
+/** Without a pipeline of this signal, the option at `path` has no effect. */
+export interface SignalNeed {
+  readonly signal: PipelineSignal;
+  readonly path: readonly (string | number)[];
+  readonly why: string;
+}
+
 /** What the configuration needs to know about a component; every factory of `components.ts` is one. */
 export interface ComponentSchema {
   readonly type: string;
@@ -14,6 +21,8 @@ export interface ComponentSchema {
   readonly fileOptions?: readonly string[];
   /** Why these options cannot carry a signal that the component supports. */
   unsupported?(options: unknown, signal: PipelineSignal): string | undefined;
+  /** Signals that some pipeline must take from the receiver, with the option that says so. */
+  needs?(options: unknown): readonly SignalNeed[];
   /** What to tell about options that are right but old: one sentence, logged at the start and by `validate`. */
   warning?(options: unknown): string | undefined;
   /** Of an extension that `auth` blocks may name: for whom it is set up with these options. */

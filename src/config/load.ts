@@ -9,6 +9,7 @@ import { parseOptions } from "./options.ts";
 import { readExtensions, readPipelines } from "./pipelines.ts";
 import { inReadingOrder, type Place, Problems } from "./problem.ts";
 import { service as serviceSchema } from "./service-schema.ts";
+import { checkSignalNeeds } from "./signal-needs.ts";
 import { readSources } from "./sources.ts";
 import { checkStorage } from "./storage.ts";
 import type { telemetry } from "./telemetry.ts";
@@ -79,6 +80,7 @@ function check(root: Node, catalog: Catalog, problems: Problems, cwd: string): C
   const service = node.kind === "map" ? node : emptyMap(at);
   const extensions = readExtensions(service, written, problems);
   const pipelines = readPipelines(service, at, written, problems);
+  checkSignalNeeds(written, pipelines.values(), problems);
   checkStorage(written, extensions, problems);
   checkAuthenticators(written, extensions, problems);
   const telemetry = parsed && telemetryConfig(parsed.options.telemetry);

@@ -3,13 +3,13 @@ import type { KeyId, Keys } from "../otlp/keys.ts";
 import { ENTRY, ITEM_HEADER, Item, NodeType, type Signal } from "../otlp/tape.ts";
 
 /** Attributes by which a record remembers how its line looked; other backends have no use for them. */
-const SHAPE = ["weir.tags", "weir.uint"] as const;
+const SHAPE = ["weir.tags", "weir.uint", "weir.trace_id", "weir.span_id"] as const;
 
 /** Removes the line shape from batches that have one; all others are returned as they are. */
 export function lineShapeRemover(keys: Keys): <S extends Signal>(batch: Batch<S>) => Batch<S> {
   const shape = SHAPE.map((name) => keys.id(name));
   return (batch) => {
-    if (batch.signal !== "logs" || !holdsAny(batch.tape, shape)) return batch;
+    if (batch.signal === "metrics" || !holdsAny(batch.tape, shape)) return batch;
     const draft = batch.draft();
     const { items } = draft;
     for (let more = items.first(); more; more = items.next())
@@ -20,10 +20,8 @@ export function lineShapeRemover(keys: Keys): <S extends Signal>(batch: Batch<S>
   };
 }
 
-/** Whether an item has one of two keys; a walk over the tape's ints. */
-function holdsAny(tape: Int32Array, keys: readonly KeyId[]): boolean {
-  const one = keys[0] ?? -1;
-  const other = keys[1] ?? -1;
+/** Whether an item has one of the keys; a walk over the tape's ints. An item that has another of them has the first two's too. */
+function holdsAny(tape: Int32Array, [one, other]: readonly KeyId[]): boolean {
   let size = 0;
   for (let at = 0; at < tape.length; at += size) {
     const head = tape[at + Item.size] ?? 0;

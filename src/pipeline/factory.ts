@@ -16,6 +16,14 @@ export interface Declaration<C> {
   readonly stability: { readonly [S in Signal]?: Stability };
   /** Why these options cannot carry a signal that the component supports; undefined = they can. Refused before the start. */
   unsupported?(options: C, signal: Signal): string | undefined;
+  /** Signals that some pipeline must take from a receiver with these options: refused before the start where none does. */
+  needs?(
+    options: C,
+  ): readonly {
+    readonly signal: Signal;
+    readonly path: readonly (string | number)[];
+    readonly why: string;
+  }[];
   /** What to tell about options that are right but old, such as another program's names for ours: one sentence. */
   warning?(options: C): string | undefined;
   /** Of an extension that `auth` blocks may name: for whom it is set up with these options. */

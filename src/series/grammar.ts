@@ -92,7 +92,10 @@ export const TABLE = {
   },
   service: { doc: "The tag that is the service's name on the way back.", shape: text },
   severity: { doc: "Which severity a line's record gets.", shape: part("severity") },
-  spans: { doc: "Not built: rows become log records on the way back.", shape: boolean },
+  spans: {
+    doc: "true: lines become spans on the way back, not log records (see the line_protocol receiver). Default false.",
+    shape: boolean,
+  },
   example: {
     doc: "One item or line and a query, for the documentation.",
     shape: part("example"),

@@ -95,8 +95,6 @@ function readTable(file: string, place: Place, references: Reference[]): Table {
   const columns = [...own, ...ids];
   const extraTags = undeclared(at.extra_tags?.items(), columns, []);
   const [ends, extraFields] = byEnd(at.extra_fields);
-  if (at.spans !== undefined)
-    at.spans.wrong("spans: rows do not become spans on the way back; they become log records");
   return {
     file,
     measurement: at.measurement?.text() ?? "",
@@ -117,6 +115,7 @@ function readTable(file: string, place: Place, references: Reference[]): Table {
     emptyField: textColumn(at.empty_field, columns),
     service: tagColumn(at.service, columns),
     severity: at.severity === undefined ? undefined : readSeverity(at.severity, columns),
+    spans: at.spans?.boolean() ?? false,
     example: at.example && readExample(at.example),
   };
 }

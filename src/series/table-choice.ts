@@ -18,6 +18,12 @@ export interface ChosenTables {
   readonly declared: readonly Table[];
 }
 
+/** What is wrong with an entry of a list. */
+export interface Mistake {
+  readonly at: number;
+  readonly message: string;
+}
+
 /** Reads the option `tables` of exporters: names of tables and paths of table files. */
 export class TableChoice {
   readonly #shipped: readonly Table[];
@@ -26,8 +32,8 @@ export class TableChoice {
   }
 
   /** What is wrong with the entries, each with its place in the list. */
-  mistakes(entries: readonly string[]): { readonly at: number; readonly message: string }[] {
-    const found: { at: number; message: string }[] = [];
+  mistakes(entries: readonly string[]): readonly Mistake[] {
+    const found: Mistake[] = [];
     let declared = this.#shipped;
     for (const [at, entry] of entries.entries()) {
       if (!isPath(entry)) continue;
@@ -38,18 +44,16 @@ export class TableChoice {
         for (const message of messages) found.push({ at, message });
       }
     }
-    const names = declared.map((table) => table.measurement);
-    for (const [at, entry] of entries.entries())
-      if (!isPath(entry) && !names.includes(entry) && found.length === 0)
-        found.push({
-          at,
-          message: `no series table is called "${entry}"${suggestion(entry, names)}`,
-        });
-    return found;
+    return found.length > 0 ? found : unknownNames(entries, declared);
+  }
+
+  /** Which of these names are no tables, beside `files` without mistakes. */
+  nameMistakes(names: readonly string[], files: readonly string[]): readonly Mistake[] {
+    return unknownNames(names, this.choose(files).declared);
   }
 
   /** The same where only paths of table files make sense. */
-  fileMistakes(entries: readonly string[]): { readonly at: number; readonly message: string }[] {
+  fileMistakes(entries: readonly string[]): readonly Mistake[] {
     const names = entries.flatMap((entry, at) => (isPath(entry) ? [] : [{ entry, at }]));
     if (names.length === 0) return this.mistakes(entries);
     return names.map(({ entry, at }) => ({
@@ -67,6 +71,17 @@ export class TableChoice {
     const isChosen = (table: Table) => names.length === 0 || names.includes(table.measurement);
     return { declared, tables: declared.filter(isChosen) };
   }
+}
+
+/** Entries that are no path and no name of these tables. */
+function unknownNames(entries: readonly string[], tables: readonly Table[]): Mistake[] {
+  const names = tables.map((table) => table.measurement);
+  return [...entries.entries()]
+    .filter(([, entry]) => !isPath(entry) && !names.includes(entry))
+    .map(([at, entry]) => ({
+      at,
+      message: `no series table is called "${entry}"${suggestion(entry, names)}`,
+    }));
 }
 
 function isPath(entry: string): boolean {

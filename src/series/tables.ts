@@ -35,6 +35,8 @@ export interface Table {
   readonly severity:
     | { readonly column: string; readonly levels: ReadonlyMap<string, number> }
     | undefined;
+  /** Its lines become spans on the way back, where the receiver has a pipeline of traces. */
+  readonly spans?: boolean;
   /** For the documentation. */
   readonly example: Example | undefined;
 }

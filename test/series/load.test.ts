@@ -125,8 +125,8 @@ test.each([
   ["ids twice", `${TABLE.replace("f:", "trace_id:")}ids: true\n`, /adds column "trace_id"/],
   [
     "spans as the way back",
-    `${TABLE}spans: true\n`,
-    /t\.yaml:7:8: spans: rows do not become spans/,
+    `${TABLE}spans: sometimes\n`,
+    /t\.yaml:7:8: spans: expected true or false/,
   ],
   [
     "more columns than InfluxDB 3 takes",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { duration, listenEndpoint } from "../../config/blocks.ts";
+import { SPANS_DOC } from "../../series/span-tables.ts";
 import { TABLE_FILES_DOC, type TableChoice } from "../../series/table-choice.ts";
 
 const enabled = z
@@ -73,13 +74,18 @@ export function lineProtocolConfig(choice: TableChoice) {
         .describe(
           `${TABLE_FILES_DOC} They say what of their lines is a tag, the body and the severity.`,
         ),
+      spans: z.array(z.string()).min(1).optional().describe(SPANS_DOC),
     })
     .refine((c) => c.udp !== undefined || c.tcp !== undefined, {
       error: 'needs "udp" or "tcp", for example udp: { endpoint: "127.0.0.1:8094" }',
     })
-    .superRefine(({ tables = [] }, context) => {
-      for (const { at, message } of choice.fileMistakes(tables))
+    .superRefine(({ tables = [], spans = [] }, context) => {
+      const mistakes = choice.fileMistakes(tables);
+      for (const { at, message } of mistakes)
         context.addIssue({ code: "custom", path: ["tables", at], message });
+      if (mistakes.length > 0) return;
+      for (const { at, message } of choice.nameMistakes(spans, tables))
+        context.addIssue({ code: "custom", path: ["spans", at], message });
     });
 }
 export type Config = z.output<ReturnType<typeof lineProtocolConfig>>;

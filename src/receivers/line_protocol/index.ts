@@ -1,7 +1,9 @@
+import { lineSpanIntake } from "../../kit/line-span-intake.ts";
 import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
 import { LineDoor } from "../../series/door.ts";
 import { type LineShape, lineShapes } from "../../series/line-shapes.ts";
+import { lacksSpans, needsOfSpans, spanTables } from "../../series/span-tables.ts";
 import { TableChoice } from "../../series/table-choice.ts";
 import type { Table } from "../../series/tables.ts";
 import { type Config, lineProtocolConfig } from "./config.ts";
@@ -47,16 +49,18 @@ export function createLineProtocol(tables: readonly Table[]) {
     type: "line_protocol",
     summary:
       "InfluxDB line protocol and JSON points over UDP and TCP: one bad line costs one line.",
-    stability: { logs: "beta" },
+    stability: { logs: "beta", traces: "beta" },
     schema: lineProtocolConfig(choice),
     fileOptions: ["tables"],
+    unsupported: (options, signal) => lacksSpans(choice, options, signal),
+    needs: (options) => needsOfSpans(choice, options),
     example: { udp: { endpoint: "127.0.0.1:8094" } },
     create: (options: Config, context: Context, intake: Intake) =>
       new LineProtocolReceiver(
         lineShapes(choice.choose(options.tables).declared),
         options,
         context,
-        intake,
+        lineSpanIntake(intake, spanTables(choice, options), context),
       ),
   } satisfies ReceiverFactory<Config>;
 }
