@@ -27,7 +27,11 @@ export async function runExportLoop<S extends Signal>(
   const inFlight = new Set<Promise<void>>();
   let ahead: Range<S> | undefined;
   while (!ending.aborted) {
-    if (!route.mayRead || !lanes.tryTakeForRange()) {
+    if (!route.mayRead) {
+      await lanes.freed();
+      continue;
+    }
+    if (!lanes.tryTakeForRange()) {
       if (ahead === undefined) ahead = await readAhead(route);
       else await lanes.freed();
       continue;

@@ -6,6 +6,9 @@ const LINGER_MS = 50;
 /** Telemetry of ranges in flight per route, in bytes, at which only the eager lanes go on: what a slow destination may cost in memory. */
 const HELD_BYTES = 64 << 20;
 
+/** Ranges that wait to be written are read before their time: so many keep the writer busy, more only take memory. */
+const WAITING = 2;
+
 /** The lanes of one route: each is a request that is made, sent or waits for its next attempt. */
 export class Lanes {
   readonly most: number;
@@ -13,6 +16,7 @@ export class Lanes {
   #taken = 0;
   #heldBytes = 0;
   #turn: Promise<void> = Promise.resolve();
+  #waiting = 0;
   #freed = Promise.withResolvers<void>();
 
   constructor(most: number, fit: RangeFit) {
@@ -31,6 +35,11 @@ export class Lanes {
     return true;
   }
 
+  /** Whether enough waits to be written. */
+  get isBehind(): boolean {
+    return this.#waiting >= WAITING;
+  }
+
   /** Takes a lane for a new range when there is one, and memory for what it will hold. */
   tryTakeForRange(): boolean {
     const isFull = this.#heldBytes + this.#fit.bytes > HELD_BYTES;
@@ -42,7 +51,7 @@ export class Lanes {
     this.wake();
   }
 
-  /** Resolves when a lane or memory was given back. */
+  /** Resolves when a lane or memory was given back, or a range that waited is written. */
   freed(): Promise<void> {
     return this.#freed.promise;
   }
@@ -65,8 +74,12 @@ export class Lanes {
 
   /** One caller per turn of the event loop: writing is synchronous, and answers often come together. */
   turn(): Promise<void> {
-    const next = () => new Promise<void>((resolve) => setImmediate(resolve));
-    this.#turn = this.#turn.then(next);
+    this.#waiting += 1;
+    this.#turn = this.#turn.then(async () => {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      this.#waiting -= 1;
+      this.wake();
+    });
     return this.#turn;
   }
 

@@ -115,6 +115,17 @@ test("a slow destination holds 64 MiB of ranges at most, beside those of four la
   expect(huge.tryTake()).toBe(true);
 });
 
+test("while two ranges wait to be written, no other is read", async () => {
+  const lanes = new Lanes(8, new RangeFit(MIB));
+  const turns = [lanes.turn(), lanes.turn()];
+  expect(lanes.isBehind).toBe(true);
+  const freed = lanes.freed();
+  await turns[0];
+  await freed;
+  expect(lanes.isBehind).toBe(false);
+  await turns[1];
+});
+
 test("one request is written per turn of the event loop", async () => {
   const lanes = new Lanes(4, new RangeFit(MIB));
   const turns: number[] = [];
