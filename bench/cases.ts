@@ -171,7 +171,7 @@ export function touchJob(bytes: Uint8Array, records: number): Job {
 }
 
 /** `n` lines of 264 bytes, as a function platform sends them. */
-function functionLines(n: number): string[] {
+export function functionLines(n: number): string[] {
   return Array.from(
     { length: n },
     (_, i) =>

@@ -57,7 +57,7 @@ async function http(load: HttpLoad): Promise<LoadResult> {
       socket.on("error", () => resolve());
       socket.on("close", () => resolve());
       socket.on("data", (part) => {
-        if (part.toString("latin1", 9, 12) === "200") ok++;
+        if (part.toString("latin1", 9, 10) === "2") ok++;
         else other++;
         if (performance.now() < end) socket.write(next());
         else socket.end();

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts, Service } from "../test/support/service.ts";
-import { payloads } from "./cases.ts";
+import { functionLines, payloads } from "./cases.ts";
 import { jsonOf } from "./json.ts";
 import type { GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
 
@@ -58,6 +58,12 @@ const HTTP_KINDS = {
   spans: { path: "/v1/traces", what: "spans → requests and errors lines" },
   metrics: { path: "/v1/metrics", what: "data points → lines" },
   mixedMetrics: { path: "/v1/metrics", what: "mixed data points → lines" },
+} as const;
+const JSON_TYPE = "application/json";
+const PROTOBUF = "application/x-protobuf";
+/** Receivers that take lines over HTTP, by what `--only` finds: where, and lines in a request. */
+const LINE_DOORS = {
+  influxdb_in: { port: "influxdb", path: "/api/v2/write?org=o&bucket=b", sizes: [100, 5_000] },
 } as const;
 const MOST_PAYLOADS = 16;
 /** V8 needs this long at full load until the hot path is compiled for good, on one core. */
@@ -123,6 +129,17 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
       run: (service, { http: port }) =>
         httpRow(service, load, { port, kind: "json", n, isDurable: false }),
     };
+  for (const [what, { port, path, sizes }] of Object.entries(LINE_DOORS))
+    for (const [isDurable, n] of [
+      ...sizes.map((size) => [false, size] as const),
+      [true, 5_000] as const,
+    ])
+      yield {
+        what,
+        isDurable,
+        run: (service, ports) =>
+          lineRow(service, load, { what, port: ports[port], path, n, isDurable }),
+      };
   for (const n of [100, 1000])
     yield {
       what: "grpc",
@@ -141,6 +158,7 @@ interface Ports {
   readonly http: number;
   readonly grpc: number;
   readonly udp: number;
+  readonly influxdb: number;
 }
 
 async function withService(
@@ -148,7 +166,7 @@ async function withService(
   grpcSinkPort: number,
   { isDurable, to = "influxdb", run }: ServiceJob,
 ): Promise<Row> {
-  const [http = 0, grpc = 0, health = 0, metrics = 0, udp = 0] = await freePorts(5);
+  const [http = 0, grpc = 0, health = 0, metrics = 0, udp = 0, influxdb = 0] = await freePorts(6);
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
   const config = join(directory, "config.yaml");
   const storage = isDurable ? "storage: file_storage, " : "";
@@ -158,6 +176,7 @@ async function withService(
 receivers:
   otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${grpc}" }, http: { endpoint: "127.0.0.1:${http}" } } }
   line_protocol: { udp: { endpoint: "127.0.0.1:${udp}" } }
+  influxdb: { endpoint: "127.0.0.1:${influxdb}" }
 extensions:
   health_check: { endpoint: "127.0.0.1:${health}" }
   file_storage: { directory: "${join(directory, "queue")}" }
@@ -182,7 +201,7 @@ service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, line_protocol], exporters: [${to}] }
+    logs: { receivers: [otlp, line_protocol, influxdb], exporters: [${to}] }
     traces: { receivers: [otlp], exporters: [influxdb] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `,
@@ -190,7 +209,7 @@ service:
   const service = new Service(config, health, metrics, PINNED);
   try {
     await service.start();
-    return await run(service, { http, grpc, udp });
+    return await run(service, { http, grpc, udp, influxdb });
   } finally {
     await service.kill("SIGTERM");
     await rm(directory, { recursive: true, force: true });
@@ -215,11 +234,38 @@ async function httpRow(
   const isJson = kind === "json";
   const requests = payloads[isJson ? "plain" : kind](n)
     .slice(0, MOST_PAYLOADS)
-    .map((body) => requestOf(path, isJson ? jsonOf("logs", body) : body, isJson));
+    .map((body) =>
+      requestOf(path, isJson ? jsonOf("logs", body) : body, isJson ? JSON_TYPE : PROTOBUF),
+    );
   const job: HttpLoad = { kind: "http", port, requests, connections: 8, ms: MS };
   await give(load, { ...job, ms: WARM_MS });
   await settled(service);
   const name = `${what}, ${n} a request${isDurable ? ", journal before the ack" : ""}`;
+  return measured(service, name, async () => {
+    const { ok, other } = await give(load, job);
+    return { sent: ok * n, note: other > 0 ? ` (${other} requests refused)` : "" };
+  });
+}
+
+interface LineJob {
+  readonly what: string;
+  readonly port: number;
+  readonly path: string;
+  readonly n: number;
+  readonly isDurable: boolean;
+}
+
+async function lineRow(
+  service: Service,
+  load: ChildProcess,
+  { what, port, path, n, isDurable }: LineJob,
+): Promise<Row> {
+  const body = Buffer.from(functionLines(n).join("\n"));
+  const requests = [requestOf(path, body, "text/plain; charset=utf-8")];
+  const job: HttpLoad = { kind: "http", port, requests, connections: 8, ms: MS };
+  await give(load, { ...job, ms: WARM_MS });
+  await settled(service);
+  const name = `${what}: lines → function_logs lines, ${n} a request${isDurable ? ", journal before the ack" : ""}`;
   return measured(service, name, async () => {
     const { ok, other } = await give(load, job);
     return { sent: ok * n, note: other > 0 ? ` (${other} requests refused)` : "" };
@@ -251,8 +297,7 @@ function messageOf(body: Uint8Array): string {
 }
 
 /** The whole HTTP request, as the load wants it. */
-function requestOf(path: string, body: Uint8Array, isJson: boolean): string {
-  const type = isJson ? "application/json" : "application/x-protobuf";
+function requestOf(path: string, body: Uint8Array, type: string): string {
   const head = `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head), body]).toString("base64");
 }
