@@ -1,22 +1,16 @@
 /** `npm run bench -- --delay`: how long an item is on its way from its sender to an idle destination. */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "undici";
 import type { Service } from "../test/support/service.ts";
 import { payloads } from "./cases.ts";
-import { withExporters } from "./delivery.ts";
+import { delayedSink, pinToLoadCore, withExporters } from "./delivery.ts";
 
 /** Items a second, in requests of so many. */
 const PER_SECOND = 10_000;
 const IN_REQUEST = 100;
 const WARM_MS = 5_000;
 const SEEN_MS = 10_000;
-/** An id in the payloads of the bench, as long as what takes its place. */
-const ID = /execution_id=d-(\d{34})/g;
-const NEW_LINE = 10;
-/** Bytes of a large request that are searched for times. */
-const PIECE = 32 << 10;
 
 interface Delays {
   readonly items: number;
@@ -26,6 +20,7 @@ interface Delays {
 }
 
 export async function delayBench(): Promise<void> {
+  pinToLoadCore();
   const rows: Record<string, string>[] = [];
   for (const [what, queue] of [
     ["defaults, queue in memory", ""],
@@ -35,13 +30,13 @@ export async function delayBench(): Promise<void> {
       "sending_queue: { storage: file_storage, batch: {} }, ",
     ],
   ] as const) {
-    await using sink = await openSink();
+    await using sink = await timedSink();
     const influxdb = `{ endpoint: "http://127.0.0.1:${sink.port}", ${queue}database: weir, tables: [function_logs] }`;
     await withExporters({ influxdb }, async (service, { http }) => {
       await sendFor(WARM_MS, http);
-      sink.take();
+      await sink.delays();
       await sendFor(SEEN_MS, http);
-      rows.push(await rowOf(what, service, sink.take()));
+      rows.push(await rowOf(what, service, await sink.delays()));
     });
   }
   console.table(rows);
@@ -52,7 +47,7 @@ async function rowOf(what: string, service: Service, delays: number[]) {
   const [law] = await service.law();
   return {
     what,
-    items: String(items),
+    seen: String(items),
     "p50 ms": p50.toFixed(1),
     "p99 ms": p99.toFixed(1),
     "worst ms": worst.toFixed(0),
@@ -95,10 +90,10 @@ export async function post(port: number, body: Uint8Array): Promise<number> {
 const [plain = new Uint8Array()] = payloads.plain(IN_REQUEST);
 const places = idsIn(Buffer.from(plain));
 
-/** The plain payload, each record with the time of this call in its execution id. */
+/** The plain payload, each record with the time of this call in its execution id: microseconds of the monotonic clock. */
 export function stamped(): Uint8Array {
   const body = Buffer.from(plain);
-  const stamp = `d-${String(Math.round(performance.now() * 1_000)).padStart(34, "0")}`;
+  const stamp = `d-${String(process.hrtime.bigint() / 1_000n).padStart(34, "0")}`;
   for (const at of places) body.write(stamp, at, "latin1");
   return body;
 }
@@ -112,53 +107,31 @@ function idsIn(body: Buffer): number[] {
   return found;
 }
 
-interface DelaySink extends AsyncDisposable {
+/** A destination in a process of its own. */
+interface TimedSink extends AsyncDisposable {
   readonly port: number;
-  /** Lines so far. */
-  readonly items: number;
-  /** Cuts connections instead of answering. */
-  isDead: boolean;
-  /** Delays since the last call in milliseconds: one per line, of large requests one per about 100 lines. */
-  take(): number[];
+  /** Milliseconds that some of the items since the last call were on their way; of large requests one per 16 KiB. */
+  delays(): Promise<number[]>;
+  /** Cuts connections instead of answering, until `live`. */
+  die(): void;
+  live(): void;
 }
 
 /** Answers 204 at once. */
-export async function openSink(): Promise<DelaySink> {
-  let delays: number[] = [];
-  let items = 0;
-  const take = async (incoming: IncomingMessage, response: ServerResponse) => {
-    if (sink.isDead) return void incoming.socket.destroy();
-    const parts: Buffer[] = [];
-    for await (const part of incoming) parts.push(part as Buffer);
-    const now = performance.now();
-    const body = Buffer.concat(parts);
-    response.writeHead(204).end();
-    for (const byte of body) if (byte === NEW_LINE) items++;
-    for (let at = 0; at < body.length; at += Math.max(PIECE, body.length >>> 3)) {
-      const text = body.toString("latin1", at, at + PIECE);
-      for (const [, stamp] of text.matchAll(ID)) delays.push(now - Number(stamp) / 1_000);
-    }
+export async function timedSink(): Promise<TimedSink> {
+  const [sink, port] = await delayedSink(0);
+  const delays = async () => {
+    sink.send("delays");
+    return ((await once(sink, "message")) as [{ delays: number[] }])[0].delays;
   };
-  // a request whose connection was cut counts for nothing
-  const server = createServer(
-    (incoming, response) => void take(incoming, response).catch(() => {}),
-  );
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const sink: DelaySink = {
-    port: (server.address() as AddressInfo).port,
-    isDead: false,
-    get items() {
-      return items;
-    },
-    take() {
-      const taken = delays;
-      delays = [];
-      return taken;
-    },
+  await delays();
+  return {
+    port,
+    delays,
+    die: () => void sink.send("die"),
+    live: () => void sink.send("live"),
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      sink.disconnect();
     },
   };
-  return sink;
 }

@@ -22,15 +22,19 @@ export interface Ports {
   readonly directory: string;
 }
 
-/** Runs `work` with a service whose exporters are these lines of YAML; each gets a logs pipeline. */
+/** Runs `work` with a service whose exporters are these lines of YAML, all in one pipeline of logs; those in `idle` in one of traces instead. */
 export async function withExporters<T>(
   exporters: Readonly<Record<string, string>>,
   work: (service: Service, ports: Ports) => Promise<T>,
+  idle: readonly string[] = [],
 ): Promise<T> {
   const [http = 0, health = 0, metrics = 0] = await freePorts(3);
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
   const config = join(directory, "config.yaml");
   const names = Object.keys(exporters);
+  const logs = names.filter((name) => !idle.includes(name));
+  const traces =
+    idle.length > 0 ? `, traces: { receivers: [otlp], exporters: [${idle.join(", ")}] }` : "";
   await writeFile(
     config,
     `
@@ -43,7 +47,7 @@ ${names.map((name) => `  ${name}: ${exporters[name]}`).join("\n")}
 service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metrics} } } } }] } }
-  pipelines: { logs: { receivers: [otlp], exporters: [${names.join(", ")}] } }
+  pipelines: { logs: { receivers: [otlp], exporters: [${logs.join(", ")}] }${traces} }
 `,
   );
   const service = new Service(config, health, metrics, PINNED);
@@ -69,9 +73,12 @@ export function pinToLoadCore(pid = process.pid): void {
     execFileSync("taskset", ["-acp", "0", String(pid)], { stdio: "ignore" });
 }
 
-/** A sink that answers after `delayMs`, and its port. */
-export async function delayedSink(delayMs: number): Promise<readonly [ChildProcess, number]> {
-  const sink = child("./sink.ts", String(delayMs));
+/** A sink that answers after `delayMs`, and its port (0: any). */
+export async function delayedSink(
+  delayMs: number,
+  at = 0,
+): Promise<readonly [ChildProcess, number]> {
+  const sink = child("./sink.ts", String(delayMs), String(at));
   const [{ port }] = (await once(sink, "message")) as [{ port: number }];
   return [sink, port];
 }
@@ -125,7 +132,7 @@ async function laneRow({ delayMs, lanes, bodyBytes }: LaneJob): Promise<Record<s
     `sending_queue: { storage: file_storage${lanes === undefined ? "" : `, num_consumers: ${lanes}`} }`,
   ];
   const read = async () => {
-    sink.send("");
+    sink.send("read");
     return ((await once(sink, "message")) as [{ bytes: number; requests: number }])[0];
   };
   try {

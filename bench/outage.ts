@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isBalanced, type Law, type Service } from "../test/support/service.ts";
-import { delaysOf, openSink, post, stamped } from "./delay.ts";
+import { delaysOf, post, stamped, timedSink } from "./delay.ts";
 import { pinToLoadCore, rssMb, withExporters } from "./delivery.ts";
 import { writePages } from "./outage-pages.ts";
 
@@ -19,7 +19,7 @@ export interface Second {
   /** Its end, in seconds since the first began. */
   readonly at: number;
   readonly acknowledged: number;
-  /** Items that came to the destination that is always alive, and to the one that is not. */
+  /** Items that the destination took that is always alive, and the one that is not. */
   readonly well: number;
   readonly back: number;
   /** Items that wait for the dead one. */
@@ -52,8 +52,8 @@ const LEFT_S = 1;
 
 export async function outageBench(outage: Outage): Promise<void> {
   pinToLoadCore();
-  await using well = await openSink();
-  await using back = await openSink();
+  await using well = await timedSink();
+  await using back = await timedSink();
   const route = (port: number) =>
     `{ endpoint: "http://127.0.0.1:${port}", database: weir, tables: [function_logs], sending_queue: { storage: file_storage, queue_size: 100000000000, sizer: bytes } }`;
   const exporters = { "influxdb/well": route(well.port), "influxdb/back": route(back.port) };
@@ -62,27 +62,37 @@ export async function outageBench(outage: Outage): Promise<void> {
     await sleep(WARM_MS);
     const seconds: Second[] = [];
     const begun = performance.now();
+    const look = async () => {
+      const laws = await service.law();
+      return {
+        acknowledged: sender.acknowledged,
+        well: lawOf(laws, "well"),
+        back: lawOf(laws, "back"),
+      };
+    };
+    let before = await look();
+    await well.delays();
     const observe = async () => {
-      const before = [sender.acknowledged, well.items, back.items] as const;
-      well.take();
       await sleep(1_000 - ((performance.now() - begun) % 1_000));
-      const { p50, p99 } = delaysOf(well.take());
+      const now = await look();
+      const { p50, p99 } = delaysOf(await well.delays());
       seconds.push({
         at: (performance.now() - begun) / 1_000,
-        acknowledged: sender.acknowledged - before[0],
-        well: well.items - before[1],
-        back: back.items - before[2],
-        queued: lawOf(await service.law(), "back").queued,
+        acknowledged: now.acknowledged - before.acknowledged,
+        well: now.well.delivered - before.well.delivered,
+        back: now.back.delivered - before.back.delivered,
+        queued: now.back.queued,
         p50,
         p99,
         rssMb: await rssMb(service),
       });
+      before = now;
     };
     const dead = BEFORE_S + Math.round(outage.minutes * 60);
     while (seconds.length < BEFORE_S) await observe();
-    back.isDead = true;
+    back.die();
     while (seconds.length < dead) await observe();
-    back.isDead = false;
+    back.live();
     const most = 2 * dead + 60;
     do await observe();
     while (seconds.length < most && (seconds.at(-1)?.queued ?? 0) > LEFT_S * outage.rate);

@@ -2,7 +2,8 @@
  * `npm run bench`: CPU time per record of every stage, beside a calibration loop and the obvious twin in the same run.
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
  * of it `--only` idle, http, grpc or udp. `--lanes`: how delivery uses its lanes; `--delay`: how long an
- * item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second.
+ * item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second; `--routes <n>`:
+ * what so many idle or dead routes cost; `--drain`: how a backlog of `--mib` drains.
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -57,6 +58,9 @@ const { values } = parseArgs({
     outage: { type: "boolean" },
     minutes: { type: "string", default: "10" },
     rate: { type: "string", default: "50000" },
+    routes: { type: "string" },
+    drain: { type: "boolean" },
+    mib: { type: "string", default: "2048" },
     ratios: { type: "boolean" },
     only: { type: "string" },
   },
@@ -70,6 +74,8 @@ if (values.ratios) console.log(RATIOS + JSON.stringify(ratios()));
 else if (values.gate) gate();
 else if (values.lanes) await (await import("./delivery.ts")).lanesBench();
 else if (values.delay) await (await import("./delay.ts")).delayBench();
+else if (values.routes) await (await import("./isolation.ts")).routesBench(Number(values.routes));
+else if (values.drain) await (await import("./isolation.ts")).drainBench(Number(values.mib));
 else if (values.outage)
   await (await import("./outage.ts")).outageBench({
     minutes: Number(values.minutes),
