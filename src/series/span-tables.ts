@@ -11,6 +11,19 @@ export interface SpanOptions {
   readonly spans?: readonly string[] | undefined;
 }
 
+/** What is wrong with these options, each with its path. */
+export function lineTableMistakes(
+  choice: TableChoice,
+  { tables = [], spans = [] }: SpanOptions,
+): { readonly path: (string | number)[]; readonly message: string }[] {
+  const mistakes = choice.fileMistakes(tables);
+  if (mistakes.length > 0)
+    return mistakes.map(({ at, message }) => ({ path: ["tables", at], message }));
+  return choice
+    .nameMistakes(spans, tables)
+    .map(({ at, message }) => ({ path: ["spans", at], message }));
+}
+
 /** The tables whose lines become spans. */
 export function spanTables(choice: TableChoice, { tables, spans = [] }: SpanOptions): Table[] {
   return choice

@@ -124,9 +124,9 @@ test.each([
   ],
   ["ids twice", `${TABLE.replace("f:", "trace_id:")}ids: true\n`, /adds column "trace_id"/],
   [
-    "spans as the way back",
+    "a word where spans is true or false",
     `${TABLE}spans: sometimes\n`,
-    /t\.yaml:7:8: spans: expected true or false/,
+    /t\.yaml:7:8: spans must be true or false/,
   ],
   [
     "more columns than InfluxDB 3 takes",

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { listenEndpoint, secret } from "../../config/blocks.ts";
 import { httpServerShape } from "../../kit/http-server-block.ts";
+import { lineTableMistakes, SPANS_DOC } from "../../series/span-tables.ts";
 import { TABLE_FILES_DOC, type TableChoice } from "../../series/table-choice.ts";
 
 const MIB = 1024 * 1024;
@@ -25,6 +26,7 @@ const options = z.strictObject({
     .min(1)
     .optional()
     .describe("service.name of points that have neither a tag service nor site_name."),
+  spans: z.array(z.string()).min(1).optional().describe(SPANS_DOC),
   tables: z
     .array(z.string())
     .min(1)
@@ -38,9 +40,9 @@ export type Config = z.output<typeof options>;
 
 /** The options; `choice` checks `tables`. */
 export function datakitConfig(choice: TableChoice) {
-  return options.superRefine(({ tables = [], tokens = [] }, context) => {
-    for (const { at, message } of choice.fileMistakes(tables))
-      context.addIssue({ code: "custom", path: ["tables", at], message });
+  return options.superRefine(({ tables, spans, tokens = [] }, context) => {
+    for (const { path, message } of lineTableMistakes(choice, { tables, spans }))
+      context.addIssue({ code: "custom", path, message });
     for (const [at, token] of tokens.entries())
       if (token.reveal() === "")
         context.addIssue({ code: "custom", path: ["tokens", at], message: "a token is empty" });

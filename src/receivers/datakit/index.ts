@@ -1,9 +1,11 @@
 import { createHttpServer, type HttpServer } from "../../kit/http-server.ts";
 import { httpServerOptions } from "../../kit/http-server-block.ts";
+import { lineSpanIntake } from "../../kit/line-span-intake.ts";
 import { serverSurroundings } from "../../kit/server-surroundings.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
 import { type LineShape, lineShapes } from "../../series/line-shapes.ts";
+import { lacksSpans, needsOfSpans, spanTables } from "../../series/span-tables.ts";
 import { TableChoice } from "../../series/table-choice.ts";
 import type { Table } from "../../series/tables.ts";
 import { type Config, datakitConfig } from "./config.ts";
@@ -51,16 +53,18 @@ export function createDatakit(tables: readonly Table[]) {
     kind: "receiver",
     type: "datakit",
     summary: "The write API of DataKit and DataWay, as DataFlux Func and DataKit's clients use it.",
-    stability: { logs: "beta" },
+    stability: { logs: "beta", traces: "beta" },
     schema: datakitConfig(choice),
     fileOptions: ["tables"],
+    unsupported: (options, signal) => lacksSpans(choice, options, signal),
+    needs: (options) => needsOfSpans(choice, options),
     example: { endpoint: "127.0.0.1:9529" },
     create: (options: Config, context: Context, intake: Intake): HttpServer =>
       createDatakitServer(
         lineShapes(choice.choose(options.tables).declared),
         options,
         context,
-        intake,
+        lineSpanIntake(intake, spanTables(choice, options), context),
       ),
   } satisfies ReceiverFactory<Config>;
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { listenEndpoint, secret } from "../../config/blocks.ts";
 import { httpServerShape } from "../../kit/http-server-block.ts";
 import { queryUpstream } from "../../kit/query-upstream-block.ts";
+import { lineTableMistakes, SPANS_DOC } from "../../series/span-tables.ts";
 import { TABLE_FILES_DOC, type TableChoice } from "../../series/table-choice.ts";
 
 const MIB = 1024 * 1024;
@@ -59,15 +60,16 @@ const options = z.strictObject({
     .describe(
       `${TABLE_FILES_DOC} They say what of their lines is a tag, the body and the severity.`,
     ),
+  spans: z.array(z.string()).min(1).optional().describe(SPANS_DOC),
   ...httpServerShape,
 });
 export type Config = z.output<typeof options>;
 
 /** The options; `choice` checks `tables`. */
 export function influxdbConfig(choice: TableChoice) {
-  return options.superRefine(({ tables = [], tokens, auth }, context) => {
-    for (const { at, message } of choice.fileMistakes(tables))
-      context.addIssue({ code: "custom", path: ["tables", at], message });
+  return options.superRefine(({ tables, spans, tokens, auth }, context) => {
+    for (const { path, message } of lineTableMistakes(choice, { tables, spans }))
+      context.addIssue({ code: "custom", path, message });
     if (tokens?.some((token) => token.reveal() === ""))
       context.addIssue({ code: "custom", path: ["tokens"], message: "a token is empty" });
     if (tokens !== undefined && auth !== undefined)

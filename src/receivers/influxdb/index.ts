@@ -1,6 +1,8 @@
+import { lineSpanIntake } from "../../kit/line-span-intake.ts";
 import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
 import { lineShapes } from "../../series/line-shapes.ts";
+import { lacksSpans, needsOfSpans, spanTables } from "../../series/span-tables.ts";
 import { TableChoice } from "../../series/table-choice.ts";
 import type { Table } from "../../series/tables.ts";
 import { type Config, influxdbConfig } from "./config.ts";
@@ -13,16 +15,18 @@ export function createInfluxdbReceiver(tables: readonly Table[]) {
     kind: "receiver",
     type: "influxdb",
     summary: "InfluxDB's write APIs, versions 1, 2 and 3; queries go to a database behind it.",
-    stability: { logs: "beta" },
+    stability: { logs: "beta", traces: "beta" },
     schema: influxdbConfig(choice),
     fileOptions: ["tables"],
+    unsupported: (options, signal) => lacksSpans(choice, options, signal),
+    needs: (options) => needsOfSpans(choice, options),
     example: { endpoint: "127.0.0.1:8086" },
     create: (options: Config, context: Context, intake: Intake) =>
       createInfluxdbServer(
         lineShapes(choice.choose(options.tables).declared),
         options,
         context,
-        intake,
+        lineSpanIntake(intake, spanTables(choice, options), context),
       ) satisfies Component,
   } satisfies ReceiverFactory<Config>;
 }

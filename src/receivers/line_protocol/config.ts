@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration, listenEndpoint } from "../../config/blocks.ts";
-import { SPANS_DOC } from "../../series/span-tables.ts";
+import { lineTableMistakes, SPANS_DOC } from "../../series/span-tables.ts";
 import { TABLE_FILES_DOC, type TableChoice } from "../../series/table-choice.ts";
 
 const enabled = z
@@ -79,13 +79,9 @@ export function lineProtocolConfig(choice: TableChoice) {
     .refine((c) => c.udp !== undefined || c.tcp !== undefined, {
       error: 'needs "udp" or "tcp", for example udp: { endpoint: "127.0.0.1:8094" }',
     })
-    .superRefine(({ tables = [], spans = [] }, context) => {
-      const mistakes = choice.fileMistakes(tables);
-      for (const { at, message } of mistakes)
-        context.addIssue({ code: "custom", path: ["tables", at], message });
-      if (mistakes.length > 0) return;
-      for (const { at, message } of choice.nameMistakes(spans, tables))
-        context.addIssue({ code: "custom", path: ["spans", at], message });
+    .superRefine((options, context) => {
+      for (const { path, message } of lineTableMistakes(choice, options))
+        context.addIssue({ code: "custom", path, message });
     });
 }
 export type Config = z.output<ReturnType<typeof lineProtocolConfig>>;

@@ -79,6 +79,19 @@ service:
     expect(await check(options, `${LOGS}\n    ${TRACES}`, TABLE("false"))).toEqual([]);
   });
 
+  test.each(["influxdb", "datakit"])("%s has the same option", async (type) => {
+    const text = `receivers: { ${type}: { spans: [requests] } }
+exporters: { debug: }
+service: { pipelines: { PIPE: { receivers: [${type}], exporters: [debug] } } }
+`;
+    const of = async (signal: string) =>
+      messages(await load([text.replace("PIPE", signal)], { catalog: createComponents() }));
+    expect(await of("traces")).toEqual([]);
+    expect(await of("logs")).toEqual([
+      `a.yaml:1:${24 + type.length}: spans: lines become spans, and there is no pipeline for them: add receiver "${type}" to a pipeline of traces`,
+    ]);
+  });
+
   test("a receiver that no pipeline uses needs none", async () => {
     const otherwise = await load(
       [
