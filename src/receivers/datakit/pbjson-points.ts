@@ -43,7 +43,8 @@ function keepDigits(_name: string, value: unknown, context?: { readonly source?:
 }
 
 function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  if (Array.isArray(value) || value instanceof Digits) return false;
+  return typeof value === "object" && value !== null;
 }
 
 /**

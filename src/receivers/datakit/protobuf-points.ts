@@ -106,7 +106,8 @@ export class ProtobufPoints implements PointReader {
     else lines.measurementText(DEFAULT_MEASUREMENT);
     for (const field of fields) if (field.isTag) this.#tag(field);
     for (const field of fields) if (!field.isTag) this.#field(field);
-    lines.end(String(time));
+    // As in every message of version 3, 0 is what is not there.
+    lines.end(time === 0n ? "" : String(time));
     this.#points++;
   }
 

@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { afterAll, afterEach, expect, test } from "vitest";
+import { lineShapes } from "../../../src/series/line-shapes.ts";
+import { shippedTables } from "../../../src/series/load.ts";
+import { compileLineWriter } from "../../../src/series/plan.ts";
+import { rangeOf, writeAll } from "../../support/line-writing.ts";
+import { dial, readAll } from "../../support/otlp-door.ts";
+import { type Row, readRows } from "../../support/rows.ts";
+import { type DatakitDoor, datakitDoor } from "./door.ts";
+
+/** Requests captured from the unmodified client of DataFlux Func, byte for byte, each on a connection of its own as the client does. */
+const SEEDS = new URL("../../fixtures/seeds/dff/", import.meta.url);
+const tables = shippedTables();
+const captures = readdirSync(SEEDS)
+  .filter((name) => name.endsWith(".head"))
+  .map((name) => name.slice(0, -".head".length));
+const ROWS: Readonly<Record<string, number>> = {
+  "logging-task_record": 1,
+  "logging-task_record_func-page1": 1,
+  "logging-task_record_func-page2": 1,
+  "metric-cache_db": 1,
+  "metric-cron_job": 1,
+  "metric-db_table": 1,
+  "metric-entity": 1,
+  "metric-func_call-group1-gzip": 100,
+  "metric-func_call-group2-PLAIN-with-gzip-header": 7,
+  "metric-queues-20pts": 20,
+};
+
+let door: DatakitDoor | undefined;
+const told: object[] = [];
+afterEach(async () => {
+  await door?.stop();
+  door = undefined;
+});
+afterAll(() => console.table(told));
+
+async function replay({ url }: DatakitDoor, capture: string): Promise<string> {
+  const head = readFileSync(new URL(`${capture}.head`, SEEDS));
+  const body = readFileSync(new URL(`${capture}.body`, SEEDS));
+  const socket = await dial(url.slice("http://".length));
+  socket.end(Buffer.concat([head, Buffer.from("\r\n"), body]));
+  return readAll(socket);
+}
+
+/** What InfluxDB gets. */
+function rowsOf({ rig }: DatakitDoor): Row[] {
+  const { keys } = rig.context.indexer;
+  const writer = compileLineWriter({ signal: "logs", tables, keys, dialect: "v3" });
+  const batches = rig.batches as Parameters<typeof rangeOf<"logs">>[0];
+  return readRows(writeAll(writer, rangeOf(batches, Date.now())).text);
+}
+
+const identity = ({ table, tags, time }: Row) => JSON.stringify([table, tags, time]);
+
+test.each(captures)("%s: taken, and stored as the mapping says", async (capture) => {
+  door = await datakitDoor({ tokens: ["tkn_0123456789abcdef0123456789abcdef", "x"] });
+  const answer = await replay(door, capture);
+  if (!capture.startsWith("metric")) {
+    // What was captured of logs carries no token.
+    expect(answer).toMatch(/^HTTP\/1\.1 401 /);
+    await door.stop();
+    door = await datakitDoor();
+    expect(await replay(door, capture)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  } else expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  expect(door.rig.said).toEqual([]);
+  const rows = rowsOf(door);
+  expect(rows).toHaveLength(ROWS[capture] as number);
+  const shapes = new Map(lineShapes(tables).map((shape) => [shape.measurement, shape]));
+  for (const { table, tags, fields } of rows) {
+    const shape = shapes.get(table);
+    expect(shape, table).toBeDefined();
+    expect(Object.keys(tags).filter((name) => shape?.tags.has(name) === false)).toEqual([]);
+    expect(Object.keys(fields).filter((name) => shape?.fields.has(name) === false)).toEqual([]);
+  }
+  told.push({ sender: "DataFlux Func", capture, requests: 1, rows: rows.length });
+});
+
+test("an upload that is repeated, whole or in part, adds no rows", async () => {
+  door = await datakitDoor();
+  for (const capture of captures) await replay(door, capture);
+  const once = new Set(rowsOf(door).map(identity));
+  expect(once.size).toBe(Object.values(ROWS).reduce((sum, n) => sum + n, 0));
+  for (const capture of [...captures, ...captures.slice(3)].toReversed())
+    await replay(door, capture);
+  const rows = rowsOf(door);
+  expect(rows.length).toBeGreaterThan(2 * once.size);
+  expect(new Set(rows.map(identity))).toEqual(once);
+});
