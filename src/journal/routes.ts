@@ -32,8 +32,8 @@ export function hasRoute(routes: Routes, number: number): boolean {
 /** The numbers in the set, ascending. */
 export function routeNumbers(routes: Routes): number[] {
   const numbers: number[] = [];
-  for (const [index, word] of routes.entries())
-    for (let rest = word; rest !== 0; rest = (rest & (rest - 1)) >>> 0)
+  for (let index = 0; index < routes.length; index++)
+    for (let rest = routes[index] ?? 0; rest !== 0; rest &= rest - 1)
       numbers.push(index * 32 + 31 - Math.clz32(rest & -rest));
   return numbers;
 }
@@ -50,7 +50,8 @@ export function withoutRoute(routes: Routes, number: number): Routes {
 export function unionRoutes(a: Routes, b: Routes): Routes {
   const [long, short] = a.length >= b.length ? [a, b] : [b, a];
   const union = long.slice();
-  for (const [index, word] of short.entries()) union[index] = ((union[index] ?? 0) | word) >>> 0;
+  for (let index = 0; index < short.length; index++)
+    union[index] = (union[index] ?? 0) | (short[index] ?? 0);
   return union;
 }
 

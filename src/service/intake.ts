@@ -45,7 +45,7 @@ export class ReceiverIntake implements Intake {
       this.#pipelines.set(signal, [...(this.#pipelines.get(signal) ?? []), pipeline]);
       const targets = this.#targets.get(signal) ?? new Map<Journal, Uint32Array>();
       this.#targets.set(signal, targets);
-      for (const { journal, bits } of pipeline.routes)
+      for (const [journal, bits] of pipeline.bits)
         targets.set(journal, unionRoutes(targets.get(journal) ?? new Uint32Array(0), bits));
     }
     this.signals = new Set(this.#pipelines.keys());
@@ -87,7 +87,7 @@ export class ReceiverIntake implements Intake {
           passed.push(pass);
           const out = pipeline.run(batch);
           pass.items = out.items;
-          if (out.items > 0) groups.add(out, pipeline.routes);
+          if (out.items > 0) groups.add(out, pipeline);
         }
       await append(groups);
     } catch (reason) {

@@ -20,6 +20,10 @@ export class Pipeline {
   readonly id: string;
   readonly signal: Signal;
   readonly routes: readonly Route[];
+  /** Of the routes, by journal. */
+  readonly bits = new Map<Journal, Uint32Array>();
+  /** Routes whose answers the acknowledgement waits for. */
+  readonly awaited: AwaitedReader[] = [];
   readonly counts: PipelineCounts;
   readonly #stages: readonly Stage[];
 
@@ -33,6 +37,11 @@ export class Pipeline {
     this.id = id;
     this.signal = signal;
     this.routes = routes;
+    for (const { journal, bits, awaited } of routes) {
+      const others = this.bits.get(journal);
+      this.bits.set(journal, others === undefined ? bits : unionRoutes(others, bits));
+      if (awaited !== undefined) this.awaited.push(awaited);
+    }
     this.counts = new PipelineCounts(meter, id);
     this.#stages = [...transforms].map(([stage, transform]) => ({
       id: stage,
@@ -78,21 +87,16 @@ export class Groups {
     this.#arrivalMs = arrivalMs;
   }
 
-  add(batch: Batch, routes: readonly Route[]): void {
-    for (const { journal, bits, awaited } of routes) {
-      if (
-        awaited !== undefined &&
-        !this.awaited.some((one) => one.reader === awaited && one.batch === batch)
-      )
-        this.awaited.push({ reader: awaited, batch });
+  add(batch: Batch, { bits: all, awaited }: Pipeline): void {
+    for (const reader of awaited)
+      if (!this.awaited.some((one) => one.reader === reader && one.batch === batch))
+        this.awaited.push({ reader, batch });
+    for (const [journal, bits] of all) {
       const group = getOrMake(this.frames, journal, (): Frame[] => []);
       const at = group.findIndex((frame) => frame.batch === batch);
       const before = group[at]?.routes;
-      const frame = {
-        batch,
-        routes: before === undefined ? bits : unionRoutes(before, bits),
-        arrivalMs: this.#arrivalMs,
-      };
+      const routes = before === undefined ? bits : unionRoutes(before, bits);
+      const frame = { batch, routes, arrivalMs: this.#arrivalMs };
       if (at < 0) group.push(frame);
       else group[at] = frame;
     }
