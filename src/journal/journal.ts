@@ -142,6 +142,8 @@ export interface Journal {
   ): Reader<S>;
   /** All routes that the journal knows, also those that nobody reads any more, with the items that wait for each. */
   routes(): readonly KnownRoute[];
+  /** Why `reserve` would refuse now; takes nothing, drops nothing. */
+  refuses(routes: Routes, bytes: number, items: number): Refusal | undefined;
   /** All routes or none. Dispose after append (or instead of it). */
   reserve(routes: Routes, bytes: number, items: number): Disposable | Refusal;
   /** One atomic group; resolves after its fdatasync, rejects with a PipelineError when nothing of it was kept. */

@@ -83,6 +83,8 @@ class SegmentJournal implements Journal {
   #frames: FrameReader | undefined;
   #held: AsyncDisposable | undefined;
   #reservedBytes = 0;
+  /** What the set asked for last means. */
+  #lastStates: { readonly routes: Routes; readonly states: readonly RouteState[] } | undefined;
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -188,13 +190,17 @@ class SegmentJournal implements Journal {
     return route;
   }
 
-  reserve(routes: Routes, bytes: number, items: number): Disposable | Refusal {
+  refuses(routes: Routes, bytes: number, items: number): Refusal | undefined {
     const { committer } = this.#running();
-    const states = this.#states(routes);
-    const room = bytes + ROOM_PER_FRAME;
-    const refusal =
-      committer.refuses(this.#reservedBytes + room) ?? this.#full(states, bytes, items);
+    const room = this.#reservedBytes + bytes + ROOM_PER_FRAME;
+    return committer.refuses(room) ?? this.#full(this.#states(routes), bytes, items);
+  }
+
+  reserve(routes: Routes, bytes: number, items: number): Disposable | Refusal {
+    const refusal = this.refuses(routes, bytes, items);
     if (refusal !== undefined) return refusal;
+    const room = bytes + ROOM_PER_FRAME;
+    const states = this.#states(routes);
     const taken = states.filter((route) => this.#makesRoom(route, bytes, items));
     for (const { reserved } of taken) add(reserved, bytes, items, 1);
     this.#reservedBytes += room;
@@ -293,7 +299,16 @@ class SegmentJournal implements Journal {
     }
   }
 
-  #states(routes: Routes): RouteState[] {
+  /** Nearly all requests go the same way as the one before. */
+  #states(routes: Routes): readonly RouteState[] {
+    const last = this.#lastStates;
+    if (last !== undefined && isSameSet(last.routes, routes)) return last.states;
+    const states = this.#findStates(routes);
+    this.#lastStates = { routes, states };
+    return states;
+  }
+
+  #findStates(routes: Routes): readonly RouteState[] {
     return routeNumbers(routes).map((number) => {
       const route = this.#state.routes.get(number);
       if (route === undefined) throw new Error(`route number ${number} is not of this journal`);
@@ -306,6 +321,12 @@ class SegmentJournal implements Journal {
       throw new Error("the journal is not started");
     return { committer: this.#committer, frames: this.#frames };
   }
+}
+
+function isSameSet(a: Routes, b: Routes): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function stateOf(reader: Reader): RouteState {

@@ -47,9 +47,8 @@ export class RouteReader<S extends Signal> implements Reader<S> {
   async read(limits: ReadLimits, stop: AbortSignal): Promise<Range<S>> {
     for (;;) {
       this.#throwIfStopped(stop);
-      const patience = this.#patienceMs(limits);
-      if (patience > 0) {
-        await this.#wait(patience, stop);
+      if (this.#patienceMs(limits) > 0) {
+        await this.#wait(limits, stop);
         continue;
       }
       const picked = this.#pick(limits);
@@ -104,24 +103,29 @@ export class RouteReader<S extends Signal> implements Reader<S> {
     return Math.max(0, waitMs - (performance.now() - unreadSince));
   }
 
-  /** Until a frame comes, the time is over, or somebody stops. */
-  #wait(patienceMs: number, stop: AbortSignal): Promise<void> {
+  /** Until there is enough, the time since the first frame is over, or somebody stops. */
+  #wait(limits: ReadLimits, stop: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const { stopped } = this.#host;
       const { wakers } = this.state;
-      const timer = Number.isFinite(patienceMs)
-        ? setTimeout(done, Math.ceil(patienceMs))
-        : undefined;
-      function done(): void {
+      let timer: NodeJS.Timeout | undefined;
+      const look = () => {
+        const patienceMs = this.#patienceMs(limits);
+        if (patienceMs === 0) done();
+        else if (timer === undefined && Number.isFinite(patienceMs))
+          timer = setTimeout(done, Math.ceil(patienceMs));
+      };
+      const done = () => {
         clearTimeout(timer);
-        wakers.delete(done);
+        wakers.delete(look);
         stop.removeEventListener("abort", done);
         stopped.removeEventListener("abort", done);
         resolve();
-      }
-      wakers.add(done);
+      };
+      wakers.add(look);
       stop.addEventListener("abort", done);
       stopped.addEventListener("abort", done);
+      look();
     });
   }
 

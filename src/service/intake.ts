@@ -1,4 +1,4 @@
-import type { Journal } from "../journal/journal.ts";
+import type { Frame, Journal } from "../journal/journal.ts";
 import { unionRoutes } from "../journal/routes.ts";
 import { getOrMake } from "../lib/get-or-make.ts";
 import type { Batch } from "../otlp/batch.ts";
@@ -32,7 +32,8 @@ export class ReceiverIntake implements Intake {
   readonly #gate: Gate;
   readonly #pipelines = new Map<Signal, Pipeline[]>();
   readonly #targets = new Map<Signal, Map<Journal, Uint32Array>>();
-  readonly #counts = new Map<string, ReceiverCounts>();
+  /** By transport and signal. */
+  readonly #counts = new Map<string, Map<Signal, ReceiverCounts>>();
   readonly #transports = new WeakMap<Lease, string>();
   readonly #old: OldItems;
 
@@ -59,9 +60,8 @@ export class ReceiverIntake implements Intake {
         why: "weir is stopping; send again in a moment",
       };
     for (const [journal, routes] of this.#targets.get(signal) ?? []) {
-      const place = journal.reserve(routes, bytes, 1);
-      if (isRefusal(place)) return place;
-      place[Symbol.dispose]();
+      const refusal = journal.refuses(routes, bytes, 1);
+      if (refusal !== undefined) return refusal;
     }
     const lease = this.#gate.take(bytes);
     if (lease === undefined)
@@ -125,27 +125,21 @@ export class ReceiverIntake implements Intake {
   }
 
   #count(signal: Signal, transport: string): ReceiverCounts {
-    const make = () => new ReceiverCounts(this.#gate.meter, this.#receiver, transport, signal);
-    return getOrMake(this.#counts, `${transport}/${signal}`, make);
+    const known = this.#counts.get(transport)?.get(signal);
+    if (known !== undefined) return known;
+    const made = new ReceiverCounts(this.#gate.meter, this.#receiver, transport, signal);
+    const ofTransport = getOrMake(this.#counts, transport, () => new Map<Signal, ReceiverCounts>());
+    ofTransport.set(signal, made);
+    return made;
   }
 }
 
 /** Reserves on every journal or on none, then appends one group to each. */
 async function append(groups: Groups): Promise<void> {
+  if (groups.frames.size === 1 && groups.awaited.length === 0)
+    for (const [journal, frames] of groups.frames) return appendOne(journal, frames);
   using places = new DisposableStack();
-  for (const [journal, frames] of groups.frames) {
-    let routes: Uint32Array = new Uint32Array(0);
-    let bytes = 0;
-    let items = 0;
-    for (const frame of frames) {
-      routes = unionRoutes(routes, frame.routes);
-      bytes += frame.batch.length;
-      items += frame.batch.items;
-    }
-    const place = journal.reserve(routes, bytes, items);
-    if (isRefusal(place)) throw new PipelineError(place);
-    places.use(place);
-  }
+  for (const [journal, frames] of groups.frames) places.use(reserve(journal, frames));
   const results = groups.awaited.map(({ reader, batch }) => reader.result(batch));
   // All settle before the places are given back, even when one journal has failed.
   const appends = await Promise.allSettled(
@@ -158,4 +152,28 @@ async function append(groups: Groups): Promise<void> {
     }
   places.dispose();
   await Promise.all(results);
+}
+
+/** The common case, at a fraction of the cost: one journal, and nobody waits for a destination. */
+async function appendOne(journal: Journal, frames: readonly Frame[]): Promise<void> {
+  const place = reserve(journal, frames);
+  try {
+    await journal.append(frames);
+  } finally {
+    place[Symbol.dispose]();
+  }
+}
+
+function reserve(journal: Journal, frames: readonly Frame[]): Disposable {
+  let routes: Uint32Array | undefined;
+  let bytes = 0;
+  let items = 0;
+  for (const frame of frames) {
+    routes = routes === undefined ? frame.routes : unionRoutes(routes, frame.routes);
+    bytes += frame.batch.length;
+    items += frame.batch.items;
+  }
+  const place = journal.reserve(routes ?? new Uint32Array(0), bytes, items);
+  if (isRefusal(place)) throw new PipelineError(place);
+  return place;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
+import { routesOf } from "../../src/journal/routes.ts";
 import {
   ALL,
   delivered,
@@ -59,4 +60,34 @@ test("a volatile journal writes no checksum of what frames hold, and no checkpoi
   expect(without).toBeLessThan(withAll);
   expect(bodyCrcs[0]).toBe(0);
   expect(bodyCrcs[1]).not.toBe(0);
+});
+
+test("refuses says what reserve would, and neither takes nor drops anything", async () => {
+  const journal = testJournal();
+  await journal.start();
+  const limits = { ...NO_LIMITS, frames: 1 };
+  const strict = journal.route("strict/logs", "logs", "end", limits);
+  const lossy = journal.route("lossy/logs", "logs", "end", { ...limits, onFull: "drop_oldest" });
+  for (let i = 0; i < 3; i++)
+    expect(journal.refuses(routesOf([strict.route]), 7, 1)).toBeUndefined();
+  await journal.append([frameOf("one", [strict.route, lossy.route])]);
+  expect(journal.refuses(routesOf([strict.route]), 7, 1)).toMatchObject({ kind: "refused" });
+  expect(journal.refuses(routesOf([lossy.route]), 7, 1)).toBeUndefined();
+  expect(lossy.counts()).toMatchObject({ queuedItems: 1, dropped: new Map() });
+  await journal.stop(never);
+});
+
+test("a reader that waits for many items is not woken by each, and goes when its time is over", async () => {
+  const journal = testJournal();
+  await journal.start();
+  const reader = journal.route("a/logs", "logs", "end", NO_LIMITS);
+  const many = reader.read({ ...ALL, minItems: 3, waitMs: 60_000 }, never);
+  for (const text of ["one", "two", "three"]) await journal.append([frameOf(text, [reader.route])]);
+  expect((await many).items).toBe(3);
+  const begun = performance.now();
+  const late = reader.read({ ...ALL, minItems: 3, waitMs: 60 }, never);
+  for (const text of ["four", "five"]) await journal.append([frameOf(text, [reader.route])]);
+  expect((await late).items).toBe(2);
+  expect(performance.now() - begun).toBeGreaterThanOrEqual(58);
+  await journal.stop(never);
 });
