@@ -1,13 +1,11 @@
 import type { Batch } from "../otlp/batch.ts";
 import type { KeyId, Keys } from "../otlp/keys.ts";
 import { ENTRY, ITEM_HEADER, Item, NodeType, type Signal } from "../otlp/tape.ts";
+import { LINE_MARKS } from "../series/door-marks.ts";
 
-/** Attributes by which a record remembers how its line looked; other backends have no use for them. */
-const SHAPE = ["weir.tags", "weir.uint", "weir.trace_id", "weir.span_id"] as const;
-
-/** Removes the line shape from batches that have one; all others are returned as they are. */
+/** Removes the line shape, for which other backends have no use, from batches that have one; all others are returned as they are. */
 export function lineShapeRemover(keys: Keys): <S extends Signal>(batch: Batch<S>) => Batch<S> {
-  const shape = SHAPE.map((name) => keys.id(name));
+  const shape = LINE_MARKS.map((name) => keys.id(name));
   return (batch) => {
     if (batch.signal === "metrics" || !holdsAny(batch.tape, shape)) return batch;
     const draft = batch.draft();

@@ -1,4 +1,5 @@
 import { NameMap } from "../line/name-map.ts";
+import { OTHER_ID_NAMES } from "./door-ids.ts";
 import { Column, type Levels } from "./door-record.ts";
 import type { LineShape } from "./line-shapes.ts";
 
@@ -7,6 +8,8 @@ export interface DoorPlan {
   readonly columns: NameMap;
   readonly levels: Levels | undefined;
   readonly spread: boolean;
+  /** Its rows have columns for the ids of the record. */
+  readonly hasIds: boolean;
 }
 
 /** Of no shape: what holds for the lines of every measurement. */
@@ -20,8 +23,11 @@ export function planOf(shape: LineShape | undefined): DoorPlan {
   if (severity?.from !== undefined) mark(severity.from.column, Column.derived);
   mark(shape?.service ?? "service", Column.service);
   mark("site_name", Column.site);
-  mark("trace_id", Column.trace);
-  mark("span_id", Column.span);
+  const hasIds = shape?.fields.has("trace_id") === true;
+  // A tag of the name is the column, too, and so no undeclared one.
+  mark("trace_id", Column.trace | (hasIds ? Column.tag : 0));
+  mark("span_id", Column.span | (hasIds ? Column.tag : 0));
+  for (const name of OTHER_ID_NAMES) mark(name, Column.otherId);
   return {
     columns: new NameMap(codes),
     levels: severity && {
@@ -31,5 +37,6 @@ export function planOf(shape: LineShape | undefined): DoorPlan {
       rest: severity.from?.rest ?? 0,
     },
     spread: shape?.spread ?? false,
+    hasIds,
   };
 }

@@ -8,6 +8,7 @@ import { unescapeName, unescapeString } from "../line/unescape.ts";
 import { AnyValue, ArrayValue, KeyValue, LogRecord, Resource } from "../otlp/tags.gen.ts";
 import { readHex } from "../wire/hex.ts";
 import { SLACK } from "../wire/slack.ts";
+import { DoorIds, Id } from "./door-ids.ts";
 import type { DoorOutput } from "./door-output.ts";
 
 /** What a table says about a name: bits. */
@@ -21,6 +22,8 @@ export const Column = {
   span: 64,
   /** Gives the severity where the column of `severity` is not there. */
   derived: 128,
+  /** 256 is taken in `door-known.ts`. May hold an id in another form. */
+  otherId: 512,
 } as const;
 
 /** Severity numbers by text: of the table's column for it, and of the one that this is derived from. */
@@ -33,6 +36,7 @@ export interface Levels {
   readonly rest: number;
 }
 
+const IDS = Column.trace | Column.span;
 const BOTH = Column.severity | Column.derived;
 /** Up to here a field's key is compared with every tag's. */
 const FEW = 24;
@@ -53,6 +57,11 @@ export class RecordFields {
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #codes: Int32Array = new Int32Array(64);
+  readonly #ids: DoorIds;
+  /** Pairs of the line may hold ids, beside the fields `trace_id` and `span_id`. */
+  hasOtherIds = false;
+  /** Bits of `Id`: those that the record has so far. */
+  #found = 0;
   /** A text that gives the severity is not longer. */
   readonly #word = new Uint8Array(64);
   /** Keys of the tags of a line with many, as raw text. */
@@ -69,6 +78,7 @@ export class RecordFields {
   constructor(reader: LineReader, out: DoorOutput) {
     this.#reader = reader;
     this.#out = out;
+    this.#ids = new DoorIds(reader, out);
   }
 
   source(bytes: Uint8Array, view: DataView): void {
@@ -84,6 +94,8 @@ export class RecordFields {
     let service = -1;
     let rank = 0;
     let all = 0;
+    this.hasOtherIds = false;
+    this.#found = 0;
     this.#manyTags = tagCount > FEW ? new Set() : undefined;
     for (let n = 0; n < count; n++) {
       const i = n * PAIR;
@@ -94,12 +106,14 @@ export class RecordFields {
       this.#codes[n] = code;
       all |= code;
       if (n >= tagCount) continue;
+      if ((code & IDS) !== 0) this.hasOtherIds = true;
       this.#manyTags?.add(this.#rawKey(i));
       const found = code & (Column.service | Column.site);
       if (found === 0 || rank === Column.service) continue;
       rank = (found & Column.service) !== 0 ? Column.service : Column.site;
       service = i;
     }
+    if ((all & Column.otherId) !== 0) this.hasOtherIds = true;
     if ((all & BOTH) === BOTH) for (let n = 0; n < count; n++) this.#codes[n]! &= ~Column.derived;
     return service;
   }
@@ -136,12 +150,16 @@ export class RecordFields {
     const { pairs, tagCount } = this.#reader;
     if (code !== 0 && (pairs[i + Pair.flags]! & LITERAL_MASK) === Literal.text) {
       if ((code & BOTH) !== 0) this.severity(i, code, levels);
-      if (i >= tagCount * PAIR) {
-        if ((code & Column.body) !== 0 && this.#body(i)) return;
-        if ((code & (Column.trace | Column.span)) !== 0 && this.#id(i, code)) return;
-      }
+      const isField = i >= tagCount * PAIR;
+      if (isField && (code & Column.body) !== 0 && this.#body(i)) return;
+      if ((code & IDS) !== 0 && (isField || (code & Column.tag) !== 0) && this.#id(i, code)) return;
     }
     this.#attribute(i, isClash);
+  }
+
+  /** Ids in other pairs and forms, after `writePairs`. `hasColumns`: of the table, for ids. */
+  writeOtherIds(hasColumns: boolean): void {
+    if (this.hasOtherIds) this.#ids.write(this.#bytes, this.#found, !hasColumns);
   }
 
   /** The attribute with the names of the undeclared tags, after `look`. */
@@ -206,6 +224,7 @@ export class RecordFields {
     for (let k = 0; k < size; k++) any |= out.bytes[out.length + k]!;
     isGood &&= any !== 0;
     out.length = isGood ? out.length + size : at;
+    if (isGood) this.#found |= size === 16 ? Id.trace : Id.span;
     return isGood;
   }
 

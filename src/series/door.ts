@@ -266,13 +266,16 @@ export class LineDoor {
     const { set, kinds } = this.#reader;
     const out = this.#out;
     this.#fields.writePairs(plan.levels);
+    this.#fields.writeOtherIds(plan.hasIds);
     const tagsAt = out.length;
     this.#fields.writeTagNames();
     const tagsEnd = out.length;
     if ((kinds & (1 << Literal.uinteger)) !== 0) this.#fields.writeUintNames();
     const nameAt = out.length;
     this.#writeName(bytes, view);
-    if (set >= 0) this.#known.keep(set, shape, service, tagsAt, tagsEnd, nameAt);
+    // Lines with ids in other forms are looked through each time.
+    if (set >= 0 && !this.#fields.hasOtherIds)
+      this.#known.keep(set, shape, service, tagsAt, tagsEnd, nameAt);
   }
 
   #writeName(bytes: Uint8Array, view: DataView): void {

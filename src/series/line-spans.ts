@@ -12,7 +12,7 @@ import {
 } from "../otlp/tags.gen.ts";
 import { ENTRY, Group, ITEM_HEADER, Item, Kind, Log, LogFlags, NodeType } from "../otlp/tape.ts";
 import { JsonWriter } from "../otlp/value-json.ts";
-import { withSlack } from "../wire/slack.ts";
+import { type Constant, constant, madeMark } from "./door-marks.ts";
 import { DoorOutput } from "./door-output.ts";
 import type { SpanPart, Table } from "./tables.ts";
 
@@ -49,12 +49,6 @@ export interface LineSplit {
   readonly length: number;
 }
 
-interface Constant {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly length: number;
-}
-
 /**
  * Log records that the door made of lines → spans (mapping §6): of kind SERVER, named as their table, from the line's time to that and its
  * duration. The attributes stay, the body becomes the attribute of its column, and ids that the line lacks are made from its content,
@@ -72,7 +66,10 @@ export class LineSpans {
     this.#shapes = new Map(
       tables.map((table) => [table.measurement, shapeOf(table, keys)] as const),
     );
-    this.#marks = ["weir.trace_id", "weir.span_id"].map(markOf);
+    this.#marks = [
+      madeMark("weir.trace_id", Span.attributes),
+      madeMark("weir.span_id", Span.attributes),
+    ];
   }
 
   /** Takes the records of these tables out of a batch; undefined: there are none. */
@@ -304,20 +301,6 @@ function without(batch: Batch<"logs">, isSpan: Uint8Array): Batch<"logs"> {
   for (let more = items.first(); more; more = items.next())
     if (isSpan[item++] === 1) items.drop("span");
   return draft.seal();
-}
-
-/** An attribute of a span: `name` = true. */
-function markOf(name: string): Constant {
-  const key = Buffer.from(name);
-  const value = [KeyValue.value, 2, AnyValue.bool_value, 1];
-  const pair = [KeyValue.key, key.length, ...key, ...value];
-  return constant(Uint8Array.from([Span.attributes, pair.length, ...pair]));
-}
-
-function constant(bytes: Uint8Array): Constant {
-  const roomy = withSlack(Uint8Array.from(bytes));
-  const view = new DataView(roomy.buffer, roomy.byteOffset, roomy.byteLength);
-  return { bytes: roomy, view, length: bytes.length };
 }
 
 /** The last step of MurmurHash3: every bit of the input changes half of the output. */

@@ -183,7 +183,7 @@ test("ids that are none stay attributes", () => {
   ])
     expect(through(`m ${field}`).records[0]?.attributes[0]?.key).toBe(field.split("=")[0]);
   const tag = through(`m,trace_id=${"a".repeat(32)} v=1`).records[0];
-  expect([tag?.traceId, tag?.attributes[0]?.key]).toEqual([undefined, "trace_id"]);
+  expect([tag?.traceId, tag?.attributes[0]?.key]).toEqual(["a".repeat(32), "trace_id"]);
 });
 
 test("a tag and a field of one name both survive", () => {

@@ -66,7 +66,7 @@ export function fileConfig(choice: TableChoice) {
         .boolean()
         .default(false)
         .describe(
-          "With OTLP formats: keep the attributes weir.tags and weir.uint, which tell a Weir that reads the file how a line looked.",
+          "With OTLP formats: keep the attributes weir.*, which tell a Weir that reads the file how a line looked.",
         ),
       append: z
         .boolean()

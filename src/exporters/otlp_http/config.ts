@@ -19,7 +19,7 @@ export const config = z
       .boolean()
       .default(false)
       .describe(
-        "Keep the attributes weir.tags and weir.uint, which tell a Weir behind this exporter how a line looked.",
+        "Keep the attributes weir.*, which tell a Weir behind this exporter how a line looked.",
       ),
     max_body_size: z
       .int()

@@ -6,6 +6,7 @@ import { copy } from "../../wire/copy.ts";
 import { SLACK } from "../../wire/slack.ts";
 import { type BatchMemory, NO_BATCH } from "../batch-memory.ts";
 import { compilePlan } from "../compile.ts";
+import { LINE_MARKS } from "../door-marks.ts";
 import { ItemTime } from "../item-time.ts";
 import { ItemLineWriter } from "../line-writer.ts";
 import type { Table } from "../tables.ts";
@@ -93,7 +94,7 @@ export class LokiWriter implements Writer<"logs"> {
     this.#options = options;
     this.#limits = limits;
     const names = new MetadataNames(keys);
-    for (const key of ["weir.tags", "weir.uint"]) names.use(keys.id(key), Use.stripped);
+    for (const key of LINE_MARKS) names.use(keys.id(key), Use.stripped);
     names.use(keys.id("message"), Use.message);
     this.#labels = new Labels(labels, keys, this.#json);
     this.#metadata = new Metadata({

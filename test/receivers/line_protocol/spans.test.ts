@@ -88,7 +88,7 @@ service: { pipelines: { PIPE: { receivers: [${type}], exporters: [debug] } } }
       messages(await load([text.replace("PIPE", signal)], { catalog: createComponents() }));
     expect(await of("traces")).toEqual([]);
     expect(await of("logs")).toEqual([
-      `a.yaml:1:${24 + type.length}: spans: lines become spans, and there is no pipeline for them: add receiver "${type}" to a pipeline of traces`,
+      `a.yaml:1:${25 + type.length}: spans: lines become spans, and there is no pipeline for them: add receiver "${type}" to a pipeline of traces`,
     ]);
   });
 
