@@ -168,12 +168,21 @@ class NodeHttpServer implements HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#cors = options.cors && new CorsPolicy(options.cors);
-    const headersTimeout = options.headersTimeoutMs ?? 10_000;
+    const requestTimeout = options.requestTimeoutMs ?? 60_000;
+    // Node throws at a head that may take longer than its request.
+    const headersTimeout = Math.min(
+      options.headersTimeoutMs ?? 10_000,
+      requestTimeout || Number.POSITIVE_INFINITY,
+    );
     const settings = {
       headersTimeout,
-      requestTimeout: options.requestTimeoutMs ?? 60_000,
+      requestTimeout,
       keepAliveTimeout: options.keepAliveMs ?? 120_000,
-      connectionsCheckingInterval: Math.min(1_000, headersTimeout || 1_000),
+      connectionsCheckingInterval: Math.min(
+        1_000,
+        headersTimeout || 1_000,
+        requestTimeout || 1_000,
+      ),
       maxHeaderSize: options.maxHeaderBytes ?? HEADER_BYTES,
       noDelay: true,
     };

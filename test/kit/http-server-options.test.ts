@@ -204,3 +204,19 @@ test("an authenticator that fails lets nobody in", async () => {
   const { status, body } = await send(address, "POST", "/", {});
   expect([status, body]).toEqual([500, "internal error\n"]);
 });
+
+test.each([
+  [{ read_timeout: "300ms" }, "HTTP/1.1 408"],
+  [{ read_timeout: "0s", read_header_timeout: "300ms" }, "HTTP/1.1 408"],
+])("%j: a head that does not come is answered", async (options, status) => {
+  const socket = await dial(await serve(options));
+  socket.write("GET / HTTP/1.1\r\nX-");
+  expect((await readAll(socket)).slice(0, status.length)).toBe(status);
+});
+
+test("longer heads where the receiver asks for them", async () => {
+  const filler = (bytes: number) => ({ "X-Ids": "x".repeat(bytes) });
+  expect((await send(await serve({}), "GET", "/", filler(17_000))).status).toBe(431);
+  const address = await serve({}, { maxHeaderBytes: 1 << 20 });
+  expect((await send(address, "GET", "/", filler(1_000_000))).status).toBe(200);
+});

@@ -13,9 +13,13 @@ export interface DatakitDoor {
   readonly stop: () => Promise<void>;
 }
 
-/** A `datakit` receiver on a real socket. Its end checks that all memory was given back. */
-export async function datakitDoor(options: object = {}): Promise<DatakitDoor> {
+/** A `datakit` receiver on a real socket. `prepare` scripts the house before it starts; its end checks that all memory was given back. */
+export async function datakitDoor(
+  options: object = {},
+  prepare: (rig: ReceiverRig) => void = () => {},
+): Promise<DatakitDoor> {
   const rig = new ReceiverRig("datakit");
+  prepare(rig);
   const config = factory.schema.parse({ endpoint: "127.0.0.1:0", ...options });
   const receiver = factory.create(config, rig.context, rig.intake);
   await receiver.start();
