@@ -2,11 +2,12 @@ import { expect, test } from "vitest";
 import type { Reader, ReadLimits } from "../../src/journal/journal.ts";
 import type { Range } from "../../src/otlp/range.ts";
 import { ALL, delivered, frameOf, imbalance, textOf } from "./fake.ts";
+import { createFaultyIo } from "./faulty-io.ts";
 import { Random, SimulatedDisk } from "./simulated-io.ts";
 import { drain, EAGER, feed, openSparse, type Sparse, turns } from "./sparse-rig.ts";
 
 const OFF = { ...EAGER, sparseShare: 0 };
-const { WEIR_FUZZ = "60" } = process.env;
+const { WEIR_FUZZ = "20" } = process.env;
 
 /** A disk with sparse segments that nobody has copied, and what waits for the dead route. */
 async function sparseDisk(): Promise<{ disk: SimulatedDisk; texts: string[] }> {
@@ -27,6 +28,14 @@ async function rest(disk: SimulatedDisk): Promise<{ dead: string[]; live: string
   for (const reader of [dead, live]) expect(imbalance(reader.counts())).toBe(0);
   await journal.stop(AbortSignal.abort());
   return texts;
+}
+
+/** Name of the first segment that copying wrote: version 2. */
+function copyIn(disk: SimulatedDisk): string {
+  const segments = disk.files().filter((name) => name.endsWith(".segment"));
+  const copy = segments.sort().find((name) => disk.bytes(name)[8] === 2);
+  if (copy === undefined) throw new Error("nothing was copied");
+  return copy;
 }
 
 /** Appends one frame to the dead route, so that copying begins. */
@@ -79,6 +88,15 @@ test("copies that were left, and old files that came back, change nothing", asyn
     expect((await rest(back)).dead).toEqual([...texts, "touched"]);
     expect(back.files().some((name) => name.endsWith(".copying"))).toBe(false);
   }
+  // The copy cannot even say what it replaces: numbers of frames tell.
+  const name = copyIn(copy);
+  const back = copy.copy(new Random(0));
+  for (const file of gone) back.put(file, disk.bytes(file));
+  back.bytes(name).fill(0, 64, 200);
+  const { dead } = await openSparse({ io: back.mount(), copyForward: OFF });
+  expect(dead.counts()).toMatchObject({ appended: 2 * texts.length + 1, dropped: new Map() });
+  expect(await drain(dead)).toEqual([...texts, "touched"]);
+  expect(imbalance(dead.counts())).toBe(0);
 });
 
 test("a damaged header of a copy costs nothing, a flipped bit in it at most a group, and the law holds", async () => {
@@ -86,7 +104,7 @@ test("a damaged header of a copy costs nothing, a flipped bit in it at most a gr
   const sparse = await openSparse({ io: disk.mount() });
   await touch(sparse);
   await sparse.journal.stop(new AbortController().signal);
-  const [name = ""] = disk.files().filter((file) => file.endsWith(".segment"));
+  const name = copyIn(disk);
   for (let round = 0; round < Number(WEIR_FUZZ); round++) {
     const damaged = disk.copy(new Random(round));
     if (round === 0) damaged.bytes(name).fill(0, 0, 64);
@@ -105,7 +123,7 @@ test("a damaged header of a copy costs nothing, a flipped bit in it at most a gr
 test("each route reads the same as from a twin that never copies, whatever is settled when", async () => {
   let copied = 0;
   for (let seed = 1; seed <= Number(WEIR_FUZZ); seed++) copied += await compare(seed);
-  expect(copied).toBeGreaterThan(100);
+  expect(copied).toBeGreaterThan(40);
 }, 60_000);
 
 /** Undefined when nothing is there to be read. */
@@ -195,4 +213,30 @@ test("all frames that are retained are walked once, also while they are copied",
   expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b));
   const range = await dead.read(ALL, AbortSignal.timeout(1_000));
   expect(range.frames).toHaveLength(texts.length + more.length);
+});
+
+test("what is settled but not written down is copied all the same: after a kill it is still there", async () => {
+  const disk = new SimulatedDisk(new Random(1));
+  let settle: (() => void) | undefined;
+  const io = createFaultyIo(disk.mount(), (operation, name) => {
+    if (operation !== "datasync" || !name.endsWith(".segment")) return;
+    settle?.();
+    settle = undefined;
+  });
+  const sparse = await openSparse({ io });
+  const { journal, dead, live } = sparse;
+  for (let i = 0; i < 15; i++)
+    await journal.append([frameOf(`${i} ${"x".repeat(400)}`, [i > 0 ? live.route : dead.route])]);
+  const range = await live.read(ALL, AbortSignal.timeout(1_000));
+  // While the write is on its way that begins the next segment, whose checkpoint does not know of it.
+  settle = () => live.settle(range, delivered(range));
+  await journal.append([frameOf("y".repeat(3_000), [dead.route])]);
+  expect(journal.stats().segments).toBe(2);
+  expect(live.counts().queuedItems).toBe(0);
+  await turns(100);
+  disk.kill();
+  await journal.stop(AbortSignal.abort());
+  const { dead: left, live: again } = await rest(disk);
+  expect(left).toHaveLength(2);
+  expect(again).toHaveLength(14);
 });

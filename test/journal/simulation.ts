@@ -243,6 +243,11 @@ export class Simulation {
     for (const reader of readers) {
       const gap = imbalance(reader.counts());
       if (gap !== 0) throw new Error(`${reader.name}: the law is off by ${gap} ${when}`);
+      const { dropped } = reader.counts();
+      if (!this.#isDamaged && dropped.size > 0)
+        throw new Error(
+          `${reader.name}: ${[...dropped].join()} dropped ${when}, and nothing is damaged`,
+        );
     }
   }
 
