@@ -1,10 +1,8 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
-import { createInfluxdbReceiver } from "../../../src/receivers/influxdb/index.ts";
-import { shippedTables } from "../../../src/series/load.ts";
+import { startInfluxdb } from "../../support/influxdb-receiver.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
 
-const factory = createInfluxdbReceiver(shippedTables());
 const GOOD = "m,t=a v=1i 1705314600000000000";
 
 const stops: (() => Promise<void>)[] = [];
@@ -12,15 +10,14 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-async function start(options: object = {}, rig = new ReceiverRig("influxdb")) {
-  const config = factory.schema.parse({ endpoint: "127.0.0.1:0", ...options });
-  const receiver = factory.create(config, rig.context, rig.intake);
-  await receiver.start();
+async function start(options: object = {}) {
+  const rig = new ReceiverRig("influxdb");
+  const { url, stop } = await startInfluxdb(rig, options);
   stops.push(async () => {
-    await receiver.stop(AbortSignal.timeout(2_000));
+    await stop();
     expect(rig.budget.used, "every lease is given back").toBe(0);
   });
-  return { rig, url: `http://${receiver.address()}` };
+  return { rig, url };
 }
 
 interface Row {
