@@ -64,6 +64,7 @@ const PROTOBUF = "application/x-protobuf";
 /** Receivers that take lines over HTTP, by what `--only` finds: where, and lines in a request. */
 const LINE_DOORS = {
   influxdb_in: { port: "influxdb", path: "/api/v2/write?org=o&bucket=b", sizes: [100, 5_000] },
+  datakit: { port: "datakit", path: "/v1/write/logging", sizes: [100, 1_000] },
 } as const;
 const MOST_PAYLOADS = 16;
 /** V8 needs this long at full load until the hot path is compiled for good, on one core. */
@@ -159,6 +160,7 @@ interface Ports {
   readonly grpc: number;
   readonly udp: number;
   readonly influxdb: number;
+  readonly datakit: number;
 }
 
 async function withService(
@@ -166,7 +168,8 @@ async function withService(
   grpcSinkPort: number,
   { isDurable, to = "influxdb", run }: ServiceJob,
 ): Promise<Row> {
-  const [http = 0, grpc = 0, health = 0, metrics = 0, udp = 0, influxdb = 0] = await freePorts(6);
+  const [http = 0, grpc = 0, health = 0, metrics = 0, udp = 0, influxdb = 0, datakit = 0] =
+    await freePorts(7);
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
   const config = join(directory, "config.yaml");
   const storage = isDurable ? "storage: file_storage, " : "";
@@ -177,6 +180,7 @@ receivers:
   otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${grpc}" }, http: { endpoint: "127.0.0.1:${http}" } } }
   line_protocol: { udp: { endpoint: "127.0.0.1:${udp}" } }
   influxdb: { endpoint: "127.0.0.1:${influxdb}" }
+  datakit: { endpoint: "127.0.0.1:${datakit}" }
 extensions:
   health_check: { endpoint: "127.0.0.1:${health}" }
   file_storage: { directory: "${join(directory, "queue")}" }
@@ -201,7 +205,7 @@ service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, line_protocol, influxdb], exporters: [${to}] }
+    logs: { receivers: [otlp, line_protocol, influxdb, datakit], exporters: [${to}] }
     traces: { receivers: [otlp], exporters: [influxdb] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `,
@@ -209,7 +213,7 @@ service:
   const service = new Service(config, health, metrics, PINNED);
   try {
     await service.start();
-    return await run(service, { http, grpc, udp, influxdb });
+    return await run(service, { http, grpc, udp, influxdb, datakit });
   } finally {
     await service.kill("SIGTERM");
     await rm(directory, { recursive: true, force: true });
