@@ -93,7 +93,11 @@ test("copies that were left, and old files that came back, change nothing", asyn
   const back = copy.copy(new Random(0));
   for (const file of gone) back.put(file, disk.bytes(file));
   back.bytes(name).fill(0, 64, 200);
-  const { dead } = await openSparse({ io: back.mount(), copyForward: OFF });
+  const { dead, journal } = await openSparse({ io: back.mount(), copyForward: OFF });
+  const seqs: number[] = [];
+  for await (const { seq } of journal.frames()) seqs.push(seq);
+  expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
+  expect(seqs.length).toBeGreaterThan(6 * texts.length);
   expect(dead.counts()).toMatchObject({ appended: 2 * texts.length + 1, dropped: new Map() });
   expect(await drain(dead)).toEqual([...texts, "touched"]);
   expect(imbalance(dead.counts())).toBe(0);
