@@ -4,6 +4,8 @@ import { type FieldSchema, wireTypeOf } from "./schema.ts";
 
 /** Field numbers from this one on are legal (2^29 − 1 is the last), but no unknown field of theirs is kept. */
 const KEPT_FIELDS = 2 ** 27;
+/** Wire type of groups: whoever reads canonical fields meets none. */
+const GROUP = 3;
 
 /**
  * Which fields a message has, and where the last of each is. It is taken in steps, each of the fields that begin before `until`, so
@@ -145,7 +147,7 @@ export function packed(
   return at;
 }
 
-/** The unknown fields from `at` on, as they are; returns where it stopped. */
+/** The unknown fields from `at` on, as they are, but no groups; returns where it stopped. */
 export function unknown(
   fields: readonly FieldSchema[],
   content: Uint8Array,
@@ -157,6 +159,7 @@ export function unknown(
     const found = fieldAt(content, at);
     at = found.end;
     if (found.number >= KEPT_FIELDS || fieldOf(fields, found.number) !== undefined) continue;
+    if (found.wireType === GROUP) continue;
     out.varint(((found.number << 3) | found.wireType) >>> 0);
     if (found.wireType === 2) out.varint(found.end - found.at);
     out.raw(content.subarray(found.at, found.end));

@@ -49,7 +49,7 @@ type Steps<T = void> = Generator<void, T>;
 /**
  * Re-encodes any valid OTLP request into the one shape that indexer and writers assume: known fields in order of their numbers, each
  * singular one once (the last, or all merged), numbers packed, key before value, resource before scopes, unknown fields last
- * (none in an AnyValue), text in valid UTF-8 (U+FFFD for what is not). Items in that shape are copied as they are. Bad items are
+ * (none in an AnyValue, and no groups), text in valid UTF-8 (U+FFFD for what is not). Items in that shape are copied as they are. Bad items are
  * left out and counted; where no item can be cut out, the request is refused. Slow and exact: it also is the judge of what is bad.
  * `scan` is only borrowed.
  */

@@ -27,14 +27,24 @@ export interface Field {
 }
 
 const LAST_FIELD = 2 ** 29 - 1;
+/** Wire types of groups, which proto2 had: a field's number begins one and ends it. */
+const GROUP = 3;
+const GROUP_END = 4;
+/** Groups in groups, and bytes of a group: it is passed over at once. */
+const GROUPS_MAX = 100;
+const GROUP_BYTES = 1 << 20;
 
-/** The field whose tag starts at `at`. Throws Malformed for whatever does not end within `content`. */
+/**
+ * The field whose tag starts at `at`; of a group, what ends it is part of its value. Throws Malformed for whatever does not end within
+ * `content`.
+ */
 export function fieldAt(content: Uint8Array, at: number): Field {
   const tagEnd = varintEnd(content, at);
   const tag = number(content, at, tagEnd);
-  const field = Math.floor(tag / 8);
-  if (field === 0 || field > LAST_FIELD) throw new Malformed(`byte ${at}: field number ${field}`);
+  const field = fieldOf(tag, at);
   const wireType = tag % 8;
+  if (wireType === GROUP)
+    return { number: field, wireType, at: tagEnd, end: groupEnd(content, tagEnd, field) };
   const end = valueEnd(content, tagEnd, wireType);
   if (wireType !== 2) return { number: field, wireType, at: tagEnd, end };
   const length = number(content, tagEnd, end);
@@ -43,6 +53,34 @@ export function fieldAt(content: Uint8Array, at: number): Field {
       `field ${field} says it has ${length} bytes where its message has ${content.length - end} left`,
     );
   return { number: field, wireType, at: end, end: end + length };
+}
+
+function fieldOf(tag: number, at: number): number {
+  const field = Math.floor(tag / 8);
+  if (field === 0 || field > LAST_FIELD) throw new Malformed(`byte ${at}: field number ${field}`);
+  return field;
+}
+
+/** End of the group of this number whose first field starts at `at`. */
+function groupEnd(content: Uint8Array, at: number, group: number): number {
+  const open = [group];
+  for (let p = at; ; ) {
+    if (p - at > GROUP_BYTES)
+      throw new Malformed(`field ${group} is a group of more than ${GROUP_BYTES} bytes`);
+    const tagEnd = varintEnd(content, p);
+    const tag = number(content, p, tagEnd);
+    const field = fieldOf(tag, p);
+    if (tag % 8 === GROUP) {
+      if (open.push(field) > GROUPS_MAX)
+        throw new Malformed(`field ${group} has groups nested deeper than ${GROUPS_MAX}`);
+      p = tagEnd;
+    } else if (tag % 8 === GROUP_END) {
+      if (open.pop() !== field)
+        throw new Malformed(`byte ${p}: the end of group ${field}, which did not begin`);
+      if (open.length === 0) return tagEnd;
+      p = tagEnd;
+    } else p = fieldAt(content, p).end;
+  }
 }
 
 /** End of a value; of a length-delimited one, the end of its length. */

@@ -42,12 +42,18 @@ function damage(whole: Uint8Array): Uint8Array {
   for (let n = 1 + below(3); n > 0; n--) {
     const at = below(bytes.length);
     const byte = bytes[at] as number;
-    const kind = below(5);
+    const kind = below(6);
     if (kind === 0) bytes[at] = byte ^ (1 << below(8));
     else if (kind === 1) bytes[at] = below(256);
     else if (kind === 2)
       bytes[at] = (byte & 0xf8) | below(8); // another wire type
-    else if (kind === 3)
+    else if (kind === 5) {
+      // a group, mostly of a number that nobody knows
+      const number = 1 + below(31);
+      const end = Math.min(bytes.length - 1, at + 1 + below(12));
+      bytes[at] = (number << 3) | 3;
+      bytes[end] = (number << 3) | 4;
+    } else if (kind === 3)
       bytes[at] = byte + 1 - below(3); // a length that lies
     else {
       const to = below(bytes.length); // fields in another order, twice, or torn

@@ -132,12 +132,68 @@ test("ids of a wrong length cost their item; empty and zero ones are absent", ()
   expect(batch.tape[batch.tape.length - ITEM_HEADER + Item.span]).toBe(-1);
 });
 
-test("groups, field number 0 and wire types 6 and 7 cost a record, or a request where they are outside of records", () => {
+test("groups that do not end, field number 0 and wire types 6 and 7 cost a record, or a request where they are outside of records", () => {
   for (const byte of [0x0b, 0x0c, 0x0e, 0x0f, 0x02, 0x00, 0x9b, 0xfe]) {
     const record = Uint8Array.of(byte, 0x01, 0x01);
     expect(accepted("logs", rawLogs(record, new Uint8Array(0))).rejected, `${byte}`).toBe(1);
     expect(indexer.index("logs", record, 3), `${byte}`).toMatchObject({ refused: "malformed" });
   }
+});
+
+/** `depth` groups in each other, the innermost with a field of every other wire type. */
+function groups(depth: number, number = 19): Buffer {
+  const tag = (wire: number) => {
+    const out = new ProtoWriter();
+    out.varint(((number << 3) | wire) >>> 0);
+    return Buffer.from(out.bytes.subarray(0, out.length));
+  };
+  const inner = Buffer.from("0801" + "110102030405060708" + "1a03616263" + "2501020304", "hex");
+  return Buffer.concat([
+    ...Array.from({ length: depth }, () => tag(3)),
+    inner,
+    ...Array.from({ length: depth }, () => tag(4)),
+  ]);
+}
+
+test("groups of unknown fields are passed over at every level, as protobufjs does, and left out", () => {
+  for (const depth of [1, 2, 100]) {
+    const group = groups(depth);
+    const value = Buffer.concat([group, Buffer.from("0a0161", "hex")]);
+    const pair = Buffer.concat([Buffer.from("0a016b12", "hex"), sized(value), group]);
+    const record = Buffer.concat([group, Buffer.from([0x32]), sized(pair), group]);
+    const scoped = Buffer.concat([group, Buffer.from([0x12]), sized(record)]);
+    const outer = Buffer.concat([Buffer.from([0x12]), sized(scoped), group]);
+    const bytes = Buffer.concat([group, Buffer.from([0x0a]), sized(outer), group]);
+    const { batch, rejected } = accepted("logs", bytes);
+    expect([batch.items, rejected]).toEqual([1, 0]);
+    expect(viewBatch(batch, indexer.keys)[0]).toMatchObject({ attributes: [["k", "text", "a"]] });
+    const canonical = Buffer.from(batch.bytes.subarray(0, batch.length));
+    // protobufjs gives up a little earlier.
+    if (depth < 90) expect(decodeRequest("logs", canonical)).toEqual(decodeRequest("logs", bytes));
+    expect(canonical.toString("hex")).not.toContain("1a03616263");
+  }
+});
+
+test("groups nested too deep, of too many bytes, that end as another, or in the place of a known field cost their record", () => {
+  const long = Buffer.concat([
+    Buffer.from("9b01", "hex"),
+    Buffer.alloc(1_100_000, "0801", "hex"),
+    Buffer.from("9c01", "hex"),
+  ]);
+  const crossed = Buffer.from("9b01a301a4019c01", "hex");
+  for (const [record, why] of [
+    [groups(101), "nested deeper than 100"],
+    [long, "a group of more than 1048576 bytes"],
+    [crossed.subarray(0, 4), "does not end"],
+    [Buffer.from("9b01a401", "hex"), "the end of group 20, which did not begin"],
+    [Buffer.from("9b01", "hex"), "does not end"],
+    [Buffer.from("2b2c", "hex"), "wire type 3 instead of 2"],
+  ] as const) {
+    const { rejected, why: said } = accepted("logs", rawLogs(record, new Uint8Array(0)));
+    expect(rejected).toBe(1);
+    expect(said).toContain(why);
+  }
+  expect(accepted("logs", rawLogs(crossed)).rejected).toBe(0);
 });
 
 test("unknown fields of every wire type are passed over at every level", () => {

@@ -126,11 +126,32 @@ function* fields(bytes: Uint8Array): Generator<[number, Raw]> {
     return bytes.subarray(at - Number(size), at);
   };
   const none = new Uint8Array(0);
-  while (at < bytes.length) {
+  const head = () => {
     const tag = varint();
     const id = tag >> 3n;
-    const wire = Number(tag & 7n);
     if (id === 0n || id > 536_870_911n) throw new Bad("field number");
+    return { id, wire: Number(tag & 7n) };
+  };
+  const passGroup = (group: bigint, depth: number): void => {
+    if (depth > 100) throw new Bad("groups");
+    for (;;) {
+      const { id, wire } = head();
+      if (wire === 3) passGroup(id, depth + 1);
+      else if (wire === 4 && id === group) return;
+      else if (wire === 0) varint();
+      else if (wire === 1) take(8n);
+      else if (wire === 2) take(varint());
+      else if (wire === 5) take(4n);
+      else throw new Bad("wire type");
+    }
+  };
+  while (at < bytes.length) {
+    const { id, wire } = head();
+    if (wire === 3) {
+      passGroup(id, 1);
+      yield [Number(id), { wire, number: 0n, payload: none }];
+      continue;
+    }
     if (wire === 0) yield [Number(id), { wire, number: varint(), payload: none }];
     else if (wire === 1) yield [Number(id), { wire, number: 0n, payload: take(8n) }];
     else if (wire === 2) yield [Number(id), { wire, number: 0n, payload: take(varint()) }];
