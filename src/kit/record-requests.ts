@@ -13,8 +13,8 @@ import { RareLog } from "./rare-log.ts";
 const LOG_EVERY_MS = 60_000;
 /** Bytes of a large body between two turns of the event loop. */
 const STEP_BYTES = 1 << 18;
-/** Longest request that is made of one body: its lengths have at most 28 bits. */
-const REQUEST_MAX = 200 << 20;
+/** Longest request that is made of one body: lengths in it have at most 28 bits, and one record may follow. */
+export const REQUEST_MAX: number = 128 << 20;
 
 /** The records of one body, on their way through the door. */
 export interface RecordSource {

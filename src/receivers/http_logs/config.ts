@@ -10,7 +10,7 @@ export const config = z.strictObject({
   max_request_body_size: z
     .int()
     .min(1)
-    .max(1024 * MIB)
+    .max(128 * MIB)
     .default(64 * MIB)
     .describe("Largest body in bytes, before and after decompression."),
   service_name: z

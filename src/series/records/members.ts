@@ -190,17 +190,20 @@ export class Members {
     return true;
   }
 
+  /** Every byte reaches the low bits, of which the slot is made. */
   #hash(at: number, length: number): number {
     const { view } = this.texts;
     let hash = this.#seed ^ length;
     let p = at;
-    const last = at + length - 4;
-    for (; p < last; p += 4)
-      hash = Math.imul(hash ^ view.getInt32(p, true), 0x9e3779b1) ^ (hash >>> 15);
+    for (const last = at + length - 4; p < last; p += 4) {
+      hash = Math.imul(hash ^ view.getInt32(p, true), 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
     const bits = 8 * (at + length - p);
-    const word = bits === 0 ? 0 : view.getInt32(p, true) << (32 - bits);
-    hash = Math.imul(hash ^ word, 0x9e3779b1);
-    return hash ^ (hash >>> 15);
+    if (bits > 0) hash ^= view.getInt32(p, true) << (32 - bits);
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+    return hash ^ (hash >>> 16);
   }
 
   #grow(): void {
