@@ -25,6 +25,8 @@ type Members = ReadonlyMap<string, Span>;
 export interface JsonPointOptions {
   /** Measurement of points without one; default: they are bad. */
   readonly defaultMeasurement?: string;
+  /** Whole numbers are floats like all others; default: they are integers. */
+  readonly areFloats?: boolean;
   /**
    * Reads a point whose `fields` are a list: all but its end, into the lines. Returns its time in nanoseconds, undefined for none; throws
    * BadPoint. The text is valid JSON.
@@ -130,8 +132,16 @@ export class JsonPoints {
     const point = this.#members({ at, end });
     const { ofFieldList } = this.#options;
     const list = point.get("fields");
-    if (ofFieldList !== undefined && list !== undefined && this.#scan.bytes[list.at] === OPEN_LIST) {
-      const text = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + at, end - at).toString();
+    if (
+      ofFieldList !== undefined &&
+      list !== undefined &&
+      this.#scan.bytes[list.at] === OPEN_LIST
+    ) {
+      const text = Buffer.from(
+        this.#bytes.buffer,
+        this.#bytes.byteOffset + at,
+        end - at,
+      ).toString();
       this.#lines.end(this.#fitting(ofFieldList(text, this.#lines)));
       return;
     }
@@ -229,7 +239,10 @@ export class JsonPoints {
   #field(name: string, value: Span): void {
     if (this.#isText(value)) this.#lines.field(name, ...this.#content(value));
     else if (this.#isNested(value)) this.#lines.field(name, this.#scan.view, value.at, value.end);
-    else this.#lines.fieldLiteral(name, literalOf(this.#source(value)));
+    else {
+      const source = this.#source(value);
+      this.#lines.fieldLiteral(name, this.#options.areFloats === true ? source : literalOf(source));
+    }
   }
 
   /** The content of a text, without its escapes. */

@@ -19,7 +19,9 @@ export const CODES = {
 } as const;
 export type Code = keyof typeof CODES;
 
-const HEADERS = { "X-Content-Type-Options": "nosniff" };
+/** What clients of DataKit see as its version, here and in the answer to a ping. */
+export const VERSION = "weir";
+const HEADERS = { "X-Content-Type-Options": "nosniff", "X-DataKit": VERSION };
 const JSON_TYPE = "application/json";
 
 /** What the house refuses, in DataKit's words. Its senders drop what is answered 4xx, so what may come again is 503, never its 429. */

@@ -47,6 +47,8 @@ export function readerOf(
   if (format === "protobuf") return new ProtobufPoints(bytes, view, length);
   const points = new JsonPoints({
     defaultMeasurement: DEFAULT_MEASUREMENT,
+    // As DataKit takes them: a sender whose 3.0 is written as 3 would change its type all the time.
+    areFloats: true,
     ofFieldList: writePbJson,
   });
   points.begin(bytes, view, 0, length);

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
-import { failure, goDuration, json, text } from "./answers.ts";
+import { failure, goDuration, json, text, VERSION } from "./answers.ts";
 
 /** What clients ask before they write: whether somebody is there, and what time it is. Undefined: it is no such question. */
 export function answerQuestion(
@@ -12,7 +12,7 @@ export function answerQuestion(
   if (path === "/v1/ping")
     return json({
       content: {
-        version: "weir",
+        version: VERSION,
         uptime: goDuration(nowMs - startedMs),
         host: hostname(),
         commit: "",

@@ -401,6 +401,7 @@ describe.each(ROWS)("$what", (row) => {
       expect(told.message.slice(0, message.length)).toBe(message);
     }
     expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(response.headers.get("x-datakit")).toBe("weir");
     for (const [name, value] of Object.entries(row.has ?? {}))
       expect(response.headers.get(name)).toBe(value);
     expect([rig.items, rig.lost]).toEqual(row.points);

@@ -36,7 +36,7 @@ test("the JSON of DataKit's documentation", () => {
     ["t2", "d"],
   ];
   const fields: [string, Value][] = [
-    ["f1", int(123n)],
+    ["f1", { float: 123 }],
     ["f2", { float: 3.4 }],
     ["f3", text("strval")],
   ];
