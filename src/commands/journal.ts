@@ -6,7 +6,7 @@ import { STORAGE_HELP, storageDirectories } from "./storages.ts";
 import { tableText } from "./table-text.ts";
 import { runVerb, type Verb } from "./verbs.ts";
 
-const USAGE = `weir journal list           the routes of each storage, what waits for them, segments and bytes
+const USAGE = `weir journal list           the routes of each storage, what waits for them, the bytes of segments that each alone still holds
 weir journal drop <route>   gives up everything that waits for a route whose exporter is gone; counted as dropped
 
 Where
@@ -42,10 +42,19 @@ async function list(args: Arguments, { out }: Output): Promise<void> {
   }
 }
 
-const HEAD = ["route", "number", "waiting items", "bytes", "read by an exporter"];
+const HEAD = [
+  "route",
+  "number",
+  "waiting items",
+  "bytes",
+  "held alone, bytes",
+  "read by an exporter",
+];
 
-function row({ name, number, queuedItems, queuedBytes, isRead }: RouteLine): string[] {
-  return [name, String(number), String(queuedItems), String(queuedBytes), isRead ? "yes" : "no"];
+function row({ name, isRead, ...numbers }: RouteLine): string[] {
+  const { number, queuedItems, queuedBytes, heldBytes } = numbers;
+  const columns = [number, queuedItems, queuedBytes, heldBytes].map(String);
+  return [name, ...columns, isRead ? "yes" : "no"];
 }
 
 async function drop(args: Arguments, { out }: Output): Promise<void> {

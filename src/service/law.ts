@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { SendingQueue } from "../config/blocks.ts";
 import type { Journal } from "../journal/journal.ts";
 import { SIGNALS } from "../otlp/tape.ts";
-import type { Meter } from "../pipeline/telemetry.ts";
+import type { Labels, Meter } from "../pipeline/telemetry.ts";
 import { renderLabels } from "./metrics.ts";
 import type { Replays } from "./replays.ts";
 import { type Route, routeLimits } from "./routes.ts";
@@ -45,6 +45,13 @@ export function observeRoute(meter: Meter, route: Route): void {
     labels,
     "gauge",
     () => reader.counts().queuedBytes,
+  );
+  meter.observe(
+    "weir_route_held_bytes",
+    "Bytes of segment files that only this route still holds.",
+    labels,
+    "gauge",
+    () => route.journal.heldBytes(reader.route),
   );
   meter.observe(
     "weir_route_oldest_age_seconds",
@@ -138,6 +145,32 @@ export function observeJournal(meter: Meter, storage: string, journal: Journal):
       return parts;
     },
   );
+}
+
+/** What a journal says of the sparse segments that it copied. */
+export function observeCopies(meter: Meter, storage: string, journal: Journal): void {
+  const counter = (name: string, help: string, labels: Labels, read: () => number) =>
+    meter.observe(`weir_journal_${name}_total`, help, { storage, ...labels }, "counter", read);
+  const copied = () => journal.stats().copied;
+  counter(
+    "copied_segments",
+    "Sparse segments whose waiting frames were copied into another.",
+    {},
+    () => copied().segments,
+  );
+  counter(
+    "copy_freed_bytes",
+    "Bytes of segments that copying gave back.",
+    {},
+    () => copied().freedBytes,
+  );
+  for (const reason of ["disk_full", "unreadable", "io"] as const)
+    counter(
+      "copy_failures",
+      "Times that copying gave up; the old segments stayed.",
+      { reason },
+      () => copied().failures.get(reason) ?? 0,
+    );
 }
 
 /** What a storage's dead letters say of themselves. */

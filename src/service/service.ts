@@ -13,7 +13,13 @@ import type { Logger } from "../pipeline/telemetry.ts";
 import { createControl } from "./control.ts";
 import { Desk } from "./desk.ts";
 import { buildGraph, type Graph } from "./graph.ts";
-import { observeJournal, observeLetters, observeLoop, observeProcess } from "./law.ts";
+import {
+  observeCopies,
+  observeJournal,
+  observeLetters,
+  observeLoop,
+  observeProcess,
+} from "./law.ts";
 import { withFields } from "./log.ts";
 import { LitterCollector, MemoryKeeper, settleDown } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
@@ -165,7 +171,8 @@ export class Service {
   }
 
   async #startExtensions(): Promise<void> {
-    const { config, components, self } = this.#options;
+    const { config, components, self, version } = this.#options;
+    const { pipelines } = config.service;
     for (const id of config.service.extensions) {
       const extension = config.extensions.get(id);
       const factory = extension && components.extensions.get(extension.type);
@@ -175,6 +182,7 @@ export class Service {
         ...this.#context("extension", id),
         isReady: () => this.isReady,
         alarms: () => this.#alarms,
+        running: { version, pipelines, figures: () => this.metrics.figures() },
         self,
       };
       const component = factory.create(extension.options, context);
@@ -194,6 +202,7 @@ export class Service {
         options === undefined ? await openMemory(needs) : await openStorage(id, options, needs);
       this.#storages.set(id, storage);
       observeJournal(this.metrics, id, storage.journal);
+      observeCopies(this.metrics, id, storage.journal);
     }
   }
 

@@ -76,15 +76,15 @@ test("journal list shows routes; journal drop empties the queue of an exporter t
   await stand.service.start();
   expect(stand.service.log).toMatch(/no pipeline names any more.*weir journal drop/);
   const listed = await weir(stand, "journal", "list");
-  expect(listed.out).toMatch(/influxdb\/dead\/logs +\d+ +2 +\d+ +no\n/);
-  expect(listed.out).toMatch(/influxdb\/good\/logs +\d+ +0 +0 +yes\n/);
+  expect(listed.out).toMatch(/influxdb\/dead\/logs +\d+ +2 +\d+ +\d+ +no\n/);
+  expect(listed.out).toMatch(/influxdb\/good\/logs +\d+ +0 +0 +0 +yes\n/);
   expect(listed.out).toMatch(/journal [0-9a-f]{32}, \d+ segments, \d+ bytes, 1 frames/);
   expect(await weir(stand, "journal", "drop", "influxdb/dead/logs")).toMatchObject({
     status: 0,
     out: expect.stringMatching(/2 items of influxdb\/dead\/logs dropped/),
   });
   expect((await weir(stand, "journal", "list")).out).toMatch(
-    /influxdb\/dead\/logs +\d+ +0 +0 +no\n/,
+    /influxdb\/dead\/logs +\d+ +0 +0 +\d+ +no\n/,
   );
   const unknown = await weir(stand, "journal", "drop", "influxdb/ded/logs");
   expect(unknown.err).toMatch(

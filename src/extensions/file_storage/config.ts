@@ -46,7 +46,7 @@ export const config = z.strictObject({
     .looseObject({})
     .optional()
     .describe(
-      "Accepted for compatibility: segments are removed as a whole, there is nothing to compact.",
+      "Accepted for compatibility: what a route that is far behind still needs of sparse segments is copied by itself.",
     ),
 });
 export type Config = z.output<typeof config>;
