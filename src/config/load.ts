@@ -16,6 +16,7 @@ import type { telemetry } from "./telemetry.ts";
 import { configs, translate } from "./translate.ts";
 import { translated } from "./translated.ts";
 import { emptyMap, keyAt, type Node, nodeAt, placeAt } from "./tree.ts";
+import { checkWithoutEffect } from "./without-effect.ts";
 
 const TOP_KEYS = ["receivers", "processors", "exporters", "connectors", "extensions", "service"];
 
@@ -85,6 +86,7 @@ function check(root: Node, catalog: Catalog, problems: Problems, cwd: string): C
   checkAuthenticators(written, extensions, problems);
   const telemetry = parsed && telemetryConfig(parsed.options.telemetry);
   const inUse = [...pipelines.values()].flatMap((pipeline) => pipeline.receivers);
+  checkWithoutEffect(chosen(written, "receivers", inUse), problems);
   checkListeners(
     [...chosen(written, "receivers", inUse), ...chosen(written, "extensions", extensions)],
     telemetry?.metricsEndpoint,
