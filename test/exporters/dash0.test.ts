@@ -14,11 +14,15 @@ const NOW = Date.UTC(2026, 10, 21, 12);
 const HOUR = 3_600_000;
 const factory = createDash0(pickItems);
 
-function exporter<S extends Signal = "logs">(options: object = {}, signal = "logs" as S) {
+function exporter<S extends Signal = "logs">(
+  options: object = {},
+  signal = "logs" as S,
+  meter = recordingMeter(),
+) {
   const config = factory.schema.parse({ region: "eu-west-1", token: "auth_x", ...options });
   const backend = factory.create<S>(config, {
     ...{ id: "dash0", route: `dash0/${signal}`, signal, indexer, nowMs: () => NOW },
-    ...{ log: recordingLog(), meter: recordingMeter(), fail: () => {} },
+    ...{ log: recordingLog(), meter, fail: () => {} },
   });
   onTestFinished(() => backend.stop(AbortSignal.abort()));
   return backend;
@@ -35,7 +39,8 @@ function logs(records: readonly object[]): Uint8Array {
 
 /** Everything that a range writes, decoded by the oracle. */
 function written(records: readonly object[], options = {}, bytes = 1 << 20) {
-  const backend = exporter(options);
+  const meter = recordingMeter();
+  const backend = exporter(options, "logs", meter);
   const range = rangeOf([batchOfSignal("logs", logs(records))], NOW);
   const slab = makeSlab(bytes);
   const result = backend.writer.write(range, 0, records.length, slab);
@@ -45,7 +50,8 @@ function written(records: readonly object[], options = {}, bytes = 1 << 20) {
   const got = (request.resourceLogs ?? []).flatMap(({ scopeLogs }) =>
     scopeLogs.flatMap(({ logRecords }) => logRecords),
   );
-  return { ...result, request, got };
+  const leftOut = meter.value("weir_exporter_left_out_attributes_total");
+  return { ...result, request, got, leftOut };
 }
 
 const text = (record: Json | undefined) =>
@@ -118,8 +124,9 @@ test("any text comes together again, and all else is untouched", () => {
 test("parts that together do not fit are not made: such an item alone does not fit", () => {
   const attributes = [{ key: "large", value: { stringValue: "a".repeat(400_000) } }];
   const record = { attributes, body: { stringValue: "b".repeat(400_000) } };
-  expect(written([record]).to).toBe(0);
-  expect(written([{ body: { stringValue: "c" } }, record]).to).toBe(1);
+  const options = { max_attribute_value_size: 0 };
+  expect(written([record], options).to).toBe(0);
+  expect(written([{ body: { stringValue: "c" } }, record], options).to).toBe(1);
 });
 
 test("items older than 6 hours are left out and counted, those without a time stay", () => {
@@ -140,6 +147,83 @@ test("items older than 6 hours are left out and counted, those without a time st
   expect(written(records, { max_age: "0s" }).got).toHaveLength(5);
   const all = written([at(1, "a"), at(2, "b")]);
   expect(all).toMatchObject({ rows: 0, to: 2, dropped: new Map([["too_old", 2]]), got: [] });
+});
+
+test("items further than 3 days ahead are left out and counted", () => {
+  const records = [{ timeUnixNano: nanos(NOW + 73 * HOUR) }, { timeUnixNano: nanos(NOW + HOUR) }];
+  expect(written(records)).toMatchObject({ rows: 1, to: 2, dropped: new Map([["too_new", 1]]) });
+  expect(written(records, { max_ahead: "0s" })).toMatchObject({ rows: 2, dropped: new Map() });
+});
+
+const texts = (n: number, length = 1) =>
+  Array.from({ length: n }, (_, i) => ({
+    key: `k${i}`,
+    value: { stringValue: "v".repeat(length) },
+  }));
+const keysOf = (record: Json | undefined) =>
+  ((record?.["attributes"] ?? []) as { key: string }[]).map(({ key }) => key);
+
+test("attributes that Dash0 would not take are left out and counted, the first ones stay", () => {
+  const sixteen = written([{ attributes: texts(16) }]);
+  expect(sixteen.got[0]?.["attributes"]).toHaveLength(16);
+  expect(sixteen.leftOut).toBe(0);
+  const { got, leftOut, rows } = written([{ attributes: texts(20) }, { attributes: texts(2) }]);
+  expect(keysOf(got[0])).toEqual(texts(16).map(({ key }) => key));
+  expect(keysOf(got[1])).toEqual(["k0", "k1"]);
+  expect({ leftOut, rows }).toEqual({ leftOut: 4, rows: 2 });
+  expect(written([{ attributes: texts(20) }], { max_log_attributes: 0 }).leftOut).toBe(0);
+  const long = { attributes: texts(16), body: { stringValue: "b".repeat(5_000) } };
+  const parts = written([long]);
+  expect(parts.got.map(keysOf)).toEqual(
+    [1, 2].map(() =>
+      [...texts(14), { key: "log.record.part" }, { key: "log.record.parts" }].map(({ key }) => key),
+    ),
+  );
+  expect(parts.leftOut).toBe(2);
+});
+
+test("long names and values: a text is cut between characters, what is no text is left out", () => {
+  const list = { arrayValue: { values: texts(300).map(({ value }) => value) } };
+  const { got, leftOut } = written([
+    {
+      attributes: [
+        { key: "n".repeat(129), value: { stringValue: "x" } },
+        { key: "n".repeat(128), value: { intValue: "1" } },
+        { key: "long", value: { stringValue: `${"v".repeat(2_047)}é` } },
+        { key: "full", value: { stringValue: "v".repeat(2_048) } },
+        {
+          key: "list",
+          value: {
+            arrayValue: { values: [...list.arrayValue.values, { stringValue: "w".repeat(2_000) }] },
+          },
+        },
+        { key: "short list", value: list },
+      ],
+    },
+  ]);
+  expect(keysOf(got[0])).toEqual(["n".repeat(128), "long", "full", "short list"]);
+  expect(attribute(got[0] as Json, "long")).toEqual({ stringValue: "v".repeat(2_047) });
+  expect(attribute(got[0] as Json, "full")).toEqual({ stringValue: "v".repeat(2_048) });
+  expect(leftOut).toBe(3);
+});
+
+test("spans may have 32 attributes, data points any number", () => {
+  const span = {
+    traceId: "0102030405060708090a0b0c0d0e0f10",
+    spanId: "0102030405060708",
+    attributes: texts(33),
+  };
+  const keys = (signal: "traces" | "metrics", request: object) => {
+    const range = rangeOf([batchOfSignal(signal, encodeRequest(signal, request))], NOW);
+    const slab = makeSlab(100_000);
+    exporter({}, signal).writer.write(range, 0, 1, slab);
+    const text = JSON.stringify(decodeRequest(signal, slab.bytes.subarray(0, slab.length)));
+    return text.split('"key":').length - 1;
+  };
+  expect(keys("traces", { resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] })).toBe(32);
+  const dataPoints = [{ asInt: "1", attributes: texts(40) }];
+  const metrics = [{ name: "m", gauge: { dataPoints } }];
+  expect(keys("metrics", { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] })).toBe(40);
 });
 
 test("spans and data points have an age as well", () => {

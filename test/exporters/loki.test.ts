@@ -160,6 +160,63 @@ test.each(["proto", "json"])(
   },
 );
 
+test("api: otlp keeps to the same limits: ages, lengths of lines, structured metadata", async () => {
+  const { meter, write, post, sink } = await loki(
+    { api: "otlp", max_line_size: 256, max_metadata_entries: 16, max_age: "1h" },
+    { status: 204 },
+  );
+  const many = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`k${i}`, "v"]));
+  const resource = { attributes: attributes({ "service.name": "shop", "host.name": "h" }) };
+  const records = [
+    { timeUnixNano: `${NOW_MS - 3_600_001}000000`, body: { stringValue: "old" } },
+    { timeUnixNano: `${NOW_MS + 700_000}000000`, body: { stringValue: "new" } },
+    { timeUnixNano: `${NOW_MS}000000`, body: { stringValue: "é".repeat(200) } },
+    { timeUnixNano: `${NOW_MS}000000`, attributes: attributes(many) },
+  ];
+  expect(write(logsOf(records, resource))).toEqual({
+    to: 4,
+    rows: 2,
+    dropped: new Map([
+      ["too_old", 1],
+      ["too_new", 1],
+    ]),
+  });
+  await post();
+  const request = decodeRequest("logs", sink.requests[0]?.body as Buffer) as {
+    resourceLogs: { scopeLogs: { logRecords: { body?: object; attributes?: unknown[] }[] }[] }[];
+  };
+  const sent = request.resourceLogs.flatMap((one) =>
+    one.scopeLogs.flatMap((two) => two.logRecords),
+  );
+  expect(sent.map(({ body }) => body)).toEqual([
+    { stringValue: "é".repeat(128) },
+    { stringValue: "é".repeat(72) },
+    undefined,
+  ]);
+  expect(sent[0]?.attributes).toEqual(attributes({ line_part: "1/2" }));
+  expect(sent[1]?.attributes).toEqual(attributes({ line_part: "2/2" }));
+  // 16 entries, less 10 that Loki makes of fields and 2 of the resource
+  expect(sent[2]?.attributes).toEqual(attributes({ k0: "v", k1: "v", k2: "v", k3: "v" }));
+  expect(meter.value("weir_exporter_left_out_attributes_total")).toBe(5);
+});
+
+test("api: otlp counts each member of a map, as Loki makes one name of each", async () => {
+  const { meter, write } = await loki({
+    api: "otlp",
+    max_metadata_entries: 14,
+    max_metadata_size: 1_024,
+  });
+  const values = attributes({ a: "1", b: "2", c: "3", d: "4" });
+  const record = (more: object) => ({ timeUnixNano: `${NOW_MS}000000`, ...more });
+  const map = { key: "map", value: { kvlistValue: { values } } };
+  expect(write(logsOf([record({ attributes: [map] })])).rows).toBe(1);
+  expect(meter.value("weir_exporter_left_out_attributes_total")).toBe(0);
+  write(logsOf([record({ attributes: [...attributes({ x: "1" }), map] })]));
+  expect(meter.value("weir_exporter_left_out_attributes_total")).toBe(1);
+  write(logsOf([record({ attributes: attributes({ x: "1", large: "v".repeat(600), y: "2" }) })]));
+  expect(meter.value("weir_exporter_left_out_attributes_total")).toBe(2);
+});
+
 test("counts what it drops, leaves out and splits", async () => {
   const { meter, write } = await loki({
     max_line_size: 256,

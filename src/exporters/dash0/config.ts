@@ -6,6 +6,13 @@ import { tlsClientOf } from "../../kit/tls-block.ts";
 
 const { headers, proxy_url } = httpClientShape;
 
+const most = (usual: number, what: string) =>
+  z
+    .int()
+    .min(0)
+    .default(usual)
+    .describe(`${what} that Dash0 takes; what is over is left out and counted. 0: no limit.`);
+
 export const config = z
   .strictObject({
     region: z
@@ -34,6 +41,13 @@ export const config = z
       "Items older than this are dropped and counted (too_old): Dash0 takes none from before 6 h. 0s: none is dropped.",
       "6h",
     ),
+    max_ahead: duration(
+      "Items further in the future are dropped and counted (too_new). 0s: none is dropped.",
+      "72h",
+    ),
+    max_log_attributes: most(16, "Attributes of a log record"),
+    max_span_attributes: most(32, "Attributes of a span"),
+    max_attribute_value_size: most(2048, "Bytes of an attribute's value"),
     max_body_size: z
       .int()
       .min(1 << 10)

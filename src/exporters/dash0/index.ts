@@ -7,15 +7,23 @@ import type {
   Verdict,
 } from "../../kit/backend.ts";
 import { grpcTarget } from "../../kit/grpc-target.ts";
+import { leftOutCounter } from "../../kit/left-out-counter.ts";
+import { type ItemLimits, LimitedOtlpWriter } from "../../kit/limited-writer.ts";
 import { OtlpGrpcSender } from "../../kit/otlp-grpc-sender.ts";
 import { OtlpHttpSender, signalAddress } from "../../kit/otlp-http-sender.ts";
 import type { OtlpSender } from "../../kit/otlp-sender.ts";
-import { MAX_OTLP_ITEMS } from "../../kit/otlp-writer.ts";
+import { MAX_OTLP_ITEMS, putProtobuf } from "../../kit/otlp-writer.ts";
 import type { Pick } from "../../kit/request-writer.ts";
+import { putAttribute } from "../../kit/split-bodies.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import { type Config, config } from "./config.ts";
-import { Dash0Writer } from "./writer.ts";
 
+/** Dash0's limits for the body of a log record ("4 KB") and for names of attributes, bytes of UTF-8. */
+const LONGEST_BODY = 4_096;
+const LONGEST_KEY = 128;
+/** Attributes of the parts of one record: 1, 2, 3 …, and how many there are. */
+const PART = "log.record.part";
+const PARTS = "log.record.parts";
 const GRPC_PORT = 4317;
 const HTTP_PORT = 4318;
 
@@ -33,14 +41,23 @@ export function createDash0(pick: Pick): ExporterFactory<Config> {
 }
 
 class Dash0<S extends Signal> implements Backend<S> {
-  readonly writer: Dash0Writer<S>;
+  readonly writer: LimitedOtlpWriter<S>;
   readonly limits: Backend["limits"];
   readonly #sender: OtlpSender;
 
   constructor(config: Config, context: ExporterContext<S>, pick: Pick) {
     const lanes = config.sending_queue.num_consumers;
     const { indexer, nowMs } = context;
-    this.writer = new Dash0Writer<S>(indexer, pick, config.max_age, nowMs);
+    const limits = limitsOf(config, context.signal);
+    const leftOut = leftOutCounter(context);
+    this.writer = new LimitedOtlpWriter<S>({
+      indexer,
+      pick,
+      put: putProtobuf,
+      limits,
+      nowMs,
+      leftOut,
+    });
     this.limits = { bytes: config.max_body_size, items: MAX_OTLP_ITEMS, lanes };
     this.#sender = senderOf(config, context, lanes);
   }
@@ -54,6 +71,33 @@ class Dash0<S extends Signal> implements Backend<S> {
   post(body: Uint8Array, _sending: Sending, stop: AbortSignal): Promise<Verdict> {
     return this.#sender.post(body, stop);
   }
+}
+
+function limitsOf(config: Config, signal: Signal): ItemLimits {
+  const or = (limit: number) => (limit === 0 ? Number.POSITIVE_INFINITY : limit);
+  const count = signal === "logs" ? config.max_log_attributes : config.max_span_attributes;
+  return {
+    maxAgeMs: config.max_age,
+    maxAheadMs: config.max_ahead,
+    body: {
+      bytes: LONGEST_BODY,
+      marks: 2,
+      mark: (out, part, parts) => {
+        putAttribute(out, PART, part);
+        putAttribute(out, PARTS, parts);
+      },
+    },
+    // None are known for data points.
+    ...(signal !== "metrics" && {
+      attributes: {
+        count: or(count),
+        keyBytes: LONGEST_KEY,
+        valueBytes: or(config.max_attribute_value_size),
+        totalBytes: Number.POSITIVE_INFINITY,
+        isFlat: false,
+      },
+    }),
+  };
 }
 
 function senderOf(config: Config, context: ExporterContext, lanes: number): OtlpSender {

@@ -18,7 +18,7 @@ export const config = z
       .enum(["push", "otlp"])
       .default("push")
       .describe(
-        "push: labels and structured metadata as described above. otlp: the records as they came, to /otlp/v1/logs; Loki's own configuration decides on labels, and none of the limits below is applied before sending.",
+        "push: labels and structured metadata as described above. otlp: the records as they came, to /otlp/v1/logs, within the limits below; Loki's own configuration decides on labels.",
       ),
     encoding: z
       .enum(["proto", "json"])

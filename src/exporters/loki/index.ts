@@ -10,15 +10,16 @@ import type {
 } from "../../kit/backend.ts";
 import { codingFor } from "../../kit/body-coding.ts";
 import { HttpClient } from "../../kit/http-client.ts";
-import { jsonPut, otlpWriter, putProtobuf } from "../../kit/otlp-writer.ts";
+import { leftOutCounter } from "../../kit/left-out-counter.ts";
+import { LimitedOtlpWriter } from "../../kit/limited-writer.ts";
+import { jsonPut, putProtobuf } from "../../kit/otlp-writer.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
 import { rangeHeader } from "../../kit/range-header.ts";
 import type { BatchText, Pick } from "../../kit/request-writer.ts";
+import { putAttribute } from "../../kit/split-bodies.ts";
 import { ClientTls } from "../../kit/tls-client.ts";
-import { getOrMake } from "../../lib/get-or-make.ts";
 import { Seldom } from "../../lib/seldom.ts";
 import type { Signal } from "../../otlp/tape.ts";
-import type { Counter } from "../../pipeline/telemetry.ts";
 import { LokiWriter } from "../../series/loki/writer.ts";
 import type { Table } from "../../series/tables.ts";
 import type { Writer } from "../../series/writer.ts";
@@ -26,6 +27,9 @@ import { addressOf, type Config, config, oldConfigWarning } from "./config.ts";
 import { pushJson } from "./push-json.ts";
 import { lokiVerdict } from "./verdicts.ts";
 
+/** Structured metadata that Loki makes of fields of a record: severity, ids, flags, scope. */
+const OWN_NAMES = 10;
+const OWN_BYTES = 512;
 const MAX_ITEMS = 1 << 16;
 const SAME_WARNING_EVERY_MS = 10_000;
 
@@ -49,12 +53,7 @@ export function createLoki(
       const writer =
         config.api === "push"
           ? lokiWriter(tables, config, context)
-          : otlpWriter<"logs">(
-              context.indexer,
-              pick,
-              config.encoding === "json" ? jsonPut(writeJson) : putProtobuf,
-              false,
-            );
+          : otlpLogsWriter(pick, writeJson, config, context);
       return new Loki(config, context, writer) as Backend as Backend<S>;
     },
   };
@@ -78,8 +77,8 @@ class Loki implements Backend<"logs"> {
       bytes: config.max_body_size,
       items: MAX_ITEMS,
       lanes,
-      // A record may become a row.
-      ...(config.api === "push" && { itemBytes: LARGEST_LINE_ITEM }),
+      // A record may become a row, or many parts.
+      itemBytes: LARGEST_LINE_ITEM,
     };
     this.#client = new HttpClient({
       origin: address.origin,
@@ -120,10 +119,10 @@ class Loki implements Backend<"logs"> {
 function lokiWriter(
   tables: readonly Table[],
   config: Config,
-  { id, signal, indexer, meter, nowMs }: ExporterContext,
+  context: ExporterContext,
 ): LokiWriter {
+  const { id, signal, indexer, meter, nowMs } = context;
   const labels = { exporter: id, signal };
-  const leftOut = new Map<string, Counter>();
   const splits = meter.counter(
     "weir_exporter_split_lines_total",
     "Lines that were too long for one entry and became several.",
@@ -141,15 +140,42 @@ function lokiWriter(
       maxAheadMs: config.max_ahead,
     },
     nowMs,
-    onLeftOut: (reason, n) =>
-      getOrMake(leftOut, reason, () =>
-        meter.counter(
-          "weir_exporter_left_out_attributes_total",
-          "Attributes that have no place in structured metadata; the entry was written without them.",
-          { ...labels, reason },
-        ),
-      ).add(n),
+    onLeftOut: leftOutCounter(context),
     onSplit: (n) => splits.add(n),
+  });
+}
+
+/** For Loki's own OTLP endpoint: the same limits, on what it makes of records. */
+function otlpLogsWriter(
+  pick: Pick,
+  writeJson: BatchText,
+  config: Config,
+  context: ExporterContext,
+): LimitedOtlpWriter<"logs"> {
+  const { indexer, nowMs } = context;
+  const count = leftOutCounter(context);
+  return new LimitedOtlpWriter<"logs">({
+    indexer,
+    pick,
+    put: config.encoding === "json" ? jsonPut(writeJson) : putProtobuf,
+    limits: {
+      maxAgeMs: config.max_age,
+      maxAheadMs: config.max_ahead,
+      body: {
+        bytes: config.max_line_size,
+        marks: 1,
+        mark: (out, part, parts) => putAttribute(out, "line_part", `${part}/${parts}`),
+      },
+      attributes: {
+        count: Math.max(1, config.max_metadata_entries - OWN_NAMES),
+        keyBytes: Number.POSITIVE_INFINITY,
+        valueBytes: Number.POSITIVE_INFINITY,
+        totalBytes: config.max_metadata_size - OWN_BYTES,
+        isFlat: true,
+      },
+    },
+    nowMs,
+    leftOut: (reason, n) => count(`metadata_${reason}`, n),
   });
 }
 
