@@ -10,6 +10,7 @@ import { basicAuth } from "./extensions/basic_auth/index.ts";
 import { bearerTokenAuth } from "./extensions/bearer_token_auth/index.ts";
 import { createEmbeddedStore } from "./extensions/embedded_store/index.ts";
 import { fileStorage } from "./extensions/file_storage/index.ts";
+import { fluentStatus } from "./extensions/fluent_status/index.ts";
 import { healthCheck } from "./extensions/health_check/index.ts";
 import type { ExporterFactory } from "./kit/backend.ts";
 import { pickItems } from "./otlp/pick.ts";
@@ -18,6 +19,7 @@ import type { ExtensionFactory, ProcessorFactory, ReceiverFactory } from "./pipe
 import { attributes } from "./processors/attributes/index.ts";
 import { resource } from "./processors/resource/index.ts";
 import { createDatakit } from "./receivers/datakit/index.ts";
+import { httpLogs } from "./receivers/http_logs/index.ts";
 import { createInfluxdbReceiver } from "./receivers/influxdb/index.ts";
 import { createLineProtocol } from "./receivers/line_protocol/index.ts";
 import { otlp } from "./receivers/otlp/index.ts";
@@ -39,6 +41,7 @@ export function createComponents(): Components {
   return {
     receivers: byType<ReceiverFactory<unknown>>([
       createDatakit(tables),
+      httpLogs,
       createInfluxdbReceiver(tables),
       createLineProtocol(tables),
       otlp,
@@ -58,6 +61,7 @@ export function createComponents(): Components {
       bearerTokenAuth,
       createEmbeddedStore(tables),
       fileStorage,
+      fluentStatus,
       healthCheck,
     ]),
     connectors: byType<ProcessorFactory<unknown>>([]),

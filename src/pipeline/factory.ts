@@ -3,7 +3,7 @@ import type { Indexer } from "../otlp/indexer.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { Authenticator } from "./auth.ts";
 import type { Component, Intake, Transform } from "./contracts.ts";
-import type { Logger, Meter } from "./telemetry.ts";
+import type { Figure, Logger, Meter } from "./telemetry.ts";
 
 export type Stability = "development" | "alpha" | "beta" | "stable";
 
@@ -17,9 +17,7 @@ export interface Declaration<C> {
   /** Why these options cannot carry a signal that the component supports; undefined = they can. Refused before the start. */
   unsupported?(options: C, signal: Signal): string | undefined;
   /** Signals that some pipeline must take from a receiver with these options: refused before the start where none does. */
-  needs?(
-    options: C,
-  ): readonly {
+  needs?(options: C): readonly {
     readonly signal: Signal;
     readonly path: readonly (string | number)[];
     readonly why: string;
@@ -64,11 +62,28 @@ export interface ExtensionFactory<C> extends Declaration<C> {
   create(config: C, context: ExtensionContext): Component;
 }
 
+/** What runs: for pages that show it. */
+export interface Running {
+  readonly version: string;
+  /** Ids of their components, by the pipeline's name. */
+  readonly pipelines: ReadonlyMap<
+    string,
+    {
+      readonly receivers: readonly string[];
+      readonly processors: readonly string[];
+      readonly exporters: readonly string[];
+    }
+  >;
+  /** Everything that was counted so far. */
+  readonly figures: () => Iterable<Figure>;
+}
+
 export interface ExtensionContext extends Context {
   /** False before every listener and route is ready, and while stopping. */
   readonly isReady: () => boolean;
   /** Routes whose destination refuses everything, and why: what an operator must look at, though nothing is lost. */
   readonly alarms?: () => ReadonlyMap<string, string>;
+  readonly running?: Running;
   /** Where extensions that need a child process find the command: node and its arguments up to the command name. */
   readonly self: readonly string[];
 }

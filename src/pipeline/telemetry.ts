@@ -18,6 +18,13 @@ export interface Meter {
   ): void;
 }
 
+/** One number that the service has counted or measured. */
+export interface Figure {
+  readonly name: string;
+  readonly labels: Labels;
+  readonly value: number;
+}
+
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** WARN = unexpected, nothing lost. ERROR = loss, or an operator is needed. Static text, data in fields. */

@@ -1,11 +1,16 @@
 import { getOrMake } from "../lib/get-or-make.ts";
-import type { Counter, Labels, Meter } from "../pipeline/telemetry.ts";
+import type { Counter, Figure, Labels, Meter } from "../pipeline/telemetry.ts";
 
 interface Family {
   readonly help: string;
   readonly type: "counter" | "gauge";
-  /** Rendered labels → how to read the value. */
-  readonly series: Map<string, () => number>;
+  /** By rendered labels. */
+  readonly series: Map<string, Series>;
+}
+
+interface Series {
+  readonly labels: Labels;
+  readonly read: () => number;
 }
 
 /** The numbers of one service: registered by components, read at scrape time, printed as Prometheus text 0.0.4. */
@@ -32,15 +37,19 @@ export class Metrics implements Meter {
     const family = getOrMake(this.#families, name, () => ({ help, type, series: new Map() }));
     const key = renderLabels(labels);
     const before = family.series.get(key);
-    family.series.set(
-      key,
-      before === undefined || type === "gauge" ? read : () => before() + read(),
-    );
+    const isFirst = before === undefined || type === "gauge";
+    family.series.set(key, { labels, read: isFirst ? read : () => before.read() + read() });
   }
 
   /** Value of one series; undefined when it was never registered. For tests and the health page. */
   value(name: string, labels: Labels): number | undefined {
-    return this.#families.get(name)?.series.get(renderLabels(labels))?.();
+    return this.#families.get(name)?.series.get(renderLabels(labels))?.read();
+  }
+
+  /** Every value, as it is now. */
+  *figures(): Generator<Figure> {
+    for (const [name, { series }] of this.#families)
+      for (const { labels, read } of series.values()) yield { name, labels, value: read() };
   }
 
   /** Prometheus text exposition format 0.0.4. */
@@ -53,7 +62,7 @@ export class Metrics implements Meter {
         `# HELP ${name} ${help.replace(/\\/g, "\\\\").replace(/\n/g, "\\n")}`,
         `# TYPE ${name} ${type}`,
       );
-      for (const [labels, read] of series) lines.push(`${name}${labels} ${number(read())}`);
+      for (const [labels, { read }] of series) lines.push(`${name}${labels} ${number(read())}`);
     }
     lines.push("");
     return lines.join("\n");
