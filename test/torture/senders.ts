@@ -3,25 +3,44 @@ import { Client, credentials } from "@grpc/grpc-js";
 import { request } from "undici";
 import { encodeRequest } from "../support/otlp.ts";
 
-const ITEMS = 20;
 const PATH = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
-/** Sends requests of 20 records each over HTTP and gRPC, and remembers the ids of those that were acknowledged. */
+interface Load {
+  /** Number of the first request. */
+  readonly from: number;
+  /** Records per request. */
+  readonly items: number;
+  /** Between two requests of one sender. */
+  readonly pauseMs: number;
+}
+
+const FAST: Load = { from: 0, items: 20, pauseMs: 0 };
+/** Requests of one record, about twenty per second; their numbers are nobody else's. */
+export const SLOW: Load = { from: 1_000_000_000, items: 1, pauseMs: 200 };
+
+/** Sends requests over HTTP and gRPC, and remembers the ids of those that were acknowledged. */
 export class Senders {
   readonly acknowledged: string[] = [];
   sent = 0;
   refused = 0;
   failed = 0;
-  #next = 0;
+  #next: number;
   #isOver = false;
+  readonly #load: Load;
   readonly #loops: Promise<void>[] = [];
 
-  start(httpPort: number, grpcPort: number): void {
+  constructor(load: Load = FAST) {
+    this.#load = load;
+    this.#next = load.from;
+  }
+
+  start(httpPort: number, grpcPort?: number): void {
+    for (let i = 0; i < 4; i++) this.#loops.push(this.#run((body) => post(httpPort, body)));
+    if (grpcPort === undefined) return;
     const client = new Client(`127.0.0.1:${grpcPort}`, credentials.createInsecure(), {
       "grpc.initial_reconnect_backoff_ms": 50,
       "grpc.max_reconnect_backoff_ms": 200,
     });
-    for (let i = 0; i < 4; i++) this.#loops.push(this.#run((body) => post(httpPort, body)));
     for (let i = 0; i < 4; i++) this.#loops.push(this.#run((body) => call(client, body)));
   }
 
@@ -31,18 +50,20 @@ export class Senders {
   }
 
   async #run(send: (body: Uint8Array) => Promise<"acknowledged" | "refused">): Promise<void> {
+    const { items, pauseMs } = this.#load;
     while (!this.#isOver) {
       const number = this.#next++;
-      const ids = Array.from({ length: ITEMS }, (_, item) => `tw-${number}-${item}-z`);
-      this.sent += ITEMS;
+      const ids = Array.from({ length: items }, (_, item) => `tw-${number}-${item}-z`);
+      this.sent += items;
+      if (pauseMs > 0) await sleep(pauseMs);
       try {
         if ((await send(payload(ids))) === "acknowledged") {
           this.acknowledged.push(...ids);
           continue;
         }
-        this.refused += ITEMS;
+        this.refused += items;
       } catch {
-        this.failed += ITEMS; // no answer: the service may have it or not
+        this.failed += items; // no answer: the service may have it or not
       }
       await sleep(20);
     }

@@ -42,8 +42,10 @@ export class Sink {
   /** Items stored by requests whose answer never arrived. */
   ambiguous = 0;
   isKind = false;
-  /** Refuses everything, stores nothing. */
+  /** Refuses everything, stores nothing: for a moment. */
   isShut = false;
+  /** The same, for as long as the senders send. */
+  isDead = false;
   readonly #options: Options;
   #server: Server;
   #port = 0;
@@ -112,7 +114,7 @@ export class Sink {
     for await (const part of request) parts.push(part as Buffer);
     const body = Buffer.concat(parts).toString("latin1");
     const ids = [...body.matchAll(ID)].map(([id]) => id);
-    if (this.isShut) response.writeHead(503).end("shut");
+    if (this.isShut || this.isDead) response.writeHead(503).end("shut");
     else if (mood === undefined || (mood.when === "keeps" && !this.#areFine(ids)))
       this.#judge(ids, body, response);
     else {
@@ -124,7 +126,7 @@ export class Sink {
 
   #mood(): Mood | undefined {
     const { random, moods, share } = this.#options;
-    if (this.isShut || this.isKind || random() >= share) return undefined;
+    if (this.isShut || this.isDead || this.isKind || random() >= share) return undefined;
     return moodOf(moods, random());
   }
 

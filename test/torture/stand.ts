@@ -6,19 +6,32 @@ import { createIndexer } from "../../src/otlp/indexing.ts";
 import { FAULTS, MOODS } from "./moods.ts";
 import { ID, Sink } from "./sinks.ts";
 
-/** The sinks of a run. With faults there is a third, without any: what the others do must not touch it. */
-export function sinksOf(withFaults: boolean, random: () => number): readonly Sink[] {
+/** Name of the sink that is dead until the end, with `--pinned`. */
+export const DEAD = "otlp_http/dead";
+
+/** The sinks of a run. With faults there is one without any: what the others do must not touch it. */
+export function sinksOf(
+  withFaults: boolean,
+  isPinned: boolean,
+  random: () => number,
+): readonly Sink[] {
   const moods = withFaults ? FAULTS : MOODS;
   const common = { random, moods, share: 0.2, rejects: withFaults };
   const a = new Sink({ ...common, name: "influxdb/a", speaks: "influxdb" });
   const b = new Sink({ ...common, name: "otlp_http/b", speaks: "otlp" });
-  if (!withFaults) return [a, b];
   const well = { ...common, share: 0, rejects: false };
-  return [a, b, new Sink({ ...well, name: "influxdb/c", speaks: "influxdb" })];
+  const sinks = [a, b];
+  if (withFaults) sinks.push(new Sink({ ...well, name: "influxdb/c", speaks: "influxdb" }));
+  if (!isPinned) return sinks;
+  const dead = new Sink({ ...well, name: DEAD, speaks: "otlp" });
+  dead.isDead = true;
+  return [...sinks, dead];
 }
 
 interface Ports {
   readonly http: number;
+  /** Where the dead sink's items arrive. */
+  readonly slow: number;
   readonly grpc: number;
   readonly health: number;
   readonly metrics: number;
@@ -26,23 +39,24 @@ interface Ports {
   readonly sinks: readonly number[];
 }
 
-/** The service's configuration: one pipeline for each sink. */
+/** The service's configuration: one pipeline for each sink, and a journal of many small segments. */
 export function yaml(directory: string, sinks: readonly Sink[], ports: Ports): string {
-  const { http, grpc, health, metrics } = ports;
+  const { http, slow, grpc, health, metrics } = ports;
   const exporters = sinks.map(({ name }, i) => {
     const tables = name.startsWith("influxdb") ? "database: weir, tables: [function_logs], " : "";
     return `  ${name}: { endpoint: "http://127.0.0.1:${ports.sinks[i]}", ${tables}${DELIVERY} }\n`;
   });
   const pipelines = sinks.map(
     ({ name }) =>
-      `    logs/${name.replace("/", "_")}: { receivers: [otlp], exporters: [${name}] }\n`,
+      `    logs/${name.replace("/", "_")}: { receivers: [${name === DEAD ? "otlp/slow" : "otlp"}], exporters: [${name}] }\n`,
   );
   return `
 receivers:
   otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${grpc}" }, http: { endpoint: "127.0.0.1:${http}" } } }
+  otlp/slow: { protocols: { http: { endpoint: "127.0.0.1:${slow}" } } }
 extensions:
   health_check: { endpoint: "127.0.0.1:${health}" }
-  file_storage: { directory: "${join(directory, "queue")}" }
+  file_storage: { directory: "${join(directory, "queue")}", segment_bytes: ${SEGMENT_BYTES} }
 exporters:
 ${exporters.join("")}
 service:
@@ -51,6 +65,9 @@ service:
   pipelines:
 ${pipelines.join("")}`;
 }
+
+/** Small enough for many of them in a run. */
+export const SEGMENT_BYTES = 1 << 16;
 
 /** Ranges are small, so that some of them are through between two kills even where rejects are searched for half by half. */
 const DELIVERY =
