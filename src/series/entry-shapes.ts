@@ -12,6 +12,12 @@ const LEARN_MASK = 15;
 /** After so many misses in a row, as many items are not looked up: where no shape comes again, looking costs more than it saves. */
 const MISSES_MAX = 8;
 const REST = 15;
+/** Ints per shape: those of the entries on the tape (-1: none yet), the parts, the version of the template, `undeclared`, `isOdd`, fills. */
+const Of = { size: 0, parts: 1, version: 2, undeclared: 3, isOdd: 4, fills: 5 } as const;
+/** Behind them: `wordOf` each entry, then place of the entry and of its slot for each one that has a slot. */
+const WORDS = 6;
+const FILLS = WORDS + ENTRIES_MAX;
+const STRIDE = FILLS + 2 * ENTRIES_MAX;
 
 /**
  * Items repeat the names of their attributes. The shape of an item is the list of its key ids, kinds and which values are empty, the parts
@@ -24,17 +30,12 @@ export class EntryShapes {
   readonly learnt = new Int32Array(SHAPES);
   readonly #gather: Gather;
   readonly #program: Program;
-  /** By shape: ints of its entries on the tape (-1: none yet), its parts, the version of the template. */
-  readonly #sizes = new Int32Array(SHAPES).fill(-1);
-  readonly #parts = new Int32Array(SHAPES);
-  readonly #versions = new Int32Array(SHAPES);
-  /** By shape and entry: `wordOf`, and the place of its slot. */
-  readonly #words = new Int32Array(SHAPES * ENTRIES_MAX);
-  readonly #slots = new Int32Array(SHAPES * ENTRIES_MAX);
+  /** STRIDE ints of each shape. */
+  readonly #known = new Int32Array(SHAPES * STRIDE);
   /** By shape: what `Gather` has found. Masks are copied by two. */
   readonly #masks: BigInt64Array;
-  readonly #undeclared = new Int32Array(SHAPES);
-  readonly #isOdd = new Uint8Array(SHAPES);
+  /** The shape of the last item that had a known one: the next is likely to have it too. */
+  #last = 0;
   /** Where the present item's shape would be kept; -1: nowhere. */
   #free = -1;
   #learnt = 0;
@@ -46,44 +47,68 @@ export class EntryShapes {
     this.#gather = gather;
     this.#program = program;
     this.#masks = new BigInt64Array(SHAPES * gather.maskWords.length);
+    for (let shape = 0; shape < SHAPES; shape++) this.#known[shape * STRIDE + Of.size] = -1;
   }
 
   /** Looks for the shape; where it is known, fills the slots of the entries, the masks, `undeclared` and `isOdd`. */
   find(parts: number, version: number): boolean {
-    const { tape, entries, entriesEnd, slots } = this.#gather;
-    const size = entriesEnd - entries;
+    const { entries, entriesEnd } = this.#gather;
     this.shape = -1;
     this.#free = -1;
-    if (size > ENTRIES_MAX * ENTRY) return false;
+    if (entriesEnd - entries > ENTRIES_MAX * ENTRY) return false;
     if (this.#rest > 0) {
       this.#rest--;
       return false;
     }
-    let hash = Math.imul(parts ^ (version << 24), 0x9e3779b1) ^ size;
-    for (let e = entries; e < entriesEnd; e += ENTRY)
-      hash = Math.imul(hash ^ wordOf(tape, e), 0x9e3779b1);
-    const shape = (hash >>> 16) & (SHAPES - 1);
-    if (
-      this.#sizes[shape] !== size ||
-      this.#parts[shape] !== parts ||
-      this.#versions[shape] !== version
-    )
-      return this.#miss(shape);
-    const words = this.#words;
-    const places = this.#slots;
-    let i = shape * ENTRIES_MAX;
-    for (let e = entries; e < entriesEnd; e += ENTRY, i++) {
-      // What a slot has is of no account unless a mask names it, so these may be filled before the shape is sure.
-      const slot = places[i]!;
-      slots[slot] = tape[e]! & 15;
-      slots[slot + 1] = tape[e + 2]!;
-      slots[slot + 2] = tape[e + 3]!;
-      if (wordOf(tape, e) !== words[i]) return this.#miss(shape);
+    let shape = this.#last;
+    if (!this.#is(shape, parts, version)) {
+      shape = this.#placeOf(parts, version);
+      if (!this.#is(shape, parts, version)) return this.#miss(shape);
+      this.#last = shape;
     }
     this.#inRow = 0;
     this.shape = shape;
+    this.#fill(shape);
     this.#recall(shape);
     return true;
+  }
+
+  /** Where the shape of the item is kept, if it is. */
+  #placeOf(parts: number, version: number): number {
+    const { tape, entries, entriesEnd } = this.#gather;
+    let hash = Math.imul(parts ^ (version << 24), 0x9e3779b1) ^ (entriesEnd - entries);
+    for (let e = entries; e < entriesEnd; e += ENTRY)
+      hash = Math.imul(hash ^ wordOf(tape, e), 0x9e3779b1);
+    return (hash >>> 16) & (SHAPES - 1);
+  }
+
+  /** Whether the item has this shape. The loop has no way out before its end: so V8 looks at the arrays once, and not in each turn. */
+  #is(shape: number, parts: number, version: number): boolean {
+    const { tape, entries, entriesEnd } = this.#gather;
+    const known = this.#known;
+    const at = shape * STRIDE;
+    let different =
+      (known[at + Of.size]! ^ (entriesEnd - entries)) | (known[at + Of.parts]! ^ parts);
+    different |= known[at + Of.version]! ^ version;
+    if (different !== 0) return false;
+    for (let e = entries, w = at + WORDS; e < entriesEnd; e += ENTRY, w++)
+      different |= wordOf(tape, e) ^ known[w]!;
+    return different === 0;
+  }
+
+  /** Fills the slots of the entries. */
+  #fill(shape: number): void {
+    const { tape, entries, slots } = this.#gather;
+    const known = this.#known;
+    const first = shape * STRIDE + FILLS;
+    const stop = first + known[shape * STRIDE + Of.fills]!;
+    for (let f = first; f < stop; f += 2) {
+      const e = entries + known[f]!;
+      const slot = known[f + 1]!;
+      slots[slot] = tape[e]! & 15;
+      slots[slot + 1] = tape[e + 2]!;
+      slots[slot + 2] = tape[e + 3]!;
+    }
   }
 
   #recall(shape: number): void {
@@ -92,12 +117,14 @@ export class EntryShapes {
     const words = gather.maskWords;
     const first = shape * words.length;
     for (let i = 0; i < words.length; i++) words[i] = masks[first + i]!;
-    gather.undeclared = this.#undeclared[shape]!;
-    if (this.#isOdd[shape] === 1) gather.isOdd = true;
+    const at = shape * STRIDE;
+    gather.undeclared = this.#known[at + Of.undeclared]!;
+    if (this.#known[at + Of.isOdd] === 1) gather.isOdd = true;
   }
 
   #miss(shape: number): boolean {
-    if (this.#sizes[shape]! < 0 || (++this.#misses & LEARN_MASK) === 0) this.#free = shape;
+    const isFree = this.#known[shape * STRIDE + Of.size]! < 0;
+    if (isFree || (++this.#misses & LEARN_MASK) === 0) this.#free = shape;
     if (++this.#inRow >= MISSES_MAX) this.#rest = REST;
     return false;
   }
@@ -108,21 +135,28 @@ export class EntryShapes {
     if (shape < 0) return;
     const { tape, entries, entriesEnd, plan, undeclared, maskWords } = this.#gather;
     const { keys, noSlot } = this.#program;
-    this.#sizes[shape] = -1;
-    let i = shape * ENTRIES_MAX;
-    for (let e = entries; e < entriesEnd; e += ENTRY, i++) {
+    const known = this.#known;
+    const at = shape * STRIDE;
+    known[at + Of.size] = -1;
+    let word = at + WORDS;
+    let fill = at + FILLS;
+    for (let e = entries; e < entriesEnd; e += ENTRY) {
       const key = tape[e]! >>> 4;
       // The name of a key without an id may be another next time; and an item with these is no item among many.
       if (key === 0 || key === plan.lineTags || key === plan.lineUint) return;
-      this.#words[i] = wordOf(tape, e);
-      this.#slots[i] = keys[key * KEY + 1]! + noSlot;
+      known[word++] = wordOf(tape, e);
+      const slot = keys[key * KEY + 1]!;
+      if (slot === 0) continue;
+      known[fill++] = e - entries;
+      known[fill++] = slot + noSlot;
     }
-    this.#sizes[shape] = entriesEnd - entries;
-    this.#parts[shape] = parts;
-    this.#versions[shape] = version;
+    known[at + Of.size] = entriesEnd - entries;
+    known[at + Of.parts] = parts;
+    known[at + Of.version] = version;
+    known[at + Of.undeclared] = undeclared;
+    known[at + Of.isOdd] = isOdd ? 1 : 0;
+    known[at + Of.fills] = fill - at - FILLS;
     this.#masks.set(maskWords, shape * maskWords.length);
-    this.#undeclared[shape] = undeclared;
-    this.#isOdd[shape] = isOdd ? 1 : 0;
     this.learnt[shape] = ++this.#learnt;
     this.shape = shape;
   }

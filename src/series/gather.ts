@@ -42,6 +42,8 @@ export class Gather {
   readonly masks: Int32Array;
   /** Kind, start and end of the value of each slot; what no mask names may be of an earlier item. */
   readonly slots: Int32Array;
+  /** Both, one behind the other: a loop that reads both is shorter by what V8 checks of an array. */
+  readonly ints: Int32Array;
   bytes: Uint8Array = NOTHING;
   view: DataView = new DataView(NOTHING.buffer);
   tape: Int32Array = new Int32Array(0);
@@ -90,14 +92,14 @@ export class Gather {
     this.plan = plan;
     this.#program = program;
     this.#span = plan.signal === "traces" ? new SpanParts(this) : undefined;
-    // One more than masks: what keys without a column set.
-    const even = (plan.masks + 2) & ~1;
-    this.masks = new Int32Array(even);
-    this.maskWords = new BigInt64Array(this.masks.buffer);
-    this.#template = new Int32Array(even);
+    const { slotsAt, slots } = program;
+    this.ints = new Int32Array(slotsAt + slots);
+    this.masks = this.ints.subarray(0, slotsAt);
+    this.slots = this.ints.subarray(slotsAt);
+    this.maskWords = new BigInt64Array(this.ints.buffer, 0, slotsAt / 2);
+    this.#template = new Int32Array(slotsAt);
     this.#templateWords = new BigInt64Array(this.#template.buffer);
-    this.#versionOf = new BigInt64Array(even / 2);
-    this.slots = new Int32Array(program.slots);
+    this.#versionOf = new BigInt64Array(slotsAt / 2);
     this.shapes = new EntryShapes(this, program);
   }
 

@@ -2,7 +2,7 @@ import type { Plan, PlanColumn } from "./compile.ts";
 import { BITS } from "./masks.ts";
 import { Code } from "./slots.ts";
 
-/** Ints per column of `ops`: its index, place and length of its head (`,name=`), its mask, 1 where it has rules, its class. */
+/** Ints per column of `ops`: place of its sources, place and length of its head (`,name=`), its mask, 1 where it has rules, its class. */
 export const OP = 6;
 /** Ints per slot of a Gather: kind, start and end of the value, tape index of its entry on the record. */
 export const SLOT = 4;
@@ -20,9 +20,8 @@ export const KEY = 4;
 export interface Program {
   /** By table: tags from `start[3 * t]`, fields from `start[3 * t + 1]` to `start[3 * t + 2]`. */
   readonly start: Int32Array;
+  /** BITS sources of each column (place of the slot among the ints of a Gather << 4 | action), then the columns of the tables: one memory. */
   readonly ops: Int32Array;
-  /** By column << 5 | bit: place of the slot << 4 | action. */
-  readonly sources: Int32Array;
   readonly keys: Int32Array;
   /** What a key on the record feeds: mask and bit in turn. Mask `masks` of the plan is none. */
   readonly uses: Int32Array;
@@ -32,23 +31,26 @@ export interface Program {
   readonly noSlot: number;
   readonly tagsSlot: number;
   readonly uintSlot: number;
-  /** Ints of all slots. */
+  /** Ints of all slots, and where the first stands behind the masks. */
   readonly slots: number;
+  readonly slotsAt: number;
 }
 
 export function compileProgram(plan: Plan): Program {
   const { columns, tables, recordSlot, declaredBy, declaredWords } = plan;
-  const sources = new Int32Array(columns.length * BITS);
+  // One more than masks: what keys without a column set. Masks are copied by two.
+  const slotsAt = (plan.masks + 2) & ~1;
+  const ops: number[] = [];
   for (const column of columns)
     for (let bit = 0; bit < BITS; bit++)
-      sources[column.index * BITS + bit] =
-        column.mask.slots[bit]! * SLOT * 16 + actionOf(column, bit);
-  const ops: number[] = [];
+      ops.push((slotsAt + column.mask.slots[bit]! * SLOT) * 16 + actionOf(column, bit));
   const start: number[] = [];
   const add = (list: readonly PlanColumn[]) => {
     start.push(ops.length);
-    for (const { index, head, mask, otherwise, class: ofClass } of list)
-      ops.push(index, head.at, head.length, mask.index, otherwise.length > 0 ? 1 : 0, ofClass);
+    for (const { index, head, mask, otherwise, class: ofClass } of list) {
+      const hasRules = otherwise.length > 0 ? 1 : 0;
+      ops.push(index * BITS, head.at, head.length, mask.index, hasRules, ofClass);
+    }
   };
   for (const { tags, fields } of tables) {
     add(tags);
@@ -83,7 +85,6 @@ export function compileProgram(plan: Plan): Program {
   return {
     start: Int32Array.from(start),
     ops: Int32Array.from(ops),
-    sources,
     keys,
     uses: Int32Array.from(uses),
     partUses: Int32Array.from(partUses),
@@ -91,6 +92,7 @@ export function compileProgram(plan: Plan): Program {
     tagsSlot,
     uintSlot,
     slots: uintSlot + SLOT,
+    slotsAt,
   };
 }
 

@@ -27,6 +27,9 @@ const QUOTE = 34;
 const LETTER_I = 105;
 /** A column whose value its rules give. */
 const NO_SOURCE = -1;
+/** Of each class of columns: the item it was last written for, from which source, where, and to where. */
+const Share = { item: 0, source: 1, at: 2, end: 3 } as const;
+const SHARE = 4;
 
 /** Writes tags and fields of one row; the caller adds the time. Positions are in the memory that it was given. */
 export class RowWriter {
@@ -48,11 +51,7 @@ export class RowWriter {
   readonly #words: Words;
   /** The item has no other row. */
   #isAlone = false;
-  /** By class of columns: the item it was last written for, from which source, and where. */
-  readonly #writtenFor: Int32Array;
-  readonly #writtenFrom: Int32Array;
-  readonly #writtenAt: Int32Array;
-  readonly #writtenEnd: Int32Array;
+  readonly #shares: Int32Array;
   #item = 0;
 
   constructor(
@@ -75,10 +74,7 @@ export class RowWriter {
     this.#careful = new CarefulSources(gather);
     this.rules = new Rules(gather, this.values, this.#words, this.#careful);
     this.#attributes = new AttributesField(plan, program, gather, this.text, this.values);
-    this.#writtenFor = new Int32Array(plan.classes + 1);
-    this.#writtenFrom = new Int32Array(plan.classes + 1);
-    this.#writtenAt = new Int32Array(plan.classes + 1);
-    this.#writtenEnd = new Int32Array(plan.classes + 1);
+    this.#shares = new Int32Array(plan.classes * SHARE);
   }
 
   /** Before the rows of an item: they share what they have in common, so they go to one memory. A row that is alone shares nothing. */
@@ -119,42 +115,44 @@ export class RowWriter {
    * positions are small integers, whatever the calls that it does not inline return.
    */
   #columns(table: PlanTable, first: number, stop: number, out: DataView, at: number): number {
-    const { masks, slots, bytes, view } = this.gather;
-    const { ops, sources } = this.#program;
+    const { ints, bytes, view } = this.gather;
+    const { ops } = this.#program;
     const constants = this.#constants;
-    const writtenEnd = this.#writtenEnd;
     const shares = !this.#isAlone;
-    const none = this.plan.classes | 0;
-    let last = none;
+    /** Place of the end of the last column, where it may be shared. */
+    let last = -1;
     let o = at | 0;
-    for (let i = first | 0; i < stop; i += OP) {
-      if (last !== none) {
-        writtenEnd[last] = o;
-        last = none;
+    for (let i = first | 0; i < stop; i = (i + OP) | 0) {
+      if (last >= 0) {
+        this.#shares[last] = o;
+        last = -1;
       }
-      const c = ops[i]!;
-      const mask = masks[ops[i + 3]!]!;
-      const group = ops[i + 5]!;
+      const mask = ints[ops[(i + 3) | 0]!]!;
       let source = NO_SOURCE;
-      if (mask !== 0) source = sources[(c << 5) | (31 - Math.clz32(mask & -mask))]!;
-      else if (ops[i + 4] === 0) continue;
-      if (group >= 0 && shares) {
-        const written = this.#written(group, source, o);
-        if (written >= 0) {
-          o = copy(out, o, out, written, writtenEnd[group]! - written) | 0;
-          continue;
+      if (mask !== 0) source = ops[(ops[i]! + 31 - Math.clz32(mask & -mask)) | 0]!;
+      else if (ops[(i + 4) | 0] === 0) continue;
+      if (shares) {
+        const group = ops[(i + 5) | 0]!;
+        if (group >= 0) {
+          const share = group * SHARE;
+          const written = this.#written(share, source, o);
+          if (written >= 0) {
+            o = copy(out, o, out, written, this.#shares[share + Share.end]! - written) | 0;
+            continue;
+          }
+          last = share + Share.end;
         }
-        last = group;
       }
+      const c = ops[i]! >>> 5;
       if (source === NO_SOURCE) {
         o = this.#otherwise(table, this.plan.columns[c]!, out, o) | 0;
         continue;
       }
       const slot = source >>> 4;
-      const kind = slots[slot]!;
-      const from = slots[slot + 1]!;
-      const end = slots[slot + 2]!;
-      const start = this.#head(out, o, ops[i + 1]!, ops[i + 2]!);
+      const kind = ints[slot]!;
+      const from = ints[(slot + 1) | 0]!;
+      const end = ints[(slot + 2) | 0]!;
+      const start = this.#head(out, o, ops[(i + 1) | 0]!, ops[(i + 2) | 0]!) | 0;
       switch (((source & 15) << 5) | kind) {
         case 0x001: // a tag from text
           o = this.#tag(c, out, o, start, view, from, end) | 0;
@@ -194,7 +192,7 @@ export class RowWriter {
       }
       o = this.#rare(table, c, source, out, o) | 0;
     }
-    writtenEnd[last] = o;
+    if (last >= 0) this.#shares[last] = o;
     return o;
   }
 
@@ -222,28 +220,29 @@ export class RowWriter {
   }
 
   /** Where a column of this class was written for this item from the same source; -1: nowhere, and it will be at `at`. */
-  #written(group: number, source: number, at: number): number {
-    const from = this.#writtenAt[group]!;
+  #written(share: number, source: number, at: number): number {
+    const shares = this.#shares;
+    const from = shares[share + Share.at]!;
     if (
-      this.#writtenFor[group] === this.#item &&
-      this.#writtenFrom[group] === source &&
-      this.#writtenEnd[group]! > from
+      shares[share + Share.item] === this.#item &&
+      shares[share + Share.source] === source &&
+      shares[share + Share.end]! > from
     )
       return from;
-    this.#writtenFor[group] = this.#item;
-    this.#writtenFrom[group] = source;
-    this.#writtenAt[group] = at;
+    shares[share + Share.item] = this.#item;
+    shares[share + Share.source] = source;
+    shares[share + Share.at] = at;
     return -1;
   }
 
   #rare(table: PlanTable, c: number, source: number, out: DataView, at: number): number {
     const column = this.plan.columns[c]!;
     if ((source & 15) === Action.careful) return this.#checked(table, column, out, at);
-    const { slots, masks } = this.gather;
+    const { ints } = this.gather;
     const slot = source >>> 4;
-    const mask = masks[column.mask.index]!;
+    const mask = ints[column.mask.index]!;
     const divideBy = column.mask.divideBy[31 - Math.clz32(mask & -mask)]!;
-    return this.column(column, divideBy, slots[slot]!, slots[slot + 1]!, slots[slot + 2]!, out, at);
+    return this.column(column, divideBy, ints[slot]!, ints[slot + 1]!, ints[slot + 2]!, out, at);
   }
 
   /** `,name=value`, or nothing (and one drop counted) when the value does not fit. */
