@@ -1,75 +1,101 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { freePorts, Service } from "./service.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const HEALTH = 13_133;
-const METRICS = 8_888;
-/** Listeners and destinations on this machine, and the port of the service's own metrics. */
-const PORT = /(?<=127\.0\.0\.1:|port: )\d{4,5}/g;
+const run = promisify(execFile);
 
-/** A configuration of config/ as it stands, but for free ports and a directory of its own. */
-export class ShippedConfig implements AsyncDisposable {
+/** A configuration of the package, running as it stands but for its ports and directories. */
+export class ShippedService implements AsyncDisposable {
   readonly service: Service;
   readonly #directory: string;
-  readonly #ports: ReadonlyMap<number, number>;
+  readonly #ports: ReadonlyMap<string, number>;
 
-  private constructor(directory: string, ports: ReadonlyMap<number, number>) {
+  private constructor(
+    directory: string,
+    config: string,
+    ports: ReadonlyMap<string, number>,
+    metrics: string,
+  ) {
     this.#directory = directory;
     this.#ports = ports;
-    this.service = new Service(
-      join(directory, "config.yaml"),
-      this.port(HEALTH),
-      this.port(METRICS),
-    );
+    this.service = new Service(config, this.port(13133), this.port(Number(metrics)));
   }
 
-  /** `file`: "config/luna.yaml". Resolves when the service is ready. */
-  static async start(file: string): Promise<ShippedConfig> {
+  /** `file`: from the root of the package. */
+  static async start(file: string): Promise<ShippedService> {
     const text = await readFile(join(ROOT, file), "utf8");
-    const named = [...new Set([...text.matchAll(PORT)].map(([port]) => Number(port)))];
-    const free = await freePorts(named.length);
-    const ports = new Map(named.map((port, i) => [port, free[i] as number]));
+    // Comments too: what somebody may switch on must not meet a port that is taken.
+    const named = new Set(
+      [...text.matchAll(/(?:(?:127\.0\.0\.1|0\.0\.0\.0):|port: )(\d{4,5})\b/g)].map(
+        ([, port]) => port as string,
+      ),
+    );
+    const free = await freePorts(named.size);
+    const ports = new Map([...named].map((port, i) => [port, free[i] as number] as const));
     const directory = await mkdtemp(join(tmpdir(), "weir-shipped-"));
-    const moved = text
-      .replace(PORT, (port) => String(ports.get(Number(port))))
-      .replaceAll("./data", join(directory, "data"));
-    await writeFile(join(directory, "config.yaml"), moved);
-    const shipped = new ShippedConfig(directory, ports);
+    const config = join(directory, "config.yaml");
+    const metrics = /prometheus: \{ host: [\d.]+, port: (\d+) \}/.exec(text)?.[1] ?? "0";
+    const shipped = new ShippedService(directory, config, ports, metrics);
+    await writeFile(config, shipped.real(text).replaceAll("./data/", `${directory}/`));
     await shipped.service.start();
     return shipped;
   }
 
-  /** Where that listens now which the file has on this port. */
-  port(written: number): number {
-    const port = this.#ports.get(written);
-    if (port === undefined) throw new Error(`the configuration has no port ${written}`);
-    return port;
+  /** The port that it listens on where the file names `port`. */
+  port(port: number): number {
+    const real = this.#ports.get(String(port));
+    if (real === undefined) throw new Error(`the configuration names no port ${port}`);
+    return real;
   }
 
-  url(written: number): string {
-    return `http://127.0.0.1:${this.port(written)}`;
+  /** A text with the ports of the configuration replaced by the real ones. */
+  real(text: string): string {
+    return text.replace(/\b\d{4,5}\b/g, (port) => String(this.#ports.get(port) ?? port));
   }
 
-  /** Rows of the store that the file starts, once everything that was accepted has arrived there. */
-  async query(sql: string, limitMs = 10_000): Promise<Record<string, unknown>[]> {
-    for (const end = Date.now() + limitMs; ; ) {
-      const laws = await this.service.law();
-      if (laws.every(({ queued }) => queued === 0)) break;
-      if (Date.now() > end) throw new Error(`still queued: ${JSON.stringify(laws)}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    const answer = await fetch(`${this.url(8_181)}/api/v3/query_sql`, {
-      method: "POST",
-      body: JSON.stringify({ db: "weir", q: sql, format: "json" }),
-    });
-    if (answer.status !== 200) throw new Error(await answer.text());
-    return (await answer.json()) as Record<string, unknown>[];
+  /** Runs a command of a page; resolves with what it prints. */
+  async shell(command: string): Promise<string> {
+    const { stdout } = await run("bash", ["-ec", this.real(command)], { timeout: 20_000 });
+    return stdout;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.service.kill("SIGTERM");
+    await this.service.kill("SIGKILL");
     await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** A command of a page, and the texts that its answer holds. */
+export interface Documented {
+  readonly command: string;
+  readonly holds: readonly string[];
+}
+
+/** The commands of a page that are followed by what they answer. */
+export async function documentedCommands(page: string): Promise<Documented[]> {
+  const text = await readFile(join(ROOT, page), "utf8");
+  return [...text.matchAll(/```sh\n([^`]*)```\n\n```text\n([^`]*)```/g)].map(
+    ([, command = "", answer = ""]) => ({ command, holds: answer.trim().split("\n") }),
+  );
+}
+
+/** Runs it until its answer holds what it must, for at most 15 s: rows take a moment. */
+export async function answersAsDocumented(
+  shipped: ShippedService,
+  { command, holds }: Documented,
+): Promise<string> {
+  const end = Date.now() + 15_000;
+  for (;;) {
+    const answer = await shipped.shell(command).catch((error: unknown) => String(error));
+    const missing = holds.filter((text) => !answer.includes(text));
+    if (missing.length === 0) return "";
+    if (Date.now() > end)
+      return `${command} answers ${answer}, without ${missing.join(" and ")}\n${shipped.service.log}`;
+    await sleep(200);
   }
 }
