@@ -12,10 +12,12 @@ export function queryError(error: unknown): QueryError {
   if (error instanceof QueryError) return error;
   const text = textOf(error);
   const table = /^Catalog Error: Table with name "?(.+?)"? does not exist/.exec(text)?.[1];
-  if (table !== undefined)
+  if (table !== undefined) {
+    const name = table.includes(".") ? table : `iox.${table}`;
     return new QueryError(
-      `query error: error while planning query: Error during planning: table 'public.iox.${table}' not found`,
+      `query error: error while planning query: Error during planning: table 'public.${name}' not found`,
     );
+  }
   if (text.startsWith("Out of Memory Error"))
     return new QueryError(
       "the query needs more memory than the store may use: ask for a shorter time range or fewer columns, or raise the store's memory limit",

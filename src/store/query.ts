@@ -4,6 +4,7 @@ import { type Deadline, untilDeadline } from "./deadline.ts";
 import { toDuckSql } from "./dialect.ts";
 import { type Duck, quoteName } from "./duck.ts";
 import { checkQuery, QueryError } from "./guard.ts";
+import { withoutIox } from "./iox.ts";
 import { bind, databaseNotFound, queryError } from "./query-errors.ts";
 
 export interface QueryLimits {
@@ -63,7 +64,7 @@ export class QueryDesk {
     try {
       gone.throwIfAborted();
       connection = await this.#duck.instance.connect();
-      const work = start(connection, schema, toDuckSql(sql), params);
+      const work = start(connection, schema, toDuckSql(withoutIox(sql, database)), params);
       return this.#opened(connection, await untilDeadline(connection, work, deadline), deadline);
     } catch (error) {
       connection?.closeSync();

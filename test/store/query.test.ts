@@ -240,11 +240,70 @@ test("an empty result is an empty array; an unknown database and table are named
     status: 404,
     body: '{"error":"query error: database not found: nowhere"}',
   });
-  for (const sql of ["SELECT * FROM nowhere", "DELETE FROM nowhere WHERE true"])
+  for (const sql of [
+    "SELECT * FROM nowhere",
+    "SELECT * FROM iox.nowhere",
+    "SELECT * FROM public.iox.nowhere",
+    "DELETE FROM nowhere WHERE true",
+  ])
     expect(await store.query(sql)).toEqual({
       status: 400,
       body: "query error: error while planning query: Error during planning: table 'public.iox.nowhere' not found",
     });
+});
+
+test("of a schema that is not there, the table is named with it", async () => {
+  expect((await store.query("SELECT * FROM foo.bar")).body).toContain(
+    "table 'public.foo.bar' not found",
+  );
+});
+
+test.each([
+  ["SELECT count(*) AS n FROM iox.function_logs", [{ n: 5 }]],
+  ['SELECT count(*) AS n FROM "public" . "iox"."function_logs"', [{ n: 5 }]],
+  ["SELECT max(iox.function_logs.duration_ms) AS n FROM iox.function_logs", [{ n: 70 }]],
+  ["SELECT 'iox.a' AS n -- iox.b", [{ n: "iox.a" }]],
+  // What Grafana's editor asks.
+  [
+    "SELECT DISTINCT TABLE_SCHEMA from information_schema.TABLES where TABLE_TYPE != 'SYSTEM VIEW' ORDER BY TABLE_SCHEMA",
+    [{ table_schema: "iox" }],
+  ],
+  [
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'iox' AND table_name LIKE 'req%' ORDER BY table_name",
+    [{ table_name: "requests" }],
+  ],
+  [
+    "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'iox' AND table_name = 'DFF_cron_job' ORDER BY ordinal_position LIMIT 4",
+    [
+      { column_name: "time", data_type: "Timestamp(Nanosecond, None)" },
+      { column_name: "bizMetric", data_type: "Dictionary(Int32, Utf8)" },
+      { column_name: "site_name", data_type: "Dictionary(Int32, Utf8)" },
+      { column_name: "trigger_count_per_day", data_type: "Float64" },
+    ],
+  ],
+  ["select 1", [{ "Int64(1)": 1 }]],
+])("in InfluxDB's catalog: %s", async (sql, rows) => {
+  expect(await store.rows(sql)).toEqual(rows);
+});
+
+test("SHOW TABLES and SHOW COLUMNS answer as InfluxDB does", async () => {
+  const tables = await store.rows("show tables;");
+  expect(tables).toContainEqual({
+    ...{ table_catalog: "public", table_schema: "iox" },
+    ...{ table_name: "function_logs", table_type: "BASE TABLE" },
+  });
+  for (const name of ["function_logs", "iox.function_logs", '"public".iox."FUNCTION_LOGS"']) {
+    const columns = await store.rows(`SHOW COLUMNS FROM ${name}`);
+    expect(columns[0]).toEqual({
+      ...{ table_catalog: "public", table_schema: "iox", table_name: "function_logs" },
+      ...{ column_name: "time", data_type: "Timestamp(Nanosecond, None)", is_nullable: "NO" },
+    });
+    expect(columns.find((one) => one["column_name"] === "exit_code")).toMatchObject({
+      data_type: "Int64",
+      is_nullable: "YES",
+    });
+  }
+  expect(await store.rows("SHOW COLUMNS IN nowhere")).toEqual([]);
 });
 
 test("a long answer is streamed whole", async () => {
