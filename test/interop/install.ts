@@ -40,13 +40,14 @@ export function goInstall(
   program: string,
   module: string,
   version: string,
+  flags: readonly string[] = [],
 ): { readonly path: string; readonly missing: string | undefined } {
   const bin = folder(`bin/${program}-${version.replaceAll("+", "-")}`);
   const path = join(bin, program);
   if (existsSync(path)) return { path, missing: undefined };
   return {
     path,
-    missing: step("go", ["install", `${module}@${version}`], { env: { GOBIN: bin } }),
+    missing: step("go", ["install", ...flags, `${module}@${version}`], { env: { GOBIN: bin } }),
   };
 }
 

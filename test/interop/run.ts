@@ -4,10 +4,12 @@
  */
 import { collector } from "./collector.ts";
 import { h2spec } from "./h2spec.ts";
+import { influxdbClients } from "./influxdb-clients.ts";
 import { influxdb1 } from "./influxdb1.ts";
 import { loki } from "./loki.ts";
 import type { Peer } from "./peer.ts";
 import { sdks } from "./sdk.ts";
+import { telegraf } from "./telegraf.ts";
 import { telemetrygen } from "./telemetrygen.ts";
 import { toCollector } from "./to-collector.ts";
 
@@ -19,6 +21,8 @@ const PEERS: readonly Peer[] = [
   collector,
   toCollector,
   loki,
+  ...influxdbClients,
+  telegraf,
 ];
 
 const wanted = process.argv.slice(2);

@@ -5,11 +5,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts, isBalanced, Service } from "../support/service.ts";
 import type { Check } from "./peer.ts";
 
+/** What senders to `Stand.influxdb` give. */
+export const INFLUXDB_TOKEN = "interop-token";
+
 /** A running service with all three signals from `otlp` into the embedded store, on ports of its own. */
 export class Stand {
   readonly directory: string;
   readonly grpc: string;
   readonly http: string;
+  /** Takes INFLUXDB_TOKEN, and hands queries to the store. */
+  readonly influxdb: string;
   readonly service: Service;
   readonly #store: string;
 
@@ -18,13 +23,15 @@ export class Stand {
     this.service = service;
     this.grpc = `127.0.0.1:${ports.grpc}`;
     this.http = `127.0.0.1:${ports.http}`;
+    this.influxdb = `127.0.0.1:${ports.influxdb}`;
     this.#store = `http://127.0.0.1:${ports.store}`;
   }
 
   static async start(): Promise<Stand> {
     const directory = await mkdtemp(join(tmpdir(), "weir-interop-"));
-    const [grpc = 0, http = 0, store = 0, health = 0, metrics = 0] = await freePorts(5);
-    const ports = { grpc, http, store, health, metrics };
+    const [grpc = 0, http = 0, store = 0, health = 0, metrics = 0, influxdb = 0] =
+      await freePorts(6);
+    const ports = { grpc, http, store, health, metrics, influxdb };
     const config = join(directory, "weir.yaml");
     await writeFile(config, weirConfig(directory, ports));
     const stand = new Stand(directory, new Service(config, health, metrics), ports);
@@ -72,12 +79,15 @@ export class Stand {
 }
 
 export type Row = Readonly<Record<string, unknown>>;
-type Ports = Readonly<Record<"grpc" | "http" | "store" | "health" | "metrics", number>>;
+type Ports = Readonly<
+  Record<"grpc" | "http" | "store" | "health" | "metrics" | "influxdb", number>
+>;
 
 function weirConfig(directory: string, ports: Ports): string {
   return `
 receivers:
   otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${ports.grpc}" }, http: { endpoint: "127.0.0.1:${ports.http}" } } }
+  influxdb: { endpoint: "127.0.0.1:${ports.influxdb}", tokens: [${INFLUXDB_TOKEN}], query_upstream: "http://127.0.0.1:${ports.store}" }
 extensions:
   health_check: { endpoint: "127.0.0.1:${ports.health}" }
   file_storage: { directory: "${directory}/queue" }
@@ -92,7 +102,7 @@ service:
   extensions: [health_check, file_storage, embedded_store]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${ports.metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp], exporters: [influxdb] }
+    logs: { receivers: [otlp, influxdb], exporters: [influxdb] }
     traces: { receivers: [otlp], exporters: [influxdb] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `;
