@@ -6,8 +6,8 @@ import type { Logger } from "../pipeline/telemetry.ts";
 const DAY_MS = 86_400_000;
 /** Loki refuses what is older by default, so it is the first age that a destination with a limit is likely to have. */
 const OLD_DAYS = 7;
-/** Requests of a receiver are looked through so often: one that sends old items sends more of them. */
-const LOOK_EVERY_MS = 100;
+/** So many items of a receiver are looked at in a second, and the requests that they come in: who sends more old items than that sends them again. */
+const LOOKS_PER_SECOND = 20_000;
 const SAY_EVERY_MS = 3_600_000;
 /** Nanoseconds of the high half of a time, in milliseconds. */
 const HIGH_MS = 2 ** 32 / 1e6;
@@ -21,7 +21,8 @@ export class OldItems {
   readonly #log: Logger;
   readonly #nowMs: () => number;
   readonly #seldom: Seldom;
-  #nextLookMs = Number.NEGATIVE_INFINITY;
+  #looks = 0;
+  #secondMs = Number.NEGATIVE_INFINITY;
 
   constructor(receiver: string, log: Logger, nowMs: () => number) {
     this.#receiver = receiver;
@@ -34,8 +35,12 @@ export class OldItems {
   look(batches: readonly Batch[]): void {
     const now = this.#nowMs();
     // A clock that was set back must not end the looking.
-    if (now < this.#nextLookMs && this.#nextLookMs - now <= LOOK_EVERY_MS) return;
-    this.#nextLookMs = now + LOOK_EVERY_MS;
+    if (Math.abs(now - this.#secondMs) >= 1_000) {
+      this.#secondMs = now;
+      this.#looks = 0;
+    }
+    if (this.#looks >= LOOKS_PER_SECOND) return;
+    for (const { items } of batches) this.#looks += items;
     const limit = now - OLD_DAYS * DAY_MS;
     let items = 0;
     let oldest = limit;
