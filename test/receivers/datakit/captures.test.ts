@@ -1,19 +1,14 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { lineShapes } from "../../../src/series/line-shapes.ts";
 import { shippedTables } from "../../../src/series/load.ts";
 import { compileLineWriter } from "../../../src/series/plan.ts";
+import { CAPTURES, replayCapture } from "../../support/dff-captures.ts";
 import { rangeOf, writeAll } from "../../support/line-writing.ts";
-import { dial, readAll } from "../../support/otlp-door.ts";
 import { type Row, readRows } from "../../support/rows.ts";
 import { type DatakitDoor, datakitDoor } from "./door.ts";
 
-/** Requests captured from the unmodified client of DataFlux Func, byte for byte, each on a connection of its own as the client does. */
-const SEEDS = new URL("../../fixtures/seeds/dff/", import.meta.url);
+/** What the unmodified client of DataFlux Func sends, byte for byte. */
 const tables = shippedTables();
-const captures = readdirSync(SEEDS)
-  .filter((name) => name.endsWith(".head"))
-  .map((name) => name.slice(0, -".head".length));
 const ROWS: Readonly<Record<string, number>> = {
   "logging-task_record": 1,
   "logging-task_record_func-page1": 1,
@@ -35,13 +30,8 @@ afterEach(async () => {
 });
 afterAll(() => console.table(told));
 
-async function replay({ url }: DatakitDoor, capture: string): Promise<string> {
-  const head = readFileSync(new URL(`${capture}.head`, SEEDS));
-  const body = readFileSync(new URL(`${capture}.body`, SEEDS));
-  const socket = await dial(url.slice("http://".length));
-  socket.end(Buffer.concat([head, Buffer.from("\r\n"), body]));
-  return readAll(socket);
-}
+const replay = ({ url }: DatakitDoor, capture: string) =>
+  replayCapture(url.slice("http://".length), capture);
 
 /** What InfluxDB gets. */
 function rowsOf({ rig }: DatakitDoor): Row[] {
@@ -53,7 +43,7 @@ function rowsOf({ rig }: DatakitDoor): Row[] {
 
 const identity = ({ table, tags, time }: Row) => JSON.stringify([table, tags, time]);
 
-test.each(captures)("%s: taken, and stored as the mapping says", async (capture) => {
+test.each(CAPTURES)("%s: taken, and stored as the mapping says", async (capture) => {
   door = await datakitDoor({ tokens: ["tkn_0123456789abcdef0123456789abcdef", "x"] });
   const answer = await replay(door, capture);
   if (!capture.startsWith("metric")) {
@@ -78,10 +68,10 @@ test.each(captures)("%s: taken, and stored as the mapping says", async (capture)
 
 test("an upload that is repeated, whole or in part, adds no rows", async () => {
   door = await datakitDoor();
-  for (const capture of captures) await replay(door, capture);
+  for (const capture of CAPTURES) await replay(door, capture);
   const once = new Set(rowsOf(door).map(identity));
   expect(once.size).toBe(Object.values(ROWS).reduce((sum, n) => sum + n, 0));
-  for (const capture of [...captures, ...captures.slice(3)].toReversed())
+  for (const capture of [...CAPTURES, ...CAPTURES.slice(3)].toReversed())
     await replay(door, capture);
   const rows = rowsOf(door);
   expect(rows.length).toBeGreaterThan(2 * once.size);
