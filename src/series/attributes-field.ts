@@ -1,4 +1,3 @@
-import { getOrMake } from "../lib/get-or-make.ts";
 import { type LineText, writeStringContent } from "../line/writer.ts";
 import { writeQuotedJsonText } from "../otlp/json-text.ts";
 import { ENTRY as ImportedEntry, Kind as ImportedKind, type Kind as KindOf } from "../otlp/tape.ts";
@@ -39,8 +38,6 @@ class KnownLeft {
   readonly prefixed = new Int32Array(SHAPES);
 }
 
-const makeKnown = () => new KnownLeft();
-
 /** Writes what no column takes: fields by the end of their names, and the field `attributes`. */
 export class AttributesField {
   readonly #gather: Gather;
@@ -71,7 +68,7 @@ export class AttributesField {
   #prefixed = 0;
   /** `#left` of an item whose shape is not remembered. */
   #own: Int32Array = new Int32Array(64);
-  readonly #known = new Map<number, KnownLeft>();
+  readonly #known: (KnownLeft | undefined)[];
   /** By table. */
   readonly #resources: readonly (ResourceJson | undefined)[];
   readonly #ends: readonly (readonly Uint8Array[])[];
@@ -88,6 +85,7 @@ export class AttributesField {
     this.#declaredBy = plan.declaredBy;
     this.#declaredWords = plan.declaredWords;
     const member = (out: DataView, at: number, entry: number) => this.#value(out, at, entry);
+    this.#known = plan.tables.map(() => undefined);
     this.#resources = plan.tables.map(({ table: { resourceAttributes: wanted } }) =>
       wanted === undefined ? undefined : new ResourceJson(gather, wanted, member),
     );
@@ -139,7 +137,7 @@ export class AttributesField {
       return;
     }
     const learnt = this.#learnt;
-    const known = getOrMake(this.#known, table, makeKnown);
+    const known = this.#known[table] ?? this.#keep(table);
     this.#left = known.places[shape]!;
     if (known.learnt[shape] !== learnt[shape]) {
       this.#leftCount = this.#collect(table, this.#left);
@@ -152,6 +150,12 @@ export class AttributesField {
     this.#leftCount = known.counts[shape]!;
     this.#before = known.before[shape]!;
     this.#prefixed = known.prefixed[shape]!;
+  }
+
+  #keep(table: number): KnownLeft {
+    const known = new KnownLeft();
+    this.#known[table] = known;
+    return known;
   }
 
   /** Where among `#left` the members of the resource stand. */

@@ -16,6 +16,9 @@ const Kind = ImportedKind;
 const Log = ImportedLog;
 const LogFlags = ImportedLogFlags;
 const Span = ImportedSpan;
+/** Ints per table of what it asks for: place of its masks and behind them, kinds of spans by bit, whether those without a parent do too, another table. */
+const CHECK = 5;
+
 /** Which tables the present item of a Gather has rows in. */
 export abstract class Matcher {
   /** The first `count` are their indices, in order. */
@@ -27,8 +30,11 @@ export abstract class Matcher {
   /** By place of a chosen table that has a match: its index, and the first mask that it needs; -1 is none. */
   readonly #candidates: Int32Array;
   readonly #first: Int32Array;
-  /** By table: masks that must not be 0. */
-  readonly #needs: readonly Int32Array[];
+  /** CHECK ints of each table, then masks that must not be 0. */
+  readonly #checks: Int32Array;
+  /** By table: twice the item that it was last asked for, and 1 more where that has a row in it. A table may be another's condition too. */
+  readonly #known: Int32Array;
+  #item = 0;
   readonly #constants: Uint8Array;
 
   constructor(plan: Plan, gather: Gather, rules: Rules) {
@@ -37,12 +43,21 @@ export abstract class Matcher {
     this.tables = plan.tables;
     this.#constants = plan.constants.bytes;
     this.found = new Int32Array(plan.tables.length);
-    this.#needs = plan.tables.map(({ match, required }) =>
-      Int32Array.from([...(match?.groups ?? []), ...required], ({ mask }) => mask.index),
+    this.#known = new Int32Array(plan.tables.length);
+    const needs = plan.tables.map(({ match, required }) =>
+      [...(match?.groups ?? []), ...required].map(({ mask }) => mask.index),
     );
+    const checks: number[] = [];
+    let at = CHECK * needs.length;
+    for (const [i, { match }] of plan.tables.entries()) {
+      const { kinds = 0, orNoParent = false, also = -1 } = match ?? {};
+      checks.push(at, at + needs[i]!.length, kinds, orNoParent ? 1 : 0, also);
+      at += needs[i]!.length;
+    }
+    this.#checks = Int32Array.from([...checks, ...needs.flat()]);
     const chosen = plan.tables.filter(({ isChosen, match }) => isChosen && match !== undefined);
     this.#candidates = Int32Array.from(chosen, ({ index }) => index);
-    this.#first = Int32Array.from(chosen, ({ index }) => this.#needs[index]![0] ?? -1);
+    this.#first = Int32Array.from(chosen, ({ index }) => needs[index]![0] ?? -1);
   }
 
   /** The tables whose match the item meets. */
@@ -50,6 +65,7 @@ export abstract class Matcher {
     const { found, gather } = this;
     const masks = gather.masks;
     const first = this.#first;
+    this.#item = (this.#item + 2) | 0;
     for (let i = 0; i < first.length; i++) {
       const mask = first[i]!;
       if (mask >= 0 && masks[mask] === 0) continue;
@@ -59,14 +75,26 @@ export abstract class Matcher {
   }
 
   #matches(index: number): boolean {
-    const { masks } = this.gather;
-    const needs = this.#needs[index]!;
-    for (let i = 0; i < needs.length; i++) if (masks[needs[i]!] === 0) return false;
-    const { kinds, orNoParent, also, oneOf } = this.tables[index]!.match!;
-    if (kinds !== -1 && ((kinds >>> this.gather.spanKind) & 1) === 0) {
-      if (!orNoParent || this.gather.tape[this.gather.at + Span.parent]! >= 0) return false;
+    const known = this.#known[index]!;
+    if ((known & ~1) === this.#item) return (known & 1) === 1;
+    const does = this.#meets(index);
+    this.#known[index] = this.#item | (does ? 1 : 0);
+    return does;
+  }
+
+  /** The same, found out. */
+  #meets(index: number): boolean {
+    const { masks, spanKind, tape, at } = this.gather;
+    const checks = this.#checks;
+    const check = index * CHECK;
+    const stop = checks[check + 1]!;
+    for (let i = checks[check]!; i < stop; i++) if (masks[checks[i]!] === 0) return false;
+    if (((checks[check + 2]! >>> spanKind) & 1) === 0) {
+      if (checks[check + 3] === 0 || tape[at + Span.parent]! >= 0) return false;
     }
+    const also = checks[check + 4]!;
     if (also >= 0 && !this.#matches(also)) return false;
+    const { oneOf } = this.tables[index]!.match!;
     if (oneOf.length === 0) return true;
     for (let i = 0; i < oneOf.length; i++) if (this.rules.holds(oneOf[i]!)) return true;
     return false;

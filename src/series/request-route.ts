@@ -1,4 +1,7 @@
+import type { LineText } from "../line/writer.ts";
+import { Kind } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
+import type { BatchMemory } from "./batch-memory.ts";
 import { Scratch } from "./values.ts";
 
 /**
@@ -17,7 +20,8 @@ export const ROUTE_INPUTS: readonly (readonly string[])[] = [
   ["rpc.method"],
 ];
 
-/** Place of the route among them; where it is there, those behind it are not needed. */
+/** Places of method and route among them; where the route is there, those behind it are not needed. */
+export const METHOD_INPUT = 0;
 export const ROUTE_INPUT = 1;
 
 const SLASH = 47;
@@ -175,6 +179,32 @@ export class RequestRoute {
   #byte(byte: number): void {
     this.scratch.bytes[this.#end++] = byte;
   }
+}
+
+/**
+ * The route of a request with a method in capitals and a route that starts with a slash, as they mostly are, written as a tag value without
+ * a stop in a scratch; -1: they are not so, and `RequestRoute` has to make it. `slots[method]`, `slots[route]`: kind, start, end.
+ */
+export function writeMethodAndRoute(
+  text: LineText,
+  out: DataView,
+  at: number,
+  gather: BatchMemory,
+  slots: Int32Array,
+  method: number,
+  route: number,
+): number {
+  const { bytes, view } = gather;
+  const from = slots[method + 1]!;
+  const end = slots[method + 2]!;
+  const routeFrom = slots[route + 1]!;
+  const routeEnd = slots[route + 2]!;
+  if (slots[method] !== Kind.text || slots[route] !== Kind.text) return -1;
+  if (from >= end || routeFrom >= routeEnd || bytes[routeFrom] !== SLASH) return -1;
+  for (let p = from; p < end; p++) if (!isCapital(bytes[p]!)) return -1;
+  const colon = copy(out, at, view, from, end - from);
+  out.setUint8(colon, COLON);
+  return text.writeTagValue(out, colon + 1, view, routeFrom, routeEnd);
 }
 
 function lengthOf({ from, end }: Piece): number {

@@ -1,3 +1,4 @@
+import type { LineText } from "../line/writer.ts";
 import { ENTRY, Kind as ImportedKind } from "../otlp/tape.ts";
 import { writeInt } from "../wire/numbers.ts";
 import type { CarefulSources } from "./careful.ts";
@@ -5,7 +6,14 @@ import type { PlanColumn, PlanTable, Text } from "./compile.ts";
 import type { PlanCondition, PlanRule } from "./compile-rules.ts";
 import type { Gather } from "./gather.ts";
 import { SLOT as ImportedSlot } from "./program.ts";
-import { type Piece, RequestRoute, ROUTE_INPUT, ROUTE_INPUTS } from "./request-route.ts";
+import {
+  METHOD_INPUT,
+  type Piece,
+  RequestRoute,
+  ROUTE_INPUT,
+  ROUTE_INPUTS,
+  writeMethodAndRoute,
+} from "./request-route.ts";
 import { Code as ImportedCode, Part as ImportedPart, SlotKind } from "./slots.ts";
 import { Scratch, type Values } from "./values.ts";
 import type { Words } from "./words.ts";
@@ -64,6 +72,15 @@ export class Rules {
       if (this.holds(rule.when) && this.#gives(table, rule, steps)) return true;
     }
     return false;
+  }
+
+  /** Writes the value of a tag whose first rule is `derive: request_route`, where that takes no more than copying; -1: it does. */
+  writeRoute(text: LineText, out: DataView, at: number, { columns }: PlanRule): number {
+    const gather = this.#gather;
+    const method = this.#firstSlot(columns[METHOD_INPUT]!);
+    const route = this.#firstSlot(columns[ROUTE_INPUT]!);
+    if (method < 0 || route < 0) return -1;
+    return writeMethodAndRoute(text, out, at, gather, gather.slots, method, route);
   }
 
   #gives(table: PlanTable, rule: PlanRule, steps: number): boolean {
