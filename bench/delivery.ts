@@ -1,12 +1,10 @@
-/** How delivery uses its lanes, and how long an item is on its way: the service pinned to one core, real sockets. */
+/** What the benches of delivery share: the service pinned to one core, load and destinations on another, real sockets. */
 import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts, Service } from "../test/support/service.ts";
-import { payloads } from "./cases.ts";
 import type { HttpLoad } from "./load.ts";
 
 /** The service has one core for itself; load and sinks share the other. */
@@ -95,76 +93,4 @@ export function httpLoad(port: number, bodies: readonly Uint8Array[], ms: number
 export async function rssMb(service: Service): Promise<number> {
   const status = await readFile(`/proc/${service.pid}/status`, "utf8").catch(() => "");
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
-}
-
-/** `delayMs`: of the destination; `lanes` and `bodyBytes`: the exporter's, undefined = its defaults. */
-interface LaneJob {
-  readonly delayMs: number;
-  readonly lanes?: number;
-  readonly bodyBytes?: number;
-}
-
-const LANE_JOBS: readonly LaneJob[] = [
-  { delayMs: 1, lanes: 1 },
-  { delayMs: 1 },
-  { delayMs: 1_000, bodyBytes: 1 << 20 },
-  { delayMs: 1_000, lanes: 8, bodyBytes: 1 << 20 },
-  { delayMs: 1_000 },
-];
-const DEFAULT_LANES = 32;
-const DEFAULT_BODY = 8 << 20;
-const WARM_MS = 8_000;
-const SEEN_MS = 8_000;
-
-/** `npm run bench -- --lanes`: what of lanes × body limit a slow destination gets, and of a core a quick one, from a full queue. */
-export async function lanesBench(): Promise<void> {
-  const rows: Record<string, string>[] = [];
-  for (const job of LANE_JOBS) rows.push(await laneRow(job));
-  console.table(rows);
-}
-
-async function laneRow({ delayMs, lanes, bodyBytes }: LaneJob): Promise<Record<string, string>> {
-  const [sink, sinkPort] = await delayedSink(delayMs);
-  const load = child("./load.ts");
-  const own = [
-    `endpoint: "http://127.0.0.1:${sinkPort}", database: weir, tables: [function_logs]`,
-    ...(bodyBytes === undefined ? [] : [`max_body_size: ${bodyBytes}`]),
-    `sending_queue: { storage: file_storage${lanes === undefined ? "" : `, num_consumers: ${lanes}`} }`,
-  ];
-  const read = async () => {
-    sink.send("read");
-    return ((await once(sink, "message")) as [{ bytes: number; requests: number }])[0];
-  };
-  try {
-    return await withExporters({ influxdb: `{ ${own.join(", ")} }` }, async (service, { http }) => {
-      load.send(httpLoad(http, payloads.plain(1000).slice(0, 16), WARM_MS + SEEN_MS));
-      await sleep(WARM_MS);
-      const cpu = () => service.metric("otelcol_process_cpu_seconds");
-      const [cpuBefore, before] = [await cpu(), await read()];
-      const begun = performance.now();
-      await sleep(SEEN_MS);
-      const [cpuAfter, after] = [await cpu(), await read()];
-      const seconds = (performance.now() - begun) / 1_000;
-      const perSecond = (after.bytes - before.bytes) / seconds;
-      const most = ((lanes ?? DEFAULT_LANES) * (bodyBytes ?? DEFAULT_BODY) * 1_000) / delayMs;
-      return {
-        "destination answers in": `${delayMs} ms`,
-        lanes: String(lanes ?? "default"),
-        "body limit MiB": ((bodyBytes ?? DEFAULT_BODY) / 2 ** 20).toFixed(0),
-        "MiB/s": (perSecond / 2 ** 20).toFixed(1),
-        "of lanes × body": delayMs < 100 ? "" : `${((perSecond / most) * 100).toFixed(0)} %`,
-        "body KiB": (
-          (after.bytes - before.bytes) /
-          Math.max(1, after.requests - before.requests) /
-          1024
-        ).toFixed(0),
-        "of the core": `${(((cpuAfter - cpuBefore) / seconds) * 100).toFixed(0)} %`,
-        "queued items": String((await service.law())[0]?.queued),
-        "RSS MB": (await rssMb(service)).toFixed(0),
-      };
-    });
-  } finally {
-    sink.disconnect();
-    load.disconnect();
-  }
 }

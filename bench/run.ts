@@ -25,6 +25,7 @@ import { journalRow } from "./journal.ts";
 import { jsonIndexJob, jsonLinesJob, jsonParseJob } from "./json.ts";
 import { lokiJob } from "./loki.ts";
 import { type Figure, FULL, heapGrowth, measure, QUICK } from "./measure.ts";
+import { recordDoorJob, recordStringsJob } from "./records.ts";
 import { allTablesJob, REQUESTS, threeSignalsJob, userTables } from "./span-cases.ts";
 
 interface Gate {
@@ -72,7 +73,7 @@ const FUNCTION_LOGS = ["function_logs"];
 
 if (values.ratios) console.log(RATIOS + JSON.stringify(ratios()));
 else if (values.gate) gate();
-else if (values.lanes) await (await import("./delivery.ts")).lanesBench();
+else if (values.lanes) await (await import("./lanes.ts")).lanesBench();
 else if (values.delay) await (await import("./delay.ts")).delayBench();
 else if (values.routes) await (await import("./isolation.ts")).routesBench(Number(values.routes));
 else if (values.drain) await (await import("./isolation.ts")).drainBench(Number(values.mib));
@@ -206,6 +207,8 @@ async function micro(): Promise<void> {
   for (const n of [1, 20])
     row(`lines → OTLP → index → lines, ${n} a datagram`, linesToLinesJob(1000, n));
   row("JSON points → lines, an array of 100", jsonPointsJob(100));
+  row("record door, NDJSON → OTLP", recordDoorJob(100));
+  row("JSON.parse + template strings, NDJSON", recordStringsJob(100));
   for (const isDurable of [false, true])
     for (const n of [10, 100, 1000]) {
       const { what, nsPerRecord } = await journalRow(n, isDurable);

@@ -1,0 +1,103 @@
+/** `npm run bench -- --lanes`: what of lanes × body limit a slow destination gets, and of a core a quick one, from a full queue. */
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Service } from "../test/support/service.ts";
+import { payloads } from "./cases.ts";
+import { child, delayedSink, httpLoad, rssMb, withExporters } from "./delivery.ts";
+
+/** `delayMs`: of the destination; `lanes` and `bodyBytes`: the exporter's, undefined = its defaults. */
+interface LaneJob {
+  readonly delayMs: number;
+  readonly lanes?: number;
+  readonly bodyBytes?: number;
+  /** The queue is in memory. */
+  readonly isVolatile?: boolean;
+}
+
+const JOBS: readonly LaneJob[] = [
+  { delayMs: 1, lanes: 1 },
+  { delayMs: 1 },
+  { delayMs: 1_000, lanes: 8, bodyBytes: 1 << 20 },
+  { delayMs: 1_000, lanes: 8, bodyBytes: 1 << 20, isVolatile: true },
+  { delayMs: 1_000, bodyBytes: 1 << 20 },
+  { delayMs: 1_000 },
+];
+const DEFAULT_LANES = 32;
+const DEFAULT_BODY = 8 << 20;
+const SLICE_MS = 1_000;
+/** The first seconds after the destination is there are not seen. */
+const WARM_MS = 3_000;
+const SEEN_MS = 6_000;
+/** Of telemetry, which is smaller than its rows; a queue in memory takes no more than the last. */
+const MOST_QUEUED = 3 * 2 ** 29;
+const MOST_IN_MEMORY = 192 << 20;
+
+export async function lanesBench(): Promise<void> {
+  const rows: Record<string, string>[] = [];
+  for (const job of JOBS) rows.push(await laneRow(job));
+  console.table(rows);
+}
+
+async function laneRow(job: LaneJob): Promise<Record<string, string>> {
+  const { delayMs, lanes = DEFAULT_LANES, bodyBytes = DEFAULT_BODY, isVolatile = false } = job;
+  const [sink, sinkPort] = await delayedSink(delayMs);
+  const storage = isVolatile ? "" : ", storage: file_storage";
+  const own = [
+    `endpoint: "http://127.0.0.1:${sinkPort}", database: weir, tables: [function_logs]`,
+    `max_body_size: ${bodyBytes}, retry_on_failure: { initial_interval: 500ms, max_interval: 1s }`,
+    `sending_queue: { num_consumers: ${lanes}, queue_size: 100000000000, sizer: bytes${storage} }`,
+  ];
+  const perSecond = (lanes * bodyBytes * 1_000) / delayMs;
+  const wanted = (perSecond * (WARM_MS + 2 * SEEN_MS)) / 1_000;
+  const read = async () => {
+    sink.send("read");
+    return ((await once(sink, "message")) as [{ bytes: number; requests: number }])[0];
+  };
+  try {
+    return await withExporters({ influxdb: `{ ${own.join(", ")} }` }, async (service, { http }) => {
+      sink.send("die");
+      await fill(service, http, Math.min(wanted, isVolatile ? MOST_IN_MEMORY : MOST_QUEUED));
+      sink.send("live");
+      await sleep(WARM_MS);
+      const cpu = () => service.metric("otelcol_process_cpu_seconds");
+      const [cpuBefore, before] = [await cpu(), await read()];
+      const begun = performance.now();
+      await sleep(SEEN_MS);
+      const [cpuAfter, after] = [await cpu(), await read()];
+      const seconds = (performance.now() - begun) / 1_000;
+      const bytes = after.bytes - before.bytes;
+      const requests = Math.max(1, after.requests - before.requests);
+      return {
+        "destination answers in": `${delayMs} ms`,
+        queue: isVolatile ? "memory" : "disk",
+        lanes: String(lanes),
+        "body limit MiB": (bodyBytes / 2 ** 20).toFixed(0),
+        "MiB/s": (bytes / seconds / 2 ** 20).toFixed(1),
+        "of lanes × body":
+          delayMs < 100 ? "" : `${((bytes / seconds / perSecond) * 100).toFixed(0)} %`,
+        "body KiB": (bytes / requests / 1_024).toFixed(0),
+        "of the core": `${(((cpuAfter - cpuBefore) / seconds) * 100).toFixed(0)} %`,
+        "still queued": String((await service.law())[0]?.queued),
+        "RSS MB": (await rssMb(service)).toFixed(0),
+      };
+    });
+  } finally {
+    sink.disconnect();
+  }
+}
+
+/** Queues so many bytes of telemetry, or as many as are taken. */
+async function fill(service: Service, port: number, bytes: number): Promise<void> {
+  const load = child("./load.ts");
+  const bodies = payloads.plain(1_000).slice(0, 16);
+  try {
+    for (let queued = 0, before = -1; queued < bytes && queued > before; ) {
+      before = queued;
+      load.send(httpLoad(port, bodies, SLICE_MS));
+      await once(load, "message");
+      queued = await service.metric("weir_route_queued_bytes");
+    }
+  } finally {
+    load.disconnect();
+  }
+}
