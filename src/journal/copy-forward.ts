@@ -33,12 +33,15 @@ const NEIGHBOUR_GROWTH = 2;
 /** So many times the share is sparse once the journal is half full. */
 const CROWDED_GROWTH = 2;
 
+const NO_CHECKPOINT: Checkpoint = { routes: [], quarantined: {} };
+
 interface Options {
   readonly io: FileIo;
   readonly state: JournalState;
   readonly log: JournalLog;
   readonly nowMs: () => number;
   readonly fsync: boolean;
+  readonly isVolatile: boolean;
   readonly segmentBytes: number;
   readonly maxBytes: number;
   readonly retainMs: number;
@@ -217,12 +220,12 @@ export class CopyForward {
 
   /** Rejects when the files are as they were. */
   async #copy(name: string, sources: readonly Source[]): Promise<Segment> {
-    const { io, state, fsync } = this.#options;
+    const { io, state, fsync, isVolatile } = this.#options;
     const last = sources.at(-1) as Source;
-    const checkpoint = await this.#checkpointBehind(last.segment);
+    const checkpoint = isVolatile ? NO_CHECKPOINT : await this.#checkpointBehind(last.segment);
     const replaces = sources.slice(0, -1).map(({ segment }) => segment.id);
     const plan = {
-      ...{ journalId: state.id, unsynced: !fsync, sources },
+      ...{ journalId: state.id, unsynced: !fsync, isVolatile, sources },
       checkpoint: { ...checkpoint, replaces },
     };
     if ((await io.list()).includes(name)) await io.remove(name);

@@ -17,6 +17,7 @@ export function createMemoryIo(): FileIo {
       const file = files.get(from);
       if (file === undefined) throw missing(from);
       files.delete(from);
+      files.get(to)?.clear();
       files.set(to, file);
     },
     async remove(name) {

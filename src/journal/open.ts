@@ -71,8 +71,6 @@ const CACHE_BYTES = 32 << 20;
 const WALK_BYTES = 1 << 20;
 const WALK_FRAMES = 256;
 
-/** Nothing is copied in memory. */
-const NEVER: CopyRules = { ...DEFAULT_RULES, sparseShare: 0 };
 const NO_COPIES: CopyCounts = { segments: 0, freedBytes: 0, failures: new Map() };
 
 class SegmentJournal implements Journal {
@@ -117,8 +115,8 @@ class SegmentJournal implements Journal {
     this.#frames = new FrameReader(io, indexer, this.#state.id, isVolatile);
     const retainMs = this.#options.retainMs ?? 0;
     const common = { io, log, nowMs, fsync, segmentBytes, maxBytes, retainMs, state: this.#state };
-    const rules = isVolatile ? NEVER : { ...DEFAULT_RULES, ...this.#options.copyForward };
-    this.#copies = new CopyForward({ ...common, rules });
+    const rules = { ...DEFAULT_RULES, ...this.#options.copyForward };
+    this.#copies = new CopyForward({ ...common, isVolatile, rules });
     this.#committer = new Committer({
       ...common,
       copies: this.#copies,

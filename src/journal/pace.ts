@@ -1,5 +1,8 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
+/** Most that a late timer pays in advance. */
+const CREDIT_MS = 100;
+
 /** Keeps background work below a rate and lets everybody else have their turn after each part. */
 export class Pace {
   readonly #bytesPerMs: number;
@@ -21,8 +24,8 @@ export class Pace {
     } else {
       const begun = performance.now();
       await sleep(this.#debtMs, undefined, { ref: false, signal: this.#stop });
-      // A timer that came late has paid for more.
-      this.#debtMs = Math.max(0, this.#debtMs - (performance.now() - begun));
+      // A timer that came late has paid for the next parts, too.
+      this.#debtMs = Math.max(-CREDIT_MS, this.#debtMs - (performance.now() - begun));
     }
     this.#stop.throwIfAborted();
   }

@@ -23,7 +23,9 @@ import type { Pace } from "./pace.ts";
 import { Segment } from "./segment.ts";
 
 /** Bytes read, summed and written at once; a larger frame goes in parts of this. */
-const PART = 256 << 10;
+const PART = 1 << 20;
+/** Bytes between two frames that are rather read along than left out. */
+const GAP = 64 << 10;
 /** Bytes between two fdatasyncs: one of everything at the end would keep those of the appends waiting. */
 const SYNC_BYTES = 4 << 20;
 const NO_BYTES = new Uint8Array(0);
@@ -37,6 +39,8 @@ export interface Source {
 export interface CopyPlan {
   readonly journalId: string;
   readonly unsynced: boolean;
+  /** Bodies have no checksums. */
+  readonly isVolatile: boolean;
   /** Neighbours, in order. The copy takes the place of the last one. */
   readonly sources: readonly Source[];
   /** Totals and cursors as of the end of the last source. */
@@ -57,7 +61,7 @@ function damaged(segment: Segment, index: number, cause?: unknown): DamagedSourc
   return new DamagedSource(segment, `frame ${segment.seq(index)}`, cause);
 }
 
-/** Frames that are read and written together: neighbours, or a single one of any size. */
+/** Frames that are read and written together: close to one another, or a single one of any size. */
 interface Piece {
   readonly segment: Segment;
   readonly indexes: readonly number[];
@@ -93,13 +97,18 @@ function piecesOf(sources: readonly Source[]): Piece[] {
   const pieces: Piece[] = [];
   for (const { segment, indexes } of sources) {
     let piece: number[] = [];
+    let start = 0;
+    let end = 0;
     for (const index of indexes) {
-      const start = segment.offset(piece[0] ?? index);
-      if (segment.offset(index) + segment.size(index) - start > PART && piece.length > 0) {
+      const at = segment.offset(index);
+      const next = at + segment.size(index);
+      if (piece.length > 0 && (next - start > PART || at - end > GAP)) {
         pieces.push({ segment, indexes: piece });
         piece = [];
       }
+      if (piece.length === 0) start = at;
       piece.push(index);
+      end = next;
     }
     if (piece.length > 0) pieces.push({ segment, indexes: piece });
   }
@@ -167,12 +176,13 @@ class Copy {
       const at = segment.offset(index) - start;
       const record = this.#header(bytes.subarray(at, at + segment.size(index)), segment, index);
       const noteAt = at + record.headerLength;
-      const noteBytes = bytes.subarray(noteAt, noteAt + record.note);
-      const payloadAt = noteAt + record.note;
-      const payloadBytes = bytes.subarray(payloadAt, payloadAt + record.payload);
-      if (crc32(bytes.subarray(noteAt, payloadAt + record.payload)) !== record.bodyCrc)
-        throw damaged(segment, index);
-      return { ...record, noteBytes, payloadBytes };
+      const body = bytes.subarray(noteAt, noteAt + record.note + record.payload);
+      const { isVolatile } = this.#plan;
+      if (!isVolatile && crc32(body) !== record.bodyCrc) throw damaged(segment, index);
+      // Memory keeps what is written by reference: it must not keep what was between the frames.
+      const own = isVolatile ? body.slice() : body;
+      const noteBytes = own.subarray(0, record.note);
+      return { ...record, noteBytes, payloadBytes: own.subarray(record.note) };
     });
     await this.#put(draftGroup(drafts));
   }
@@ -195,7 +205,7 @@ class Copy {
       at += part.length;
       done += part.length;
     }
-    if (crc !== record.bodyCrc) throw damaged(segment, index);
+    if (!this.#plan.isVolatile && crc !== record.bodyCrc) throw damaged(segment, index);
   }
 
   #header(bytes: Uint8Array, segment: Segment, index: number): DecodedRecord {

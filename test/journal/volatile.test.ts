@@ -1,6 +1,8 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { routesOf } from "../../src/journal/routes.ts";
+import { isRefusal } from "../../src/otlp/status.ts";
 import {
   ALL,
   delivered,
@@ -89,5 +91,37 @@ test("a reader that waits for many items is not woken by each, and goes when its
   for (const text of ["four", "five"]) await journal.append([frameOf(text, [reader.route])]);
   expect((await late).items).toBe(2);
   expect(performance.now() - begun).toBeGreaterThanOrEqual(58);
+  await journal.stop(never);
+});
+
+test("a dead route at a low rate keeps nobody's memory: the others go on, and it gets all of its own", async () => {
+  const journal = testJournal({
+    isVolatile: true,
+    fsync: false,
+    cacheBytes: 0,
+    segmentBytes: 64 << 10,
+    maxBytes: 1 << 20,
+    flushMs: 1,
+    copyForward: { lookMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY },
+  });
+  await journal.start();
+  const dead = journal.route("dead/logs", "logs", "end", NO_LIMITS);
+  const live = journal.route("live/logs", "logs", "end", NO_LIMITS);
+  const texts: string[] = [];
+  for (let i = 0; i < 1_500; i++) {
+    const text = `${i} ${"x".repeat(4_000)}`;
+    const routes = i % 50 === 0 ? [dead.route, live.route] : [live.route];
+    if (routes.length > 1) texts.push(text);
+    const space = journal.reserve(routesOf(routes), text.length + 1, 1);
+    if (isRefusal(space)) throw new Error(`frame ${i}: ${space.why}`);
+    await journal.append([frameOf(text, routes)]);
+    space[Symbol.dispose]();
+    const range = await live.read(ALL, never);
+    live.settle(range, delivered(range));
+    await nextTurn();
+  }
+  expect(journal.stats().bytes).toBeLessThan(4 * dead.counts().queuedBytes + ((3 * 64) << 10));
+  const range = await dead.read(ALL, never);
+  expect(range.frames.map(({ batch }) => textOf(batch))).toEqual(texts);
   await journal.stop(never);
 });
