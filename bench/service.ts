@@ -9,6 +9,7 @@ import { freePorts, Service } from "../test/support/service.ts";
 import { functionLines, payloads } from "./cases.ts";
 import { jsonOf } from "./json.ts";
 import type { GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
+import { functionRecords } from "./records.ts";
 
 interface Row {
   readonly job: string;
@@ -61,10 +62,11 @@ const HTTP_KINDS = {
 } as const;
 const JSON_TYPE = "application/json";
 const PROTOBUF = "application/x-protobuf";
-/** Receivers that take lines over HTTP, by what `--only` finds: where, and lines in a request. */
+/** Receivers that take lines or records over HTTP, by what `--only` finds: where, what, and how many in a request. */
 const LINE_DOORS = {
-  influxdb_in: { port: "influxdb", path: "/api/v2/write?org=o&bucket=b", sizes: [100, 5_000] },
-  datakit: { port: "datakit", path: "/v1/write/logging", sizes: [100, 1_000] },
+  influxdb_in: ["influxdb", "/api/v2/write?org=o&bucket=b", functionLines, [100, 5_000]],
+  datakit: ["datakit", "/v1/write/logging", functionLines, [100, 1_000]],
+  http_logs: ["httpLogs", "/logs/ingest", functionRecords, [100, 1_000]],
 } as const;
 const MOST_PAYLOADS = 16;
 /** V8 needs this long at full load until the hot path is compiled for good, on one core. */
@@ -130,7 +132,7 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
       run: (service, { http: port }) =>
         httpRow(service, load, { port, kind: "json", n, isDurable: false }),
     };
-  for (const [what, { port, path, sizes }] of Object.entries(LINE_DOORS))
+  for (const [what, [port, path, make, sizes]] of Object.entries(LINE_DOORS))
     for (const [isDurable, n] of [
       ...sizes.map((size) => [false, size] as const),
       [true, 5_000] as const,
@@ -139,7 +141,7 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
         what,
         isDurable,
         run: (service, ports) =>
-          lineRow(service, load, { what, port: ports[port], path, n, isDurable }),
+          lineRow(service, load, { what, port: ports[port], path, make, n, isDurable }),
       };
   for (const n of [100, 1000])
     yield {
@@ -155,21 +157,18 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
     };
 }
 
-interface Ports {
-  readonly http: number;
-  readonly grpc: number;
-  readonly udp: number;
-  readonly influxdb: number;
-  readonly datakit: number;
-}
+/** What listens, beside health and metrics. */
+const DOORS = ["http", "grpc", "udp", "influxdb", "datakit", "httpLogs"] as const;
+type Ports = Readonly<Record<(typeof DOORS)[number], number>>;
 
 async function withService(
   sinkPort: number,
   grpcSinkPort: number,
   { isDurable, to = "influxdb", run }: ServiceJob,
 ): Promise<Row> {
-  const [http = 0, grpc = 0, health = 0, metrics = 0, udp = 0, influxdb = 0, datakit = 0] =
-    await freePorts(7);
+  const [health = 0, metrics = 0, ...free] = await freePorts(2 + DOORS.length);
+  const ports = Object.fromEntries(DOORS.map((door, i) => [door, free[i]])) as Ports;
+  const { http, grpc, udp, influxdb, datakit, httpLogs } = ports;
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
   const config = join(directory, "config.yaml");
   const storage = isDurable ? "storage: file_storage, " : "";
@@ -181,6 +180,7 @@ receivers:
   line_protocol: { udp: { endpoint: "127.0.0.1:${udp}" } }
   influxdb: { endpoint: "127.0.0.1:${influxdb}" }
   datakit: { endpoint: "127.0.0.1:${datakit}" }
+  http_logs: { endpoint: "127.0.0.1:${httpLogs}" }
 extensions:
   health_check: { endpoint: "127.0.0.1:${health}" }
   file_storage: { directory: "${join(directory, "queue")}" }
@@ -205,7 +205,7 @@ service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, line_protocol, influxdb, datakit], exporters: [${to}] }
+    logs: { receivers: [otlp, line_protocol, influxdb, datakit, http_logs], exporters: [${to}] }
     traces: { receivers: [otlp], exporters: [influxdb] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `,
@@ -213,7 +213,7 @@ service:
   const service = new Service(config, health, metrics, PINNED);
   try {
     await service.start();
-    return await run(service, { http, grpc, udp, influxdb, datakit });
+    return await run(service, ports);
   } finally {
     await service.kill("SIGTERM");
     await rm(directory, { recursive: true, force: true });
@@ -255,6 +255,7 @@ interface LineJob {
   readonly what: string;
   readonly port: number;
   readonly path: string;
+  readonly make: (n: number) => string[];
   readonly n: number;
   readonly isDurable: boolean;
 }
@@ -262,14 +263,14 @@ interface LineJob {
 async function lineRow(
   service: Service,
   load: ChildProcess,
-  { what, port, path, n, isDurable }: LineJob,
+  { what, port, path, make, n, isDurable }: LineJob,
 ): Promise<Row> {
-  const body = Buffer.from(functionLines(n).join("\n"));
+  const body = Buffer.from(make(n).join("\n"));
   const requests = [requestOf(path, body, "text/plain; charset=utf-8")];
   const job: HttpLoad = { kind: "http", port, requests, connections: 8, ms: MS };
   await give(load, { ...job, ms: WARM_MS });
   await settled(service);
-  const name = `${what}: lines → function_logs lines, ${n} a request${isDurable ? ", journal before the ack" : ""}`;
+  const name = `${what} → function_logs lines, ${n} a request${isDurable ? ", journal before the ack" : ""}`;
   return measured(service, name, async () => {
     const { ok, other } = await give(load, job);
     return { sent: ok * n, note: other > 0 ? ` (${other} requests refused)` : "" };
