@@ -164,10 +164,18 @@ class NodeHttpServer implements HttpServer {
   readonly #connections: Connections;
   readonly #cors: CorsPolicy | undefined;
   readonly #http2: Http2Sessions | undefined;
+  /** In lower case, as are the headers of answers that come from elsewhere: these win over ours of the same name. */
+  readonly #responseHeaders: Readonly<Record<string, string>>;
   #isStopping = false;
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#cors = options.cors && new CorsPolicy(options.cors);
+    this.#responseHeaders = Object.fromEntries(
+      Object.entries(options.responseHeaders ?? {}).map(([name, value]) => [
+        name.toLowerCase(),
+        value,
+      ]),
+    );
     const requestTimeout = options.requestTimeoutMs ?? 60_000;
     // Node throws at a head that may take longer than its request.
     const headersTimeout = Math.min(
@@ -274,8 +282,8 @@ class NodeHttpServer implements HttpServer {
     if (response.headersSent || response.destroyed || socket.destroyed) return;
     const { body = "" } = answer;
     const isWhole = typeof body === "string" || body instanceof Uint8Array;
-    const { responseHeaders, isKeptAlive = true } = this.#options;
-    const head: OutgoingHttpHeaders = { ...responseHeaders, ...answer.headers };
+    const { isKeptAlive = true } = this.#options;
+    const head: OutgoingHttpHeaders = { ...this.#responseHeaders, ...answer.headers };
     if (this.#cors !== undefined && !("Vary" in head))
       Object.assign(head, this.#cors.headers(request));
     if (answer.contentType !== undefined) head["content-type"] = answer.contentType;
