@@ -5,7 +5,18 @@ import { expect, test, vi } from "vitest";
 import { directoryLock } from "../../src/journal/lock.ts";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { openDirectory } from "../../src/journal/real-io.ts";
-import { ALL, delivered, frameOf, imbalance, never, testJournal, textOf } from "./fake.ts";
+import { routesOf } from "../../src/journal/routes.ts";
+import { isRefusal } from "../../src/otlp/status.ts";
+import {
+  ALL,
+  delivered,
+  frameOf,
+  imbalance,
+  NO_LIMITS,
+  never,
+  testJournal,
+  textOf,
+} from "./fake.ts";
 import { createFaultyIo, systemError } from "./faulty-io.ts";
 import { Random, SimulatedDisk } from "./simulated-io.ts";
 import { drain, EAGER, feed, openSparse, SEGMENT_BYTES, turns } from "./sparse-rig.ts";
@@ -42,6 +53,42 @@ test("a dead route at a low rate holds no more than four times what waits for it
   expect(journal.stats().segments).toBeLessThanOrEqual(2);
   expect(journal.heldBytes(dead.route)).toBe(0);
 });
+
+test.each(["refuse", "skip", "drop_oldest"] as const)(
+  "the others go on until the dead route's own queue is full; then %s decides for it",
+  async (onFull) => {
+    const limits = { ...NO_LIMITS, frames: 50, onFull };
+    const maxBytes = 40 * SEGMENT_BYTES;
+    const journal = testJournal({
+      ...{ segmentBytes: SEGMENT_BYTES, cacheBytes: 0, copyForward: EAGER, maxBytes },
+    });
+    await journal.start();
+    const dead = journal.route("dead/logs", "logs", "end", limits);
+    const live = journal.route("live/logs", "logs", "end", NO_LIMITS);
+    let refused = 0;
+    for (let i = 0; i < 2_000; i++) {
+      const isForBoth = i % 20 === 0;
+      const routes = isForBoth ? [dead.route, live.route] : [live.route];
+      const space = journal.reserve(routesOf(routes), 401, 1);
+      if (isRefusal(space)) {
+        expect(space.why).toMatch(/^route dead\/logs: the queue is full/);
+        refused++;
+        continue;
+      }
+      await journal.append([frameOf("x".repeat(400), routes)]);
+      space[Symbol.dispose]();
+      const range = await live.read(ALL, never);
+      live.settle(range, delivered(range));
+      await turns(1);
+    }
+    const counts = dead.counts();
+    expect(counts.queuedFrames).toBe(50);
+    expect(refused).toBe(onFull === "refuse" ? 50 : 0);
+    const reason = onFull === "skip" ? "skipped" : "queue_full";
+    expect(counts.dropped).toEqual(new Map(onFull === "refuse" ? [] : [[reason, 50]]));
+    expect(live.counts().delivered).toBe(2_000 - refused);
+  },
+);
 
 test("held bytes are those of segments that one route alone still holds", async () => {
   const sparse = await openSparse({ copyForward: OFF });
