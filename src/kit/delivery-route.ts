@@ -14,6 +14,7 @@ import { Outage } from "./outage.ts";
 import { PauseGate } from "./pause-gate.ts";
 import { RangeFit } from "./range-fit.ts";
 import { Slabs } from "./slabs.ts";
+import type { Turns } from "./turns.ts";
 import { WritePace } from "./write-pace.ts";
 
 /** What one export loop needs: the route's reader, its destination, and the options of the exporter's delivery blocks. */
@@ -57,6 +58,8 @@ export interface ExportLoopOptions<S extends Signal = Signal> {
   readonly graceMs?: number;
   /** Ends the grace early. */
   readonly deadline?: AbortSignal;
+  /** Shared by all routes of the process: of all that are behind, one writes a request per turn of the event loop. */
+  readonly lateTurns?: Turns;
 }
 
 const NOUN = { logs: "log_records", metrics: "metric_points", traces: "spans" } as const;

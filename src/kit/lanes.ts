@@ -1,4 +1,5 @@
 import type { RangeFit } from "./range-fit.ts";
+import { Turns } from "./turns.ts";
 
 /** So many lanes take what there is, at once. Those beyond wait a little for a whole request, so that a slow destination gets large ones. */
 const EAGER = 4;
@@ -15,7 +16,7 @@ export class Lanes {
   readonly #fit: RangeFit;
   #taken = 0;
   #heldBytes = 0;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   #waiting = 0;
   #freed = Promise.withResolvers<void>();
 
@@ -72,15 +73,13 @@ export class Lanes {
     };
   }
 
-  /** One caller per turn of the event loop: writing is synchronous, and answers often come together. */
-  turn(): Promise<void> {
+  /** One caller per turn of the event loop: answers often come together. `others` are waited for as well. */
+  async turn(others?: Turns): Promise<void> {
     this.#waiting += 1;
-    this.#turn = this.#turn.then(async () => {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      this.#waiting -= 1;
-      this.wake();
-    });
-    return this.#turn;
+    await this.#turns.next();
+    await others?.next();
+    this.#waiting -= 1;
+    this.wake();
   }
 
   /** Who waits for a lane looks again. */

@@ -11,6 +11,8 @@ import { firstOversize } from "./oversize.ts";
 import { RangeTally } from "./range-tally.ts";
 import { frontOf } from "./slabs.ts";
 
+/** What arrived so long ago is of a backlog, and gives way to what is fresh. */
+const LATE_MS = 1_000;
 /** Longest pause that a destination can ask for. */
 const RETRY_AFTER_MAX_MS = 5 * 60_000;
 /** Failures in a row after which a part of a poisoned range is halved again. */
@@ -51,6 +53,7 @@ export class Shipment<S extends Signal> {
   readonly #route: DeliveryRoute<S>;
   readonly #range: Range<S>;
   readonly #startedMs: number;
+  readonly #isLate: boolean;
   /** Of telemetry. */
   readonly #bytes: number;
   /** A stack: the next part is the last element. */
@@ -63,6 +66,8 @@ export class Shipment<S extends Signal> {
     this.#route = route;
     this.#range = range;
     this.#startedMs = route.options.nowMs();
+    const [oldest] = range.frames;
+    this.#isLate = oldest !== undefined && this.#startedMs - oldest.arrivalMs > LATE_MS;
     this.#bytes = range.frames.reduce((sum, { batch }) => sum + batch.length, 0);
     this.#push(0, range.items);
   }
@@ -106,8 +111,8 @@ export class Shipment<S extends Signal> {
   }
 
   async #send(part: Part): Promise<boolean> {
-    const { gate, stop, deadline, slabs, lanes } = this.#route;
-    await lanes.turn();
+    const { gate, stop, deadline, slabs, lanes, options } = this.#route;
+    await lanes.turn(this.#isLate ? options.lateTurns : undefined);
     await gate.pass(stop);
     if (deadline.aborted || (stop.aborted && gate.paused)) return false;
     const made = this.#write(part);

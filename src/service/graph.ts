@@ -4,6 +4,7 @@ import type { ComponentConfig, Config } from "../config/config.ts";
 import { routesOf } from "../journal/routes.ts";
 import type { Backend } from "../kit/backend.ts";
 import type { ExportLoopOptions } from "../kit/delivery-route.ts";
+import { Turns } from "../kit/turns.ts";
 import { getOrMake } from "../lib/get-or-make.ts";
 import { pickItems } from "../otlp/pick.ts";
 import type { Signal } from "../otlp/tape.ts";
@@ -48,15 +49,14 @@ export function buildGraph(config: Config, components: Components, around: Surro
   const outlets: Outlet[] = [];
   const routes = new Map<string, Route>();
   const pipelines = new Map<string, Pipeline>();
+  const lateTurns = new Turns();
   for (const [id, { signal, exporters, processors }] of config.service.pipelines) {
     const targets = exporters.map((exporter) =>
       getOrMake(routes, `${exporter}/${signal}`, () => {
-        const { route, outlet } = connect(
-          entry(config.exporters, exporter),
-          signal,
-          components,
-          around,
-        );
+        const { route, outlet } = connect(entry(config.exporters, exporter), signal, components, {
+          ...around,
+          lateTurns,
+        });
         outlets.push(outlet);
         return route;
       }),
@@ -96,7 +96,7 @@ function connect(
   exporter: ComponentConfig,
   signal: Signal,
   components: Components,
-  around: Surroundings,
+  around: Surroundings & { readonly lateTurns: Turns },
 ) {
   const { id } = exporter;
   const options = exporter.options as Delivery;
@@ -144,6 +144,7 @@ function connect(
       nowMs: context.nowMs,
       pick: pickItems,
       deadline: around.deadline,
+      lateTurns: around.lateTurns,
       onPaused: (why) => around.onPaused(name, why),
     },
   };
