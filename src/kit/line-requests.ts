@@ -14,6 +14,7 @@ import { RareLog } from "./rare-log.ts";
 const LOG_EVERY_MS = 60_000;
 /** Bytes of a large body between two looks at the clock. */
 const STEP_BYTES = 1 << 18;
+const DESKS_KEPT = 2;
 
 /** The lines of one request, on their way through a door. */
 export interface LineSource {
@@ -51,19 +52,17 @@ export interface LineOrder {
 }
 
 /**
- * Requests of lines over HTTP, from their decoded bodies until they are durable. Small ones share a door; a large one has its own, and
- * others have their turn between its slices.
+ * Requests of lines over HTTP, from their decoded bodies until they are durable. Others have their turn between the slices of a large one.
  */
 export class LineRequests {
   readonly #context: Context;
   readonly #intake: Intake;
   readonly #exporting: Exporting;
   readonly #makeDoor: (onBadLine: OnBadLine) => LineDoor;
-  readonly #door: LineDoor;
+  /** Those that no request uses. A door is costly to make, and knows the names of the lines it had. */
+  readonly #desks: Desk[] = [];
   readonly #bad = new RareLog(LOG_EVERY_MS);
   readonly #replacedTimes: Counter;
-  /** Who is told of bad lines of the present small request. */
-  #onBadLine: OnBadLine | undefined;
 
   constructor(
     context: Context,
@@ -75,7 +74,6 @@ export class LineRequests {
     this.#intake = intake;
     this.#exporting = exporting;
     this.#makeDoor = makeDoor;
-    this.#door = makeDoor((line, number) => this.#onBadLine?.(line, number));
     this.#replacedTimes = replacedTimesCounter(context, "http");
   }
 
@@ -95,8 +93,7 @@ export class LineRequests {
     const verdict = order.decide?.(taken) ?? "keep";
     if (items === 0 || verdict !== "keep") {
       if (verdict !== "forget") this.#reject(items + bad, firstBad);
-      const isWell = bad === 0 && (items === 0 || verdict === "forget");
-      this.#exporting.count(isWell ? "accepted" : "invalid");
+      this.#exporting.count(verdict === "refuse" || bad > 0 ? "invalid" : "accepted");
       return taken;
     }
     const before = { rejected: bad, why: firstBad };
@@ -114,35 +111,26 @@ export class LineRequests {
   }
 
   async #read(source: LineSource, lease: Lease, order: LineOrder): Promise<DoorResult> {
-    if (source.bytes > SLICED_BYTES) return await this.#readSlowly(source, lease, order);
-    this.#onBadLine = order.onBadLine;
-    this.#door.carry(order.carried ?? NO_ATTRIBUTE);
+    const desk = this.#desks.pop() ?? new Desk(this.#makeDoor);
+    const { door } = desk;
+    desk.onBadLine = order.onBadLine;
+    door.carry(order.carried ?? NO_ATTRIBUTE);
+    const step = source.bytes > SLICED_BYTES ? STEP_BYTES : Number.POSITIVE_INFINITY;
+    let charged = 0;
     let result: DoorResult;
     try {
-      source.fill(this.#door, Number.POSITIVE_INFINITY);
+      for (let isMore = true; isMore; ) {
+        isMore = source.fill(door, step);
+        if (!lease.grow(door.length - charged)) throw new PipelineError(outOfMemory(lease));
+        charged = door.length;
+        if (isMore) await turn();
+      }
     } finally {
-      this.#onBadLine = undefined;
-      result = this.#door.finish();
+      result = door.finish();
+      desk.onBadLine = undefined;
+      if (this.#desks.length < DESKS_KEPT) this.#desks.push(desk);
     }
-    if (!lease.grow(result.length)) throw new PipelineError(outOfMemory(lease));
     return result;
-  }
-
-  async #readSlowly(
-    source: LineSource,
-    lease: Lease,
-    { onBadLine = () => {}, carried = NO_ATTRIBUTE }: LineOrder,
-  ): Promise<DoorResult> {
-    const door = this.#makeDoor(onBadLine);
-    door.carry(carried);
-    let charged = 0;
-    for (let isMore = true; isMore; ) {
-      isMore = source.fill(door, STEP_BYTES);
-      if (!lease.grow(door.length - charged)) throw new PipelineError(outOfMemory(lease));
-      charged = door.length;
-      if (isMore) await turn();
-    }
-    return door.finish();
   }
 
   #say(lines: number, why: string): void {
@@ -153,6 +141,16 @@ export class LineRequests {
         "lines were rejected",
       ),
     );
+  }
+}
+
+/** A door, and who is told of its bad lines at the moment. */
+class Desk {
+  readonly door: LineDoor;
+  onBadLine: OnBadLine | undefined;
+
+  constructor(makeDoor: (onBadLine: OnBadLine) => LineDoor) {
+    this.door = makeDoor((line, number) => this.onBadLine?.(line, number));
   }
 }
 

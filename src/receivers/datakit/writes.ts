@@ -125,10 +125,14 @@ export class Writes {
     const taken = await this.#lines.take(source, lease, {
       carried,
       onBadLine: bad.add,
-      decide: (read) => (isDry ? "forget" : isStrict && isDoubtful(read) ? "refuse" : "keep"),
+      decide: (read) => {
+        if (isDry) return "forget";
+        const isRefused = isEmpty(read) || (isStrict && isDoubtful(read));
+        return isRefused ? "refuse" : "keep";
+      },
     });
     const { items } = taken;
-    if (items + taken.bad === 0) return failure("noPoints", "no points");
+    if (isEmpty(taken)) return failure("noPoints", "no points");
     const isFunc = request.header(FROM_FUNC) !== undefined;
     if (taken.bad > 0 && !(isFunc && items > 0))
       return badPoints(format, taken, bad, body.bytes.subarray(0, body.length));
@@ -159,6 +163,10 @@ export class Writes {
     this.#exporting.count("invalid");
     return failure(code, message);
   }
+}
+
+function isEmpty({ items, bad }: LinesTaken): boolean {
+  return items + bad === 0;
 }
 
 /** What `strict` refuses. */
