@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Attributes, AttributeValue } from "../otlp/draft.ts";
 import type { KeyId, Keys } from "../otlp/keys.ts";
 import { Kind } from "../otlp/tape.ts";
+import type { RequestMetadata } from "../pipeline/contracts.ts";
 
 /**
  * The action list of the Collector's `attributes` and `resource` processors (attraction.go of its contrib repository tells the
@@ -47,6 +48,17 @@ const action = z
       .min(1)
       .optional()
       .describe("insert, update, upsert: take the value of this attribute."),
+    from_context: z
+      .string()
+      .regex(
+        /^metadata\../,
+        "must be metadata. and the name of a header, such as metadata.x-tenant",
+      )
+      .transform((source) => source.slice("metadata.".length).toLowerCase())
+      .optional()
+      .describe(
+        "insert, update, upsert: take the value of a header of the request, metadata.<name>; the receiver needs include_metadata: true.",
+      ),
     pattern: linearPattern
       .optional()
       .describe("extract: expression with named groups. delete, hash: keys that match."),
@@ -72,9 +84,9 @@ type Entry = { readonly [K in keyof ActionConfig]?: ActionConfig[K] | undefined 
 
 /** Which options each action needs and takes; the rest would be silently ignored, so it is a mistake. */
 const TAKES: Readonly<Record<(typeof ACTIONS)[number], readonly (keyof ActionConfig)[]>> = {
-  insert: ["key", "value", "from_attribute"],
-  update: ["key", "value", "from_attribute"],
-  upsert: ["key", "value", "from_attribute"],
+  insert: ["key", "value", "from_attribute", "from_context"],
+  update: ["key", "value", "from_attribute", "from_context"],
+  upsert: ["key", "value", "from_attribute", "from_context"],
   delete: ["key", "pattern"],
   hash: ["key", "pattern"],
   extract: ["key", "pattern"],
@@ -90,15 +102,16 @@ function* mistakes(entry: Entry): Generator<string> {
     "key",
     "value",
     "from_attribute",
+    "from_context",
     "pattern",
     "converted_type",
     "new_key",
   ] as const)
     if (entry[option] !== undefined && !takes.includes(option))
       yield `action ${kind} does not use ${option}; it takes ${takes.join(", ")}`;
-  const sources = Number(entry.value !== undefined) + Number(entry.from_attribute !== undefined);
-  if (takes.includes("value") && sources !== 1)
-    yield `action ${kind} needs either value or from_attribute`;
+  const sources = [entry.value, entry.from_attribute, entry.from_context];
+  if (takes.includes("value") && sources.filter((source) => source !== undefined).length !== 1)
+    yield `action ${kind} needs one of value, from_attribute and from_context`;
   if (kind === "delete" || kind === "hash") {
     if (entry.key === undefined && entry.pattern === undefined)
       yield `action ${kind} needs key or pattern`;
@@ -118,13 +131,13 @@ function* mistakes(entry: Entry): Generator<string> {
 }
 
 /** One compiled action: edits the attributes under the cursor. */
-type Edit = (attributes: Attributes) => void;
+type Edit = (attributes: Attributes, metadata?: RequestMetadata) => void;
 
 /** Compiles the list once; the returned function applies it, in order, to the attributes under a cursor. */
 export function compileActions(actions: AttributeActions, keys: Keys): Edit {
   const edits = actions.map((entry) => compile(entry, keys));
-  return (attributes) => {
-    for (const edit of edits) edit(attributes);
+  return (attributes, metadata) => {
+    for (const edit of edits) edit(attributes, metadata);
   };
 }
 
@@ -162,12 +175,14 @@ function compile(entry: ActionConfig, keys: Keys): Edit {
 function put(entry: ActionConfig, key: KeyId, keys: Keys): Edit {
   const mayAdd = entry.action !== "update";
   const mayReplace = entry.action !== "insert";
-  const { value, from_attribute } = entry;
+  const { value, from_attribute, from_context } = entry;
   const fixed = typeof value === "number" && Number.isInteger(value) ? BigInt(value) : value;
   const from = from_attribute === undefined ? undefined : keys.id(from_attribute);
-  return (attributes) => {
+  return (attributes, metadata) => {
     if (!(attributes.attribute(key) < 0 ? mayAdd : mayReplace)) return;
     if (fixed !== undefined) return attributes.set(key, fixed);
+    const header = from_context === undefined ? undefined : metadata?.get(from_context);
+    if (header !== undefined) return attributes.set(key, header);
     const source = from === undefined ? -1 : attributes.attribute(from);
     if (source >= 0) attributes.copy(source, key);
   };

@@ -80,9 +80,7 @@ export const grpcServerShape = {
   include_metadata: z
     .boolean()
     .default(false)
-    .describe(
-      "Accepted without effect: authenticators see the metadata anyway, and no processor reads it.",
-    ),
+    .describe("Metadata of calls is there for processors (from_context: metadata.<name>)."),
   keepalive: z
     .strictObject({
       server_parameters: serverParameters,

@@ -64,7 +64,7 @@ export const httpServerShape = {
     .boolean()
     .default(false)
     .describe(
-      "Accepted without effect: authenticators see the headers anyway, and no processor reads them.",
+      "Headers of requests are there for processors (from_context: metadata.<name>); in receivers other than otlp without effect.",
     ),
   response_headers: responseHeaders,
   read_header_timeout: duration("How long the head of a request may take; 0s: no limit.", "10s"),

@@ -12,6 +12,9 @@ export interface Component {
   stop(deadline: AbortSignal): Promise<void>;
 }
 
+/** What a request said beside its items, for processors that ask for it: headers by lower-case name. */
+export type RequestMetadata = ReadonlyMap<string, string>;
+
 /** Bytes taken from the process-wide budget for one request: from admission until the answer. */
 export interface Lease extends Disposable {
   readonly bytes: number;
@@ -19,6 +22,8 @@ export interface Lease extends Disposable {
   grow(bytes: number): boolean;
   /** Whether the last `grow` failed although the whole budget would not have been enough: sending it again cannot help. */
   readonly isBeyondBudget: boolean;
+  /** Set by receivers with `include_metadata`, before the submit. */
+  metadata?: RequestMetadata;
 }
 
 /** A receiver's only way in. */
@@ -36,7 +41,8 @@ export interface Intake {
 
 /** Inline processor: synchronous, before the acknowledgement, keeps nothing between calls but caches. */
 export interface Transform<S extends Signal = Signal> {
-  apply(draft: Draft<S>): void;
+  /** `metadata`: of the request, where its receiver includes it. */
+  apply(draft: Draft<S>, metadata?: RequestMetadata): void;
 }
 
 /**

@@ -85,7 +85,7 @@ export class ReceiverIntake implements Intake {
           pipeline.counts.received.add(batch.items);
           const pass = { pipeline, items: batch.items };
           passed.push(pass);
-          const out = pipeline.run(batch);
+          const out = pipeline.run(batch, lease.metadata);
           pass.items = out.items;
           if (out.items > 0) groups.add(out, pipeline);
         }

@@ -3,7 +3,7 @@ import { unionRoutes } from "../journal/routes.ts";
 import { getOrMake } from "../lib/get-or-make.ts";
 import type { Batch } from "../otlp/batch.ts";
 import type { Signal } from "../otlp/tape.ts";
-import type { Transform } from "../pipeline/contracts.ts";
+import type { RequestMetadata, Transform } from "../pipeline/contracts.ts";
 import type { Meter } from "../pipeline/telemetry.ts";
 import { PipelineCounts, ProcessorCounts } from "./ledger.ts";
 import type { AwaitedReader } from "./results.ts";
@@ -51,12 +51,12 @@ export class Pipeline {
   }
 
   /** Runs the transforms on a private draft; an untouched batch comes back as it is. Counts only when none of them threw. */
-  run(batch: Batch): Batch {
+  run(batch: Batch, metadata?: RequestMetadata): Batch {
     if (this.#stages.length === 0) return batch;
     const draft = batch.draft();
     const left = [batch.items];
     for (const { transform } of this.#stages) {
-      transform.apply(draft);
+      transform.apply(draft, metadata);
       left.push(batch.items - sum(draft.dropped));
     }
     const sealed = draft.seal();

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { attributeActions, compileActions } from "../../src/kit/attribute-actions.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { KEY_CAPACITY } from "../../src/otlp/key-table.ts";
+import type { RequestMetadata } from "../../src/pipeline/contracts.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { decodeRequest, encodeRequest } from "../support/otlp.ts";
 
@@ -35,14 +36,14 @@ const SHA_X = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
 const SHA_Y = "a1fce4363854ff888cff4b8e7875d600c2682390412a8cf79b37d0b11148b0fa";
 
 /** The attributes of the one record after the actions, by key. */
-function after(actions: unknown[]): Record<string, unknown> {
+function after(actions: unknown[], metadata?: RequestMetadata): Record<string, unknown> {
   const indexer = createIndexer();
   const edit = compileActions(attributeActions.parse(actions), indexer.keys);
   const wire = encodeRequest("logs", INPUT);
   const indexed = indexer.index("logs", withSlack(wire), wire.length);
   if ("refused" in indexed) throw new Error(indexed.why);
   const draft = indexed.batch.draft();
-  for (let more = draft.items.first(); more; more = draft.items.next()) edit(draft.items);
+  for (let more = draft.items.first(); more; more = draft.items.next()) edit(draft.items, metadata);
   const sealed = draft.seal();
   const request = decodeRequest("logs", sealed.bytes.subarray(0, sealed.length)) as typeof INPUT;
   const list = request.resourceLogs[0]?.scopeLogs[0]?.logRecords[0]?.attributes ?? [];
@@ -180,11 +181,17 @@ test("rename keeps value and type", () => {
 });
 
 test.each([
-  [{ action: "insert", key: "k" }, "needs either value or from_attribute"],
+  [{ action: "insert", key: "k", from_context: "x-tenant" }, "must be metadata. and the name"],
+  [{ action: "delete", key: "k", from_context: "metadata.x" }, "does not use from_context"],
+  [
+    { action: "insert", key: "k", value: 1, from_context: "metadata.x" },
+    "needs one of value, from_attribute and from_context",
+  ],
+  [{ action: "insert", key: "k" }, "needs one of value, from_attribute and from_context"],
   [{ action: "insert", value: 1 }, "needs key"],
   [
     { action: "upsert", key: "k", value: 1, from_attribute: "x" },
-    "needs either value or from_attribute",
+    "needs one of value, from_attribute and from_context",
   ],
   [{ action: "delete" }, "needs key or pattern"],
   [{ action: "delete", key: "k", value: 1 }, "does not use value"],
@@ -215,4 +222,25 @@ test("a pattern that explodes elsewhere runs in linear time", () => {
   compileActions(actions, indexer.keys)(draft.items);
   expect(performance.now() - begun).toBeLessThan(2_000);
   expect(draft.items.count).toBe(1);
+});
+
+test("from_context takes headers of the request, whatever their case; without one, nothing is done", () => {
+  const metadata = new Map([["x-tenant", "acme"]]);
+  const from = (action: string, key: string, name: string) => ({
+    ...{ action, key },
+    from_context: `metadata.${name}`,
+  });
+  const actions = [
+    from("insert", "tenant", "X-Tenant"),
+    from("insert", "text", "x-tenant"),
+    from("update", "int", "x-tenant"),
+    from("upsert", "bool", "x-other"),
+    from("upsert", "other", "x-other"),
+  ];
+  const edited = after(actions, metadata);
+  const acme = { stringValue: "acme" };
+  expect(edited).toMatchObject({ tenant: acme, int: acme, bool: { boolValue: true } });
+  expect(edited).toMatchObject({ text: { stringValue: "GET /api/v1?user=42" } });
+  expect(edited).not.toHaveProperty("other");
+  expect(after(actions)).toEqual(after([{ action: "delete", key: "nothing" }]));
 });

@@ -22,10 +22,10 @@ export const attributes: ProcessorFactory<Config> = {
     const isIncluded = compileMatch(options.include, keys);
     const isExcluded = compileMatch(options.exclude, keys);
     return {
-      apply(draft) {
+      apply(draft, metadata) {
         const { items } = draft;
         for (let more = items.first(); more; more = items.next())
-          if (isIncluded?.(items) !== false && isExcluded?.(items) !== true) edit(items);
+          if (isIncluded?.(items) !== false && isExcluded?.(items) !== true) edit(items, metadata);
       },
     };
   },

@@ -13,9 +13,9 @@ export const resource: ProcessorFactory<Config> = {
   create(options, context) {
     const edit = compileActions(options.attributes, context.indexer.keys);
     return {
-      apply(draft) {
+      apply(draft, metadata) {
         const { resources } = draft;
-        for (let more = resources.first(); more; more = resources.next()) edit(resources);
+        for (let more = resources.first(); more; more = resources.next()) edit(resources, metadata);
       },
     };
   },

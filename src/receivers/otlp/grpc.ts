@@ -2,6 +2,7 @@ import { Exporting, type Outcome } from "../../kit/exporting.ts";
 import type { UnaryMethod } from "../../kit/grpc-call.ts";
 import { createGrpcServer, type GrpcServer } from "../../kit/grpc-server.ts";
 import { grpcServerOptions } from "../../kit/grpc-server-block.ts";
+import { requestMetadata } from "../../kit/request-metadata.ts";
 import { serverSurroundings } from "../../kit/server-surroundings.ts";
 import { partialSuccessBody, successBody } from "../../otlp/responses.ts";
 import { PipelineError, STATUS } from "../../otlp/status.ts";
@@ -34,7 +35,9 @@ export function createOtlpGrpcServer(
     endpoint: config.endpoint,
     what: `receiver ${context.id} (gRPC)`,
     option: `${option}.endpoint`,
-    methods: new Map(wanted.map((signal) => [EXPORT_PATHS[signal], exportOf(signal, exporting)])),
+    methods: new Map(
+      wanted.map((signal) => [EXPORT_PATHS[signal], exportOf(signal, exporting, config)]),
+    ),
     onTrouble: (error) =>
       context.log.error(
         { receiver: context.id, error: String(error.stack) },
@@ -43,11 +46,12 @@ export function createOtlpGrpcServer(
   });
 }
 
-function exportOf(signal: Signal, exporting: Exporting): UnaryMethod {
+function exportOf(signal: Signal, exporting: Exporting, config: GrpcConfig): UnaryMethod {
   return {
     admit: (bytes) => exporting.admit(signal, bytes),
-    async handle(message, lease) {
+    async handle(message, lease, headers) {
       try {
+        if (config.include_metadata) lease.metadata = requestMetadata(headers);
         const { rejected, why } = await exporting.take(signal, message, lease);
         return rejected === 0 ? SUCCESS : partialSuccessBody(signal, rejected, why, "protobuf");
       } catch (reason) {

@@ -9,6 +9,7 @@ import {
 } from "../../kit/http-server.ts";
 import { httpServerOptions } from "../../kit/http-server-block.ts";
 import { ClientGone } from "../../kit/http-server-body.ts";
+import { requestMetadata } from "../../kit/request-metadata.ts";
 import { retryPauseSeconds } from "../../kit/retry-pause.ts";
 import { serverSurroundings } from "../../kit/server-surroundings.ts";
 import {
@@ -64,12 +65,14 @@ class HttpExports {
   readonly #exporting: Exporting;
   readonly #context: Context;
   readonly #limitBytes: number;
+  readonly #includesMetadata: boolean;
   readonly #signals: ReadonlyMap<string, Signal>;
 
   constructor(config: HttpConfig, context: Context, intake: Intake) {
     this.#exporting = new Exporting(context, intake, "http");
     this.#context = context;
     this.#limitBytes = config.max_request_body_size;
+    this.#includesMetadata = config.include_metadata;
     const paths: readonly (readonly [string, Signal])[] = [
       [config.logs_url_path, "logs"],
       [config.metrics_url_path, "metrics"],
@@ -154,6 +157,7 @@ class HttpExports {
     const admitted = await admitBody(request, this.#limitBytes, admit);
     using lease = admitted.lease;
     const { body } = admitted;
+    if (this.#includesMetadata) lease.metadata = requestMetadata(request.headers);
     if (encoding === "json") return await this.#exporting.takeJson(signal, body, lease);
     return await this.#exporting.take(signal, body, lease);
   }
