@@ -1,6 +1,7 @@
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { config as fileStorage } from "../extensions/file_storage/config.ts";
+import { request } from "../kit/node-http.ts";
 import { createIndexer } from "../otlp/indexing.ts";
 import { controlSocket } from "../service/control.ts";
 import { Desk, type Line } from "../service/desk.ts";
@@ -34,7 +35,7 @@ async function askService(
   const socketPath = controlSocket(directory);
   if (socketPath === undefined) return undefined;
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage | undefined>();
-  const sent = httpRequest({ socketPath, path: `/${question}`, method: "POST" }, resolve);
+  const sent = request({ socketPath, path: `/${question}`, method: "POST" }, resolve);
   sent.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(undefined);
     else if (error.code === "EACCES")

@@ -1,11 +1,10 @@
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
+import type {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+  Server,
+  ServerOptions,
+  ServerResponse,
 } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { Readable } from "node:stream";
@@ -23,6 +22,7 @@ import {
   shareWithHttp2,
 } from "./http-server-http2.ts";
 import { answerBrokenRequest, lingerOnClose } from "./http-server-socket.ts";
+import { createServer } from "./node-http.ts";
 import { addressOf, Connections, closeListener, listen } from "./server-listener.ts";
 import type { ServerTls } from "./tls-server.ts";
 

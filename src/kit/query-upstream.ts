@@ -1,7 +1,8 @@
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { HttpAnswer, HttpRequest } from "./http-server.ts";
 import { ClientGone } from "./http-server-body.ts";
+import { Agent, request as httpRequest } from "./node-http.ts";
 import { forwardedHeaders, isLoop, passedHeaders } from "./query-upstream-headers.ts";
 
 const CONNECT_MS = 5_000;
