@@ -87,7 +87,7 @@ test("it starts; an upload makes its rows in the store, a kill loses none, and a
   expect(laws.map(({ dead_lettered }) => dead_lettered)).toEqual([0]);
 });
 
-const KILLS = 3;
+const KILLS = 2;
 const POINTS = 100;
 
 /** Points of one second, as DataFlux Func groups them. */

@@ -329,6 +329,28 @@ test("what is larger than the memory of all requests is refused for good", async
   expect([rig.items, rig.lost]).toEqual([0, 0]);
 });
 
+test("ten times the limits of a line and of a point: each costs itself", async () => {
+  const { rig, url } = await start();
+  const text = "x".repeat(10 << 20);
+  const names = Array.from({ length: 100_000 }, (_, i) => `k${i}=1`).join();
+  const lines = [`m s="${text}"`, GOOD, `m,t=${"y".repeat(700_000)} v=1`, `m ${names}`, GOOD];
+  const answer = await post(url, "/v1/write/metric", lines.join("\n"));
+  expect(answer.status).toBe(400);
+  const told = await answer.text();
+  expect(told).toContain("with 2 point parse ok, 3 points failed.");
+  // What is repeated of the sender's data is bounded.
+  expect(told.length).toBeLessThan(10_000);
+  expect([rig.items, rig.lost]).toEqual([2, 3]);
+  const points = [{ s: text.slice(0, 3 << 20) }, { v: 1 }].map((fields) => ({
+    measurement: "m",
+    fields,
+  }));
+  const nested = `{"measurement":"m","fields":{"v":${"[".repeat(640)}${"]".repeat(640)}}}`;
+  const body = `[${points.map((point) => JSON.stringify(point)).join()},${nested}]`;
+  await post(url, "/v1/write/metric", body, { "content-type": "application/json" });
+  expect([rig.items, rig.lost]).toEqual([3, 5]);
+});
+
 test("bad lines are said once a minute, without what was in them; tokens nowhere", async () => {
   const { rig, url } = await start({ tokens: ["tkn_secret"] });
   const path = "/v1/write/logging?token=tkn_secret";
