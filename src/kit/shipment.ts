@@ -155,10 +155,11 @@ export class Shipment<S extends Signal> {
 
   #fill(slab: Slab, out: Slab, from: number, to: number): Made {
     const { options, pace, fit, requestBytes } = this.#route;
-    const begun = performance.now();
+    const begun = process.threadCpuUsage();
     const written = options.backend.writer.write(this.#range, from, to, out);
     const items = written.to - from;
-    pace.took(items, performance.now() - begun);
+    const { user, system } = process.threadCpuUsage(begun);
+    pace.took(items, (user + system) / 1_000);
     fit.limit(requestBytes);
     fit.wrote((this.#bytes * items) / this.#range.items, out.length);
     return { slab, written, body: out.bytes.subarray(0, out.length) };

@@ -1,13 +1,13 @@
 /** Share of the longest call below which there is room for more items. */
 const SHORT = 0.3;
-/** Fewer would make requests of a few rows only, on a machine that is merely busy. */
+/** Fewer would make requests of a few rows only. */
 const FEWEST = 128;
 /** The first call: nothing is known yet. */
 const FIRST = 8_192;
 
 /**
  * How many items one call of a writer gets. Writers are synchronous, and what an item costs them depends on what senders put into it:
- * so the number follows from how long the calls before took.
+ * so the number follows from how long the calls before took, in CPU time: a busy machine is not their fault.
  */
 export class WritePace {
   readonly #most: number;
@@ -24,7 +24,7 @@ export class WritePace {
     return this.#items;
   }
 
-  /** A call wrote `items` in `ms`. */
+  /** A call wrote `items` in `ms` of this thread's CPU time. */
   took(items: number, ms: number): void {
     if (ms > this.#longMs) this.#items = Math.max(Math.min(FEWEST, this.#most), items >>> 1);
     else if (ms < this.#longMs * SHORT) this.#items = Math.min(this.#most, this.#items * 2);
