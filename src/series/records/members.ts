@@ -1,6 +1,7 @@
 import { NameMap } from "../../line/name-map.ts";
 import { copy } from "../../wire/copy.ts";
 import { DoorOutput } from "../door-output.ts";
+import { KNOWN, Known, KnownShapes } from "./known-shapes.ts";
 
 /** What the value of a member is. */
 export const MemberKind = {
@@ -62,12 +63,20 @@ export const LOG: number = ALL.indexOf("log");
 export const DATADOG: number = ALL.indexOf("dd.trace_id");
 const COUNT = ALL.length;
 
-type Range = { readonly from: number; readonly end: number };
+/** Numbers of names, and a bit for each. */
+interface Range {
+  readonly from: number;
+  readonly end: number;
+  readonly bits: number;
+}
 
 function rangesOf(): Readonly<Record<(typeof NAMED)[number][0], Range>> {
   const ranges = NAMED.map(([kind, names]) => {
     const from = ALL.indexOf(names[0]);
-    return [kind, { from, end: from + names.length }] as const;
+    return [
+      kind,
+      { from, end: from + names.length, bits: ((1 << names.length) - 1) << from },
+    ] as const;
   });
   return Object.fromEntries(ranges) as Record<(typeof NAMED)[number][0], Range>;
 }
@@ -89,16 +98,18 @@ export class Members {
   readonly #places = new Int32Array(LAYERS.length * COUNT).fill(-1);
   /** Index of a member + 1, by the hash of its name. */
   readonly #slots = new Int32Array(4 * MEMBERS_MAX);
+  readonly #shapes = new KnownShapes();
   /** Keeps senders from choosing names that collide. */
   readonly #seed = (Math.random() * 0x7fffffff) | 1;
-  #hasNamed = false;
+  /** Bits of the names that the record has, in any layer. */
+  #named = 0;
 
   clear(): void {
     this.texts.length = 0;
     this.count = 0;
-    if (!this.#hasNamed) return;
+    if (this.#named === 0) return;
     this.#places.fill(-1);
-    this.#hasNamed = false;
+    this.#named = 0;
   }
 
   /** Adds a member. `low` and `high` as in `Member.at` and `length`. */
@@ -137,22 +148,25 @@ export class Members {
 
   /** After all members are there: of equal names only the last remains, and the names that mean something are found. */
   settle(): void {
-    const { table, texts } = this;
-    const { bytes } = texts;
-    let size = 16;
-    while (size < 2 * this.count) size *= 2;
-    this.#slots.fill(0, 0, size);
-    for (let index = 0; index < this.count; index++) {
-      const i = index * MEMBER;
-      const at = table[i]!;
-      const length = table[i + Member.nameLength]!;
-      this.#seat(index, size - 1);
-      const name = this.#names.get(bytes, at, at + length);
-      table[i + Member.name] = name;
+    const { table, count } = this;
+    let print = count;
+    for (let i = 0; i < count * MEMBER; i += MEMBER)
+      print = (Math.imul(print, 31) + headOf(table, i)) | 0;
+    const k = this.#shapes.find(count, print);
+    if (k < 0 || !this.#isKnown(k)) this.#learn(print);
+    let named = 0;
+    for (let index = 0; index < count; index++) {
+      const name = table[index * MEMBER + Member.name]!;
       if (name < 0) continue;
-      this.#hasNamed = true;
-      this.#places[table[i + Member.layer]! * COUNT + name] = index;
+      named |= 1 << name;
+      this.#places[table[index * MEMBER + Member.layer]! * COUNT + name] = index;
     }
+    this.#named = named;
+  }
+
+  /** Whether the record has one of these names, in any layer. */
+  has({ bits }: Range): boolean {
+    return (this.#named & bits) !== 0;
   }
 
   /** Index of the member of that layer with the name of that number, when it has a value; else -1. */
@@ -167,8 +181,48 @@ export class Members {
     this.table[index * MEMBER + Member.kind] = MemberKind.none;
   }
 
-  /** Puts a member into the hash table; one of the same name that came before loses its value. */
-  #seat(index: number, mask: number): void {
+  /** Whether the members have the names of the shape at `k`; what is known of them is theirs then. */
+  #isKnown(k: number): boolean {
+    const { table, texts, count } = this;
+    const known = this.#shapes.table;
+    for (let i = 0, n = k; i < count * MEMBER; i += MEMBER, n += KNOWN) {
+      if (known[n + Known.head] !== headOf(table, i)) return false;
+      if (!this.#shapes.isName(n, texts.view, table[i]!, table[i + Member.nameLength]!))
+        return false;
+      table[i + Member.name] = known[n + Known.name]!;
+    }
+    for (let n = k; n < k + count * KNOWN; n += KNOWN) {
+      const other = known[n + Known.replaces]!;
+      if (other >= 0) this.drop(other);
+    }
+    return true;
+  }
+
+  /** Finds out about the names, one by one, and keeps them as a shape. */
+  #learn(print: number): void {
+    const { table, texts, count } = this;
+    let nameBytes = 0;
+    for (let i = 0; i < count * MEMBER; i += MEMBER) nameBytes += table[i + Member.nameLength]!;
+    let k = this.#shapes.begin(count, print, nameBytes);
+    let size = 16;
+    while (size < 2 * count) size *= 2;
+    this.#slots.fill(0, 0, size);
+    for (let index = 0; index < count; index++) {
+      const i = index * MEMBER;
+      const at = table[i]!;
+      const length = table[i + Member.nameLength]!;
+      const other = this.#seat(index, size - 1);
+      if (other >= 0) this.drop(other);
+      const name = this.#names.get(texts.bytes, at, at + length);
+      table[i + Member.name] = name;
+      if (k < 0) continue;
+      this.#shapes.keep(k, texts.view, at, length, headOf(table, i), name, other);
+      k += KNOWN;
+    }
+  }
+
+  /** Puts a member into the hash table; gives the index of the one of the same name that was there, or -1. */
+  #seat(index: number, mask: number): number {
     const { table } = this;
     const at = table[index * MEMBER]!;
     const length = table[index * MEMBER + Member.nameLength]!;
@@ -176,8 +230,7 @@ export class Members {
       const other = this.#slots[slot]! - 1;
       if (other >= 0 && !this.#isSame(other * MEMBER, at, length)) continue;
       this.#slots[slot] = index + 1;
-      if (other >= 0) table[other * MEMBER + Member.kind] = MemberKind.none;
-      return;
+      return other;
     }
   }
 
@@ -214,4 +267,9 @@ export class Members {
     numbers.set(this.numbers);
     this.numbers = numbers;
   }
+}
+
+/** Length of a member's name, and its layer in the two low bits. */
+function headOf(table: Int32Array, i: number): number {
+  return (table[i + Member.nameLength]! << 2) | table[i + Member.layer]!;
 }

@@ -197,6 +197,7 @@ export class RecordDoor {
   /** Index of the member that is the body, or -1. */
   #findBody(): number {
     const members = this.#members;
+    if (!members.has(NAMES.body)) return -1;
     for (let l = 0; l < LAYERS.length; l++)
       for (let name = NAMES.body.from; name < NAMES.body.end; name++) {
         const index = members.find(LAYERS[l]!, name);
@@ -237,7 +238,7 @@ export class RecordDoor {
 
   #openGroup(): void {
     const members = this.#members;
-    for (let l = 0; l < LAYERS.length; l++)
+    for (let l = members.has(NAMES.service) ? 0 : LAYERS.length; l < LAYERS.length; l++)
       for (let name = NAMES.service.from; name < NAMES.service.end; name++) {
         const index = members.find(LAYERS[l]!, name);
         if (index < 0) continue;

@@ -21,14 +21,18 @@ export class RecordIds {
   /** Writes `trace_id` and `span_id`. A member that is nothing but the id in hexadecimal becomes it; the other forms stay attributes too. */
   write(): void {
     const parent = this.#trace();
-    for (let l = 0; l < LAYERS.length; l++)
-      for (let name = NAMES.span.from; name < NAMES.span.end; name++)
-        if (this.#hex(LAYERS[l]!, name, SPAN_BYTES)) return;
+    if (this.#members.has(NAMES.span))
+      for (let l = 0; l < LAYERS.length; l++)
+        for (let name = NAMES.span.from; name < NAMES.span.end; name++)
+          if (this.#hex(LAYERS[l]!, name, SPAN_BYTES)) return;
     if (parent >= 0) this.#rare(parent, "traceparent", SPAN_BYTES);
   }
 
   /** Index of the `traceparent` that gave the trace id, or -1. */
   #trace(): number {
+    const members = this.#members;
+    if (!members.has(NAMES.trace) && !members.has(NAMES.parent) && !members.has(NAMES.xray))
+      return -1;
     for (let l = 0; l < LAYERS.length; l++) {
       const layer = LAYERS[l]!;
       for (let name = NAMES.trace.from; name < NAMES.trace.end; name++)

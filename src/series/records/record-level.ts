@@ -23,6 +23,7 @@ export class RecordLevel {
 
   /** Writes `severity_number` and `severity_text` from the first member that is a level; it is no attribute then. */
   write(): void {
+    if (!this.#members.has(NAMES.level)) return;
     for (let l = 0; l < LAYERS.length; l++)
       for (let name = NAMES.level.from; name < NAMES.level.end; name++) {
         const index = this.#members.find(LAYERS[l]!, name);

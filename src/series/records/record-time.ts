@@ -23,6 +23,7 @@ export class RecordTime {
   /** Takes the first member that is a time; it is no attribute then. One that is out of range stays, and no other is looked for. */
   find(): TimeKind {
     const members = this.#members;
+    if (!members.has(NAMES.time)) return TimeKind.none;
     for (let l = 0; l < LAYERS.length; l++)
       for (let name = NAMES.time.from; name < NAMES.time.end; name++) {
         const index = members.find(LAYERS[l]!, name);
