@@ -65,26 +65,29 @@ export function writeQuotedJsonText(
 ): number {
   if (end - from > PLAIN_MAX) return writeOddJsonText(out, at, source, from, end);
   out.setUint16(at, ESCAPED_QUOTE);
-  const last = end - 8;
-  let o = at + 2;
-  let p = from;
+  const length = (end - from) | 0;
+  const last = (length - 8) | 0;
+  const o = (at + 2) | 0;
   let odd = 0;
-  for (; p <= last; p += 8, o += 8) {
-    const x = source.getInt32(p, true);
-    const y = source.getInt32(p + 4, true);
-    out.setInt32(o, x, true);
-    out.setInt32(o + 4, y, true);
+  for (let i = 0; i < last; i = (i + 8) | 0) {
+    const x = source.getInt32((from + i) | 0, true);
+    const y = source.getInt32((from + i + 4) | 0, true);
+    out.setInt32((o + i) | 0, x, true);
+    out.setInt32((o + i + 4) | 0, y, true);
     odd |= oddInJson(x) | oddInJson(y);
   }
-  const x = source.getInt32(p, true);
-  const y = source.getInt32(p + 4, true);
-  out.setInt32(o, x, true);
-  out.setInt32(o + 4, y, true);
-  const rest = end - p;
-  odd |= (oddInJson(x) & FIRST_BYTES[rest]!) | (oddInJson(y) & LAST_BYTES[rest]!);
+  // The last eight bytes, some of them once more; of a shorter text, what stands behind it too.
+  const rest = Math.max(last, 0);
+  const x = source.getInt32((from + rest) | 0, true);
+  const y = source.getInt32((from + rest + 4) | 0, true);
+  out.setInt32((o + rest) | 0, x, true);
+  out.setInt32((o + rest + 4) | 0, y, true);
+  if (last >= 0) odd |= oddInJson(x) | oddInJson(y);
+  else odd |= (oddInJson(x) & FIRST_BYTES[length]!) | (oddInJson(y) & LAST_BYTES[length]!);
   if (odd !== 0) return writeOddJsonText(out, at, source, from, end);
-  out.setUint16(o + rest, ESCAPED_QUOTE);
-  return o + rest + 2;
+  const close = (o + length) | 0;
+  out.setUint16(close, ESCAPED_QUOTE);
+  return (close + 2) | 0;
 }
 
 /** The same for a text that has something to be escaped. */

@@ -5,8 +5,8 @@ import { jsonRoom } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
 import { type Plan, type PlanTable, WORD } from "./compile.ts";
-import { ENTRIES_MAX, SHAPES } from "./entry-shapes.ts";
 import type { Gather } from "./gather.ts";
+import { MEMBER as ImportedMember, KnownLeft, Quick } from "./known-left.ts";
 import { MemberNames } from "./member-names.ts";
 import type { KeyOrder } from "./order.ts";
 import { KEY, type Program } from "./program.ts";
@@ -17,26 +17,13 @@ import { Scratch, type Values } from "./values.ts";
 // A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
 const ENTRY = ImportedEntry;
 const Kind = ImportedKind;
+const MEMBER = ImportedMember;
 const COMMA = 44;
 const EQUALS = 61;
 const BACKSLASH = 92;
 const DELETE = 127;
 /** More columns than this are too many for InfluxDB 3 (500 in a table): further ones stay in `attributes`. */
 const FIELDS_MAX = 400;
-
-/** By shape of items: places of the entries that a table does not declare, in the order of their names. */
-class KnownLeft {
-  /** By shape: the shape's `learnt` that it is of, and the number of places. */
-  readonly learnt = new Int32Array(SHAPES);
-  readonly counts = new Int32Array(SHAPES);
-  readonly places: readonly Int32Array[] = Array.from(
-    { length: SHAPES },
-    () => new Int32Array(ENTRIES_MAX),
-  );
-  /** By shape: how many of the names stand before those of the resource, and how many start with its prefix themselves. */
-  readonly before = new Int32Array(SHAPES);
-  readonly prefixed = new Int32Array(SHAPES);
-}
 
 /** Writes what no column takes: fields by the end of their names, and the field `attributes`. */
 export class AttributesField {
@@ -66,6 +53,8 @@ export class AttributesField {
   #leftCount = 0;
   #before = 0;
   #prefixed = 0;
+  /** MEMBER ints of each of `#left`, where they are known. */
+  #quick: Int32Array | undefined;
   /** `#left` of an item whose shape is not remembered. */
   #own: Int32Array = new Int32Array(64);
   readonly #known: (KnownLeft | undefined)[];
@@ -130,6 +119,7 @@ export class AttributesField {
   /** Fills `#left` for a table. */
   #findLeft(table: number): void {
     const { shape } = this.#gather.shapes;
+    this.#quick = undefined;
     if (shape < 0) {
       this.#left = this.#own;
       this.#leftCount = this.#collect(table, this.#own);
@@ -146,10 +136,30 @@ export class AttributesField {
       known.before[shape] = this.#before;
       known.prefixed[shape] = this.#prefixed;
       known.learnt[shape] = learnt[shape]!;
-    }
+      known.quick[shape] = this.#ends[table]!.length > 0 ? Quick.no : Quick.unknown;
+    } else if (known.quick[shape] === Quick.yes) this.#quick = known.members[shape]!;
+    else if (known.quick[shape] === Quick.unknown) this.#learnMembers(known, shape);
     this.#leftCount = known.counts[shape]!;
     this.#before = known.before[shape]!;
     this.#prefixed = known.prefixed[shape]!;
+  }
+
+  /** Keeps what every item of the shape has in common: once the first one has been written, its names are kept. */
+  #learnMembers(known: KnownLeft, shape: number): void {
+    const { tape, entries } = this.#gather;
+    const count = known.counts[shape]!;
+    const members = new Int32Array(count * MEMBER);
+    for (let k = 0; k < count; k++) {
+      const entry = entries + known.places[shape]![k]! * ENTRY;
+      const kind = tape[entry]! & 15;
+      const name = this.#names.placeOf(entry);
+      known.quick[shape] = Quick.no;
+      if (kind === Kind.none || name < 0) return;
+      const isText = kind === Kind.text ? 1 : 0;
+      members.set([2 * (entry - entries) + isText, name, this.#names.lengthOf(entry)], k * MEMBER);
+    }
+    known.quick[shape] = Quick.yes;
+    known.members[shape] = members;
   }
 
   #keep(table: number): KnownLeft {
@@ -233,7 +243,12 @@ export class AttributesField {
 
   /** Members with their commas; those that stand in an earlier row of the item are copied, neighbours at once. */
   #members(from: number, to: number, out: DataView, at: number): number {
-    if (this.#isAlone) return this.#onlyMembers(from, to, out, at);
+    if (this.#isAlone) {
+      const quick = this.#quick;
+      return quick === undefined
+        ? this.#onlyMembers(from, to, out, at)
+        : this.#quickMembers(quick, from, to, out, at);
+    }
     const { tape, view, entries } = this.#gather;
     const left = this.#left;
     const writtenFor = this.#writtenFor;
@@ -288,6 +303,25 @@ export class AttributesField {
       if (kind === Kind.text)
         o = writeQuotedJsonText(out, o, view, tape[entry + 2]!, tape[entry + 3]!) | 0;
       else o = this.#value(out, o, entry) | 0;
+    }
+    return o;
+  }
+
+  /** Members of the only row of an item whose shape is known. */
+  #quickMembers(members: Int32Array, from: number, to: number, out: DataView, at: number): number {
+    const { tape, view, entries } = this.#gather;
+    const names = this.#names;
+    const stop = (to * MEMBER) | 0;
+    let o = at | 0;
+    for (let m = (from * MEMBER) | 0; m < stop; m = (m + MEMBER) | 0) {
+      const place = members[m]!;
+      const entry = (entries + (place >> 1)) | 0;
+      o = names.copy(out, o, members[(m + 1) | 0]!, members[(m + 2) | 0]!) | 0;
+      if ((place & 1) === 0) o = this.#value(out, o, entry) | 0;
+      else {
+        const valueAt = tape[(entry + 2) | 0]!;
+        o = writeQuotedJsonText(out, o, view, valueAt, tape[(entry + 3) | 0]!) | 0;
+      }
     }
     return o;
   }

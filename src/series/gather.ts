@@ -14,7 +14,7 @@ import { EntryShapes } from "./entry-shapes.ts";
 import type { Uses } from "./masks.ts";
 import { KeyOrder } from "./order.ts";
 import { KEY as ImportedKey, SLOT as ImportedSlot, type Program } from "./program.ts";
-import { Part as ImportedPart, SlotKind as ImportedSlotKind } from "./slots.ts";
+import { Part as ImportedPart, SlotKind as ImportedSlotKind, PARTS } from "./slots.ts";
 import { SpanJson } from "./span-json.ts";
 import { SpanParts } from "./span-parts.ts";
 
@@ -73,6 +73,8 @@ export class Gather {
   isOdd = false;
   readonly #program: Program;
   readonly #span: SpanParts | undefined;
+  /** Bits of the parts that some column takes: the others tell no shapes apart. */
+  readonly #usedParts: number;
   #resourceOdd = false;
   #resourceLength = 0;
   /** The masks by two, as which they are copied. */
@@ -101,6 +103,10 @@ export class Gather {
     this.#templateWords = new BigInt64Array(this.#template.buffer);
     this.#versionOf = new BigInt64Array(slotsAt / 2);
     this.shapes = new EntryShapes(this, program);
+    const { start } = plan.partUses;
+    let used = EMPTY_BODY;
+    for (let part = 0; part < PARTS; part++) if (start[part + 1]! > start[part]!) used |= 1 << part;
+    this.#usedParts = used;
   }
 
   open(batch: Batch): void {
@@ -136,12 +142,13 @@ export class Gather {
     if (this.#isLine(at)) return;
     this.isOdd = this.#resourceOdd;
     const span = this.#span;
-    const parts = span === undefined ? this.#logParts(at) : span.read(at);
+    const present = span === undefined ? this.#logParts(at) : span.read(at);
+    const parts = present & this.#usedParts;
     if (this.shapes.find(parts, this.#version)) {
       this.lineTags = -1;
       this.lineUint = -1;
     } else this.#look(parts);
-    if ((parts & (1 << Part.events)) !== 0) span?.exception(at);
+    if ((present & (1 << Part.events)) !== 0) span?.exception(at);
   }
 
   /** An item of a shape that is not known. */

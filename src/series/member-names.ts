@@ -33,8 +33,22 @@ export class MemberNames {
     const key = this.#gather.tape[entry]! >>> 4;
     const length = this.#length[key]!;
     if (length === 0) return this.#first(out, at, entry, key);
+    return this.copy(out, at, this.#from[key]!, length);
+  }
+
+  /** Place of the name of a tape entry in the memory, -1 where it is not kept; and its length there. */
+  placeOf(entry: number): number {
+    const key = this.#gather.tape[entry]! >>> 4;
+    return this.#length[key] === 0 ? -1 : this.#from[key]!;
+  }
+
+  lengthOf(entry: number): number {
+    return this.#length[this.#gather.tape[entry]! >>> 4]!;
+  }
+
+  /** Writes a name that is kept. */
+  copy(out: DataView, at: number, from: number, length: number): number {
     const memory = this.#memory;
-    const from = this.#from[key]!;
     if (length > FOUR_WORDS) return copy(out, at, memory, from, length);
     out.setBigUint64(at, memory.getBigUint64(from, true), true);
     out.setBigUint64(at + 8, memory.getBigUint64(from + 8, true), true);
