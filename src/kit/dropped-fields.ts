@@ -25,7 +25,8 @@ export class DroppedFields {
   /** What was told since the last call; a request is posted as soon as its rows are written. */
   take(): readonly Drop[] {
     const told = this.#told;
-    if (told.length > 0) this.#told = [];
+    // Also where there is nothing: what is told later belongs to another request, while this one is on its way.
+    this.#told = [];
     return told;
   }
 
