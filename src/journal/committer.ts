@@ -1,3 +1,4 @@
+import { setImmediate as endOfTurn } from "node:timers/promises";
 import type { Stored } from "../otlp/range.ts";
 import { PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Delta } from "./checkpoint.ts";
@@ -210,8 +211,8 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    // Appends of the same turn go into the same write.
-    await undefined;
+    // All that came in this turn of the event loop goes into one write: it costs the same for one request as for ten.
+    await endOfTurn();
     while (this.#queue.length > 0 || this.#isFlushDue) {
       this.#isFlushDue = false;
       await this.#writeOnce(this.#next());
