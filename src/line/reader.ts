@@ -319,7 +319,7 @@ export class LineReader {
     const end = this.#strings.behindString(close);
     if (end < 0) return this.#failString(quote);
     this.#newlines += this.#strings.newlines;
-    if (close - quote > STRING_MAX) return this.#fail(Problem.tooLong, end);
+    if (close - quote - 1 > STRING_MAX) return this.#fail(Problem.tooLong, end);
     const pairs = this.pairs;
     pairs[i + Pair.valueAt] = quote + 1;
     pairs[i + Pair.valueEnd] = close;

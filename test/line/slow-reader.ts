@@ -172,7 +172,7 @@ function parseValue(text: string, at: number): [Value, number] {
     const end = stringEnd(text, at);
     if (end === undefined) throw new Bad(at, true, at);
     const string = match(STRING, text, at) ?? "";
-    if (string.length - 1 > 1 << 20) throw new Bad(end, true);
+    if (string.length - 2 > 1 << 20) throw new Bad(end, true);
     return [{ text: unescapeText(string.slice(1, -1)) }, end];
   }
   if (text[at] === "[") {
