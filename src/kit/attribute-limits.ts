@@ -6,7 +6,7 @@ import { ENTRY, Entry, Group, ITEM_HEADER, Item, Kind, type Signal } from "../ot
 export interface AttributeLimits {
   readonly count: number;
   readonly keyBytes: number;
-  /** A longer text is cut; another value, as JSON longer than that, is left out. */
+  /** A longer text is cut; bytes as base64, lists and maps as JSON that are longer are left out. */
   readonly valueBytes: number;
   /** Keys and values together. */
   readonly totalBytes: number;
@@ -33,6 +33,11 @@ interface Room {
 
 /** The least bytes of an attribute in a map: tags, lengths, a name of one character and nothing in it. */
 const LEAST_MEMBER = 8;
+
+/** A number or boolean as text. */
+const LONGEST_NUMBER = 24;
+/** How much longer than on the wire a value may be as JSON: a control character has six. */
+const JSON_FACTOR = 6;
 
 /** What is left for the ITEM at tape index `at`, of which `reserved` attributes are spoken for. */
 export function roomOf(batch: Batch, at: number, limits: AttributeLimits, reserved: number): Room {
@@ -67,25 +72,30 @@ export function mayBeOver<S extends Signal>(
   if (keyBytes === Number.POSITIVE_INFINITY && valueBytes === Number.POSITIVE_INFINITY)
     return false;
   for (let entry = first; entry < first + count * ENTRY; entry += ENTRY) {
-    const value = tape[entry + Entry.valueAt] ?? 0;
-    if (value - (tape[entry + Entry.keyValueAt] ?? 0) > keyBytes) return true;
-    // As JSON a value can be longer than on the wire.
-    const kind = (tape[entry] ?? 0) & 15;
-    const factor = kind >= Kind.bytes ? 6 : 1;
-    if (((tape[entry + Entry.valueEnd] ?? 0) - value) * factor > valueBytes) return true;
+    const valueAt = tape[entry + Entry.valueAt] ?? 0;
+    if (valueAt - (tape[entry + Entry.keyValueAt] ?? 0) > keyBytes) return true;
+    if (mostText(tape, entry) > valueBytes) return true;
   }
   return false;
 }
 
-/** Takes entries out of the room. Their length on the wire is a few bytes more than that of key and value. */
+/** Takes entries out of the room, each with the most that it may need. */
 function take(room: Room, { tape }: Batch, first: number, count: number): void {
   for (let entry = first; entry < first + count * ENTRY; entry += ENTRY) {
-    const end = tape[entry + Entry.valueEnd] ?? 0;
-    room.bytes -= end - (tape[entry + Entry.keyValueAt] ?? 0);
+    const valueAt = tape[entry + Entry.valueAt] ?? 0;
+    room.bytes -= valueAt - (tape[entry + Entry.keyValueAt] ?? 0) + mostText(tape, entry);
     const isMap = ((tape[entry] ?? 0) & 15) === Kind.map;
-    const size = end - (tape[entry + Entry.valueAt] ?? 0);
+    const size = (tape[entry + Entry.valueEnd] ?? 0) - valueAt;
     room.count -= isMap ? Math.max(1, Math.floor(size / LEAST_MEMBER)) : 1;
   }
+}
+
+/** Bytes that the value of an entry has as text at most. */
+function mostText(tape: Int32Array, entry: number): number {
+  const kind = (tape[entry] ?? 0) & 15;
+  if (kind > Kind.text && kind < Kind.bytes) return LONGEST_NUMBER;
+  const size = (tape[entry + Entry.valueEnd] ?? 0) - (tape[entry + Entry.valueAt] ?? 0);
+  return kind < Kind.bytes ? size : size * JSON_FACTOR;
 }
 
 /** Leaves out what is over the limits: attributes in their order as long as there is room. */
@@ -108,14 +118,14 @@ export function trim(
       continue;
     }
     const text = item.text(slot);
-    const isText = item.kind(slot) === Kind.text;
+    const kind = item.kind(slot);
     const size = Buffer.byteLength(text);
-    if (size > limits.valueBytes && !isText) {
+    if (size > limits.valueBytes && kind >= Kind.bytes) {
       leave(slot, "value_too_long");
       continue;
     }
-    const members = limits.isFlat && item.kind(slot) === Kind.map ? membersOf(text) : 1;
-    const kept = Math.min(size, limits.valueBytes);
+    const members = limits.isFlat && kind === Kind.map ? membersOf(text) : 1;
+    const kept = kind === Kind.text ? Math.min(size, limits.valueBytes) : size;
     if (members > count) leave(slot, "too_many");
     else if (key + kept > bytes) leave(slot, "too_large");
     else {

@@ -14,7 +14,7 @@ import {
 } from "./attribute-limits.ts";
 import { lineShapeRemover } from "./line-shape.ts";
 import { type Pick, type Put, RequestWriter } from "./request-writer.ts";
-import { type BodyLimit, hasLongBody, withSplitBodies } from "./split-bodies.ts";
+import { type BodyParts, hasLongBody, withSplitBodies } from "./split-bodies.ts";
 
 /** What a destination takes of OTLP. */
 export interface ItemLimits {
@@ -22,7 +22,7 @@ export interface ItemLimits {
   readonly maxAgeMs: number;
   readonly maxAheadMs: number;
   /** Of log records. */
-  readonly body?: BodyLimit;
+  readonly body?: BodyParts;
   readonly attributes?: AttributeLimits;
 }
 

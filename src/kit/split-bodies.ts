@@ -6,7 +6,7 @@ import { AnyValue, KeyValue, LogRecord, ResourceLogs, ScopeLogs } from "../otlp/
 import { Log } from "../otlp/tape.ts";
 
 /** How long bodies are cut. */
-export interface BodyLimit {
+export interface BodyParts {
   /** Of the body of one record, bytes of UTF-8. */
   readonly bytes: number;
   /** Writes the attributes that say which part of a body a record has: 1, 2, 3 …, and how many there are. */
@@ -20,7 +20,7 @@ const RESOURCE_LOGS = 0x0a; // ExportLogsServiceRequest.resource_logs
 const WIDTH = 3;
 
 /** Whether the ITEM at tape index `at`, a log record, has a body that is cut. */
-export function hasLongBody({ tape }: Batch, at: number, { bytes }: BodyLimit): boolean {
+export function hasLongBody({ tape }: Batch, at: number, { bytes }: BodyParts): boolean {
   return (tape[at + Log.bodyEnd] ?? 0) - (tape[at + Log.bodyAt] ?? 0) > bytes;
 }
 
@@ -32,7 +32,7 @@ export function hasLongBody({ tape }: Batch, at: number, { bytes }: BodyLimit): 
 export function withSplitBodies(
   batch: Batch,
   room: number,
-  limit: BodyLimit,
+  limit: BodyParts,
 ): ProtoWriter | undefined {
   const out = new ProtoWriter(batch.length + (batch.length >>> 3));
   const { items } = batch.draft();
@@ -53,7 +53,7 @@ function putScope(
   scope: Uint8Array,
   items: ItemCursor,
   room: number,
-  limit: BodyLimit,
+  limit: BodyParts,
 ): boolean {
   out.open(ResourceLogs.scope_logs, WIDTH);
   for (const field of fieldsOf(scope)) {
