@@ -201,6 +201,8 @@ class NodeHttpServer implements HttpServer {
     this.#connections = new Connections(this.#server);
     this.#server.timeout = SILENCE_MS;
     this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections();
+    // Who ends its side behind a whole request (nc, socat) still reads the answer. Node has no option for it, but this member.
+    Object.assign(this.#server, { httpAllowHalfOpen: true });
     this.#server.on("clientError", answerBrokenRequest);
     this.#server.on("error", (error) => this.#options.onTrouble?.(error));
     this.#server.on("request", (message, response) => this.#take(message, response, false));

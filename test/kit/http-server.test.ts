@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { Agent, request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { createBudget } from "../../src/kit/budget.ts";
 import {
@@ -422,4 +423,20 @@ test("pipelined and kept-alive requests are each answered", async () => {
     expect([answer.statusCode, call.reusedSocket]).toEqual([200, i > 0]);
   }
   agent.destroy();
+});
+
+test("a client that ends its side behind its request reads the answer; one that ends it before is cut", async () => {
+  const server = await serve(async (request) => {
+    await request.readBody(100);
+    await sleep(100);
+    return { status: 200, body: "late" };
+  });
+  const whole = await dial(server);
+  whole.end("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab");
+  const answer = await readAll(whole);
+  expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  expect(answer).toMatch(/late$/);
+  const part = await dial(server);
+  part.end("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na");
+  expect(await readAll(part)).not.toMatch(/ 200 /);
 });
