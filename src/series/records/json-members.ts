@@ -65,6 +65,7 @@ export class JsonMembers {
    */
   readInner(at: number, length: number): boolean {
     const { texts } = this.#members;
+    if (!mayBeObject(texts.bytes, at, at + length)) return false;
     texts.ensure(2 * (length + SLACK));
     // A copy, because the scan needs free memory behind the text.
     const from = this.#members.put(texts.view, at, length);
@@ -204,4 +205,11 @@ export class JsonMembers {
   #add(nameAt: number, nameLength: number, kind: MemberKind, low: number, high: number): void {
     this.#members.add(nameAt, nameLength, kind, low, high, this.#layer);
   }
+}
+
+/** Whether the first byte of [at, end) that is no white space opens an object. */
+function mayBeObject(bytes: Uint8Array, at: number, end: number): boolean {
+  let p = at;
+  while (p < end && (bytes[p] === 0x20 || (bytes[p]! >= 0x09 && bytes[p]! <= 0x0d))) p++;
+  return p < end && bytes[p] === OPEN_OBJECT;
 }

@@ -25,9 +25,6 @@ export const Layer = {
   inner: 2,
 } as const;
 
-/** All, in the order in which names are looked for. */
-export const LAYERS = [Layer.inner, Layer.record, Layer.given] as const;
-
 /** Ints per member, and the offsets inside one. Positions are in the memory of `Members.texts`. */
 export const MEMBER = 7;
 export const Member = {
@@ -49,36 +46,41 @@ const NAMED = [
   ["time", ["timestamp", "time", "@timestamp", "date"]],
   ["body", ["message", "msg", "log"]],
   ["level", ["level", "severity"]],
-  ["trace", ["trace_id", "traceId", "trace.id", "dd.trace_id"]],
-  ["parent", ["traceparent"]],
-  ["xray", ["_X_AMZN_TRACE_ID", "X-Amzn-Trace-Id"]],
+  [
+    "trace",
+    [
+      "trace_id",
+      "traceId",
+      "trace.id",
+      "dd.trace_id",
+      "traceparent",
+      "_X_AMZN_TRACE_ID",
+      "X-Amzn-Trace-Id",
+    ],
+  ],
   ["span", ["span_id", "spanId", "span.id"]],
   ["service", ["service.name", "service"]],
 ] as const;
 const ALL = NAMED.flatMap(([, names]) => names as readonly string[]);
-/** Numbers of the first name of each kind and behind its last one. */
-export const NAMES = rangesOf();
+export const NAMES = namesOf();
 export const MESSAGE: number = ALL.indexOf("message");
 export const LOG: number = ALL.indexOf("log");
 export const DATADOG: number = ALL.indexOf("dd.trace_id");
+export const TRACEPARENT: number = ALL.indexOf("traceparent");
 const COUNT = ALL.length;
+const LAYERS = 3;
 
-/** Numbers of names, and a bit for each. */
-interface Range {
-  readonly from: number;
-  readonly end: number;
+/** The names for one thing: a bit for the number of each. */
+interface Names {
   readonly bits: number;
 }
 
-function rangesOf(): Readonly<Record<(typeof NAMED)[number][0], Range>> {
-  const ranges = NAMED.map(([kind, names]) => {
-    const from = ALL.indexOf(names[0]);
-    return [
-      kind,
-      { from, end: from + names.length, bits: ((1 << names.length) - 1) << from },
-    ] as const;
+function namesOf(): Readonly<Record<(typeof NAMED)[number][0], Names>> {
+  const all = NAMED.map(([kind, names]) => {
+    const bits = names.reduce((sum, name) => sum | (1 << ALL.indexOf(name)), 0);
+    return [kind, { bits }] as const;
   });
-  return Object.fromEntries(ranges) as Record<(typeof NAMED)[number][0], Range>;
+  return Object.fromEntries(all) as Record<(typeof NAMED)[number][0], Names>;
 }
 
 /**
@@ -94,22 +96,20 @@ export class Members {
   /** At most MEMBERS_MAX: readers stop there. */
   count = 0;
   readonly #names = new NameMap(new Map(ALL.map((name, i) => [name, i])));
-  /** Index of the member with a name of `NAMED`, by layer; -1 is none. */
-  readonly #places = new Int32Array(LAYERS.length * COUNT).fill(-1);
+  /** Index of the member with a name of `NAMED`, by layer, where `#named` has its bit. */
+  readonly #places = new Int32Array(LAYERS * COUNT);
   /** Index of a member + 1, by the hash of its name. */
   readonly #slots = new Int32Array(4 * MEMBERS_MAX);
   readonly #shapes = new KnownShapes();
   /** Keeps senders from choosing names that collide. */
   readonly #seed = (Math.random() * 0x7fffffff) | 1;
-  /** Bits of the names that the record has, in any layer. */
-  #named = 0;
+  /** Bits of the names that the record has, by layer. */
+  readonly #named = new Int32Array(LAYERS);
 
   clear(): void {
     this.texts.length = 0;
     this.count = 0;
-    if (this.#named === 0) return;
-    this.#places.fill(-1);
-    this.#named = 0;
+    this.#named.fill(0);
   }
 
   /** Adds a member. `low` and `high` as in `Member.at` and `length`. */
@@ -154,26 +154,44 @@ export class Members {
       print = (Math.imul(print, 31) + headOf(table, i)) | 0;
     const k = this.#shapes.find(count, print);
     if (k < 0 || !this.#isKnown(k)) this.#learn(print);
-    let named = 0;
+    const named = this.#named;
     for (let index = 0; index < count; index++) {
       const name = table[index * MEMBER + Member.name]!;
       if (name < 0) continue;
-      named |= 1 << name;
-      this.#places[table[index * MEMBER + Member.layer]! * COUNT + name] = index;
+      const layer = table[index * MEMBER + Member.layer]!;
+      named[layer]! |= 1 << name;
+      this.#places[layer * COUNT + name] = index;
     }
-    this.#named = named;
   }
 
-  /** Whether the record has one of these names, in any layer. */
-  has({ bits }: Range): boolean {
-    return (this.#named & bits) !== 0;
+  /**
+   * The first member with a value and one of these names, from `place` on (0: the beginning): of the highest layer, then in the order of the
+   * names. Gives its place; -1 is none. The next one is looked for from the place behind it.
+   */
+  seek({ bits }: Names, place: number): number {
+    let mask = -1 << (place & 31);
+    for (let step = place >>> 5; step < LAYERS; step++) {
+      const layer = LAYERS - 1 - step;
+      for (let left = this.#named[layer]! & bits & mask; left !== 0; left &= left - 1) {
+        const name = 31 - Math.clz32(left & -left);
+        const index = this.#places[layer * COUNT + name]!;
+        if (this.table[index * MEMBER + Member.kind] !== MemberKind.none) return (step << 5) | name;
+      }
+      mask = -1;
+    }
+    return -1;
   }
 
-  /** Index of the member of that layer with the name of that number, when it has a value; else -1. */
-  find(layer: number, name: number): number {
-    const index = this.#places[layer * COUNT + name]!;
-    if (index < 0 || this.table[index * MEMBER + Member.kind] === MemberKind.none) return -1;
-    return index;
+  /** Index of the member at a place that `seek` gave. */
+  at(place: number): number {
+    return this.#places[(LAYERS - 1 - (place >>> 5)) * COUNT + (place & 31)]!;
+  }
+
+  /** Index of the record's own member with the name of this number, when it has a value; else -1. */
+  own(name: number): number {
+    if (((this.#named[Layer.record]! >>> name) & 1) === 0) return -1;
+    const index = this.#places[Layer.record * COUNT + name]!;
+    return this.table[index * MEMBER + Member.kind] === MemberKind.none ? -1 : index;
   }
 
   /** Takes a member out: it became a part of the record itself. */

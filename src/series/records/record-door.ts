@@ -9,17 +9,7 @@ import { DoorOutput } from "../door-output.ts";
 import { sizeOfInt64 } from "../door-record.ts";
 import { type GivenAttributes, NOTHING_GIVEN } from "./given-attributes.ts";
 import { JsonMembers } from "./json-members.ts";
-import {
-  LAYERS,
-  Layer,
-  LOG,
-  MEMBER,
-  MESSAGE,
-  Member,
-  MemberKind,
-  Members,
-  NAMES,
-} from "./members.ts";
+import { Layer, LOG, MEMBER, MESSAGE, Member, MemberKind, Members, NAMES } from "./members.ts";
 import { MsgpackMembers } from "./msgpack-members.ts";
 import { RecordIds } from "./record-ids.ts";
 import { RecordLevel } from "./record-level.ts";
@@ -31,6 +21,9 @@ export const RECORD_MAX: number = 16 << 20;
 const MEMBER_BYTES = 48;
 const RECORD_BYTES = 160;
 const OPEN_OBJECT = 0x7b;
+/** Tags of an attribute, its key, its value and the text in it, where they stand in words of four bytes; the lengths are between them. */
+const ATTRIBUTE = LogRecord.attributes | (KeyValue.key << 16);
+const TEXT = KeyValue.value | (AnyValue.string_value << 16);
 
 /** One OTLP logs request. */
 export interface RecordRequest {
@@ -183,7 +176,7 @@ export class RecordDoor {
   /** Whether the member of that name is the text of a JSON object: its members are the record's then, and it is gone. */
   #readsInner(name: number): boolean {
     const members = this.#members;
-    const index = members.find(Layer.record, name);
+    const index = members.own(name);
     if (index < 0) return false;
     const i = index * MEMBER;
     if (members.table[i + Member.kind] !== MemberKind.text) return false;
@@ -197,17 +190,15 @@ export class RecordDoor {
   /** Index of the member that is the body, or -1. */
   #findBody(): number {
     const members = this.#members;
-    if (!members.has(NAMES.body)) return -1;
-    for (let l = 0; l < LAYERS.length; l++)
-      for (let name = NAMES.body.from; name < NAMES.body.end; name++) {
-        const index = members.find(LAYERS[l]!, name);
-        if (index < 0) continue;
-        const i = index * MEMBER;
-        const isObject =
-          members.table[i + Member.kind] === MemberKind.json &&
-          members.texts.bytes[members.table[i + Member.at]!] === OPEN_OBJECT;
-        if (!isObject) return index;
-      }
+    let place = members.seek(NAMES.body, 0);
+    for (; place >= 0; place = members.seek(NAMES.body, place + 1)) {
+      const index = members.at(place);
+      const i = index * MEMBER;
+      const isObject =
+        members.table[i + Member.kind] === MemberKind.json &&
+        members.texts.bytes[members.table[i + Member.at]!] === OPEN_OBJECT;
+      if (!isObject) return index;
+    }
     return -1;
   }
 
@@ -238,16 +229,14 @@ export class RecordDoor {
 
   #openGroup(): void {
     const members = this.#members;
-    for (let l = members.has(NAMES.service) ? 0 : LAYERS.length; l < LAYERS.length; l++)
-      for (let name = NAMES.service.from; name < NAMES.service.end; name++) {
-        const index = members.find(LAYERS[l]!, name);
-        if (index < 0) continue;
-        const i = index * MEMBER;
-        const length = members.table[i + Member.length]!;
-        if (members.table[i + Member.kind] !== MemberKind.text || length === 0) continue;
-        this.#groups.open(members.texts.view, members.table[i + Member.at]!, length);
-        return;
-      }
+    let place = members.seek(NAMES.service, 0);
+    for (; place >= 0; place = members.seek(NAMES.service, place + 1)) {
+      const i = members.at(place) * MEMBER;
+      const length = members.table[i + Member.length]!;
+      if (members.table[i + Member.kind] !== MemberKind.text || length === 0) continue;
+      this.#groups.open(members.texts.view, members.table[i + Member.at]!, length);
+      return;
+    }
     this.#groups.open(this.#constants.view, this.#service.at, this.#service.length);
   }
 
@@ -263,10 +252,33 @@ export class RecordDoor {
     out.fixed64(arrival.low, arrival.high);
   }
 
+  /** An attribute with a short text, in whole words. False when its lengths take more than one byte: then nothing is written. */
+  #shortText(i: number): boolean {
+    const { table, texts } = this.#members;
+    const key = table[i + Member.nameLength]!;
+    const length = table[i + Member.length]!;
+    const pair = key + length + 6;
+    if (pair > 127) return false;
+    const { view, length: start } = this.#out;
+    const source = texts.view;
+    view.setInt32(start, ATTRIBUTE | (pair << 8) | (key << 24), true);
+    const name = table[i]!;
+    for (let k = 0; k < key; k += 8)
+      view.setBigUint64(start + 4 + k, source.getBigUint64(name + k, true), true);
+    const value = start + 4 + key;
+    view.setInt32(value, TEXT | ((length + 2) << 8) | (length << 24), true);
+    const at = table[i + Member.at]!;
+    for (let k = 0; k < length; k += 8)
+      view.setBigUint64(value + 4 + k, source.getBigUint64(at + k, true), true);
+    this.#out.length = value + 4 + length;
+    return true;
+  }
+
   #attribute(index: number): void {
     const { table, texts } = this.#members;
     const out = this.#out;
     const i = index * MEMBER;
+    if (table[i + Member.kind] === MemberKind.text && this.#shortText(i)) return;
     const key = table[i + Member.nameLength]!;
     const value = this.#valueSize(index);
     out.byte(LogRecord.attributes);

@@ -3,7 +3,15 @@ import { readHex } from "../../wire/hex.ts";
 import type { DoorOutput } from "../door-output.ts";
 import { ID_TEXT_MAX, readSpanId, readTraceId } from "../ids.ts";
 import type { IdForm } from "../tables.ts";
-import { DATADOG, LAYERS, MEMBER, Member, MemberKind, type Members, NAMES } from "./members.ts";
+import {
+  DATADOG,
+  MEMBER,
+  Member,
+  MemberKind,
+  type Members,
+  NAMES,
+  TRACEPARENT,
+} from "./members.ts";
 
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
@@ -20,63 +28,51 @@ export class RecordIds {
 
   /** Writes `trace_id` and `span_id`. A member that is nothing but the id in hexadecimal becomes it; the other forms stay attributes too. */
   write(): void {
+    const members = this.#members;
     const parent = this.#trace();
-    if (this.#members.has(NAMES.span))
-      for (let l = 0; l < LAYERS.length; l++)
-        for (let name = NAMES.span.from; name < NAMES.span.end; name++)
-          if (this.#hex(LAYERS[l]!, name, SPAN_BYTES)) return;
+    let place = members.seek(NAMES.span, 0);
+    for (; place >= 0; place = members.seek(NAMES.span, place + 1))
+      if (this.#hex(place, SPAN_BYTES)) return;
     if (parent >= 0) this.#rare(parent, "traceparent", SPAN_BYTES);
   }
 
   /** Index of the `traceparent` that gave the trace id, or -1. */
   #trace(): number {
     const members = this.#members;
-    if (!members.has(NAMES.trace) && !members.has(NAMES.parent) && !members.has(NAMES.xray))
-      return -1;
-    for (let l = 0; l < LAYERS.length; l++) {
-      const layer = LAYERS[l]!;
-      for (let name = NAMES.trace.from; name < NAMES.trace.end; name++)
-        if (this.#hex(layer, name, TRACE_BYTES)) return -1;
-      if (this.#other(layer, NAMES.trace, DATADOG, "datadog") >= 0) return -1;
-      const parent = this.#other(layer, NAMES.parent, -1, "traceparent");
-      if (parent >= 0) return parent;
-      if (this.#other(layer, NAMES.xray, -1, "xray") >= 0) return -1;
+    let place = members.seek(NAMES.trace, 0);
+    for (; place >= 0; place = members.seek(NAMES.trace, place + 1)) {
+      const name = place & 31;
+      if (name <= DATADOG && this.#hex(place, TRACE_BYTES)) return -1;
+      if (name < DATADOG) continue;
+      const form = name === DATADOG ? "datadog" : name === TRACEPARENT ? "traceparent" : "xray";
+      const index = members.at(place);
+      if (this.#rare(index, form, TRACE_BYTES)) return name === TRACEPARENT ? index : -1;
     }
     return -1;
   }
 
   /** The member is a text of exactly so many bytes in hexadecimal, not all zero: it becomes the id. */
-  #hex(layer: number, name: number, size: number): boolean {
+  #hex(place: number, size: number): boolean {
     const members = this.#members;
-    const index = members.find(layer, name);
-    if (index < 0) return false;
+    const index = members.at(place);
     const i = index * MEMBER;
     if (members.table[i + Member.kind] !== MemberKind.text) return false;
     if (members.table[i + Member.length] !== 2 * size) return false;
     const out = this.#out;
-    const start = out.length;
-    out.byte(size === TRACE_BYTES ? LogRecord.trace_id : LogRecord.span_id);
-    out.varint(size);
+    const { view, length } = out;
+    view.setUint8(length, size === TRACE_BYTES ? LogRecord.trace_id : LogRecord.span_id);
+    view.setUint8(length + 1, size);
     const at = members.table[i + Member.at]!;
-    let isGood = readHex(out.view, out.length, members.texts.view, at, size);
+    if (!readHex(view, length + 2, members.texts.view, at, size)) return false;
     let any = 0;
-    for (let k = 0; k < size; k++) any |= out.bytes[out.length + k]!;
-    isGood &&= any !== 0;
-    out.length = isGood ? out.length + size : start;
-    if (isGood && name !== DATADOG) members.drop(index);
-    return isGood;
+    for (let k = 0; k < size; k += 4) any |= view.getInt32(length + 2 + k, true);
+    if (any === 0) return false;
+    out.length = length + 2 + size;
+    if ((place & 31) !== DATADOG) members.drop(index);
+    return true;
   }
 
-  /** Index of the member that gave a trace id in a rare form, which makes a string; -1 when none did. `only`: of that name. */
-  #other(layer: number, range: typeof NAMES.trace, only: number, form: IdForm): number {
-    for (let name = range.from; name < range.end; name++) {
-      if (only >= 0 && name !== only) continue;
-      const index = this.#members.find(layer, name);
-      if (index >= 0 && this.#rare(index, form, TRACE_BYTES)) return index;
-    }
-    return -1;
-  }
-
+  /** Ids in a form that needs a string. */
   #rare(index: number, form: IdForm, size: number): boolean {
     const text = this.#textOf(index);
     const id = size === TRACE_BYTES ? readTraceId(form, text) : readSpanId(form, text);

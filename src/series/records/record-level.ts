@@ -2,7 +2,7 @@ import { LogRecord } from "../../otlp/tags.gen.ts";
 import { Constants } from "../../wire/copy.ts";
 import type { DoorOutput } from "../door-output.ts";
 import { LEVELS, LevelWords } from "../loki/levels.ts";
-import { LAYERS, MEMBER, Member, MemberKind, type Members, NAMES } from "./members.ts";
+import { MEMBER, Member, MemberKind, type Members, NAMES } from "./members.ts";
 
 /** Levels as numbers are those of pino and bunyan: 10 is trace, 60 fatal. */
 const STEP = 10;
@@ -23,14 +23,14 @@ export class RecordLevel {
 
   /** Writes `severity_number` and `severity_text` from the first member that is a level; it is no attribute then. */
   write(): void {
-    if (!this.#members.has(NAMES.level)) return;
-    for (let l = 0; l < LAYERS.length; l++)
-      for (let name = NAMES.level.from; name < NAMES.level.end; name++) {
-        const index = this.#members.find(LAYERS[l]!, name);
-        if (index < 0 || !this.#take(index * MEMBER)) continue;
-        this.#members.drop(index);
-        return;
-      }
+    const members = this.#members;
+    let place = members.seek(NAMES.level, 0);
+    for (; place >= 0; place = members.seek(NAMES.level, place + 1)) {
+      const index = members.at(place);
+      if (!this.#take(index * MEMBER)) continue;
+      members.drop(index);
+      return;
+    }
   }
 
   #take(i: number): boolean {

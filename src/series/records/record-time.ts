@@ -1,7 +1,7 @@
 import { TimeScale } from "../../line/time.ts";
 import { NUMBER_MAX, writeDouble } from "../../wire/numbers.ts";
 import { TimeKind, TimeText } from "../../wire/time-text.ts";
-import { LAYERS, MEMBER, Member, MemberKind, type Members, NAMES } from "./members.ts";
+import { MEMBER, Member, MemberKind, type Members, NAMES } from "./members.ts";
 
 /** Numbers below are durations or counts, no times: seconds have nine digits since March 1973. */
 const LEAST = 100_000_000;
@@ -23,16 +23,14 @@ export class RecordTime {
   /** Takes the first member that is a time; it is no attribute then. One that is out of range stays, and no other is looked for. */
   find(): TimeKind {
     const members = this.#members;
-    if (!members.has(NAMES.time)) return TimeKind.none;
-    for (let l = 0; l < LAYERS.length; l++)
-      for (let name = NAMES.time.from; name < NAMES.time.end; name++) {
-        const index = members.find(LAYERS[l]!, name);
-        if (index < 0) continue;
-        const kind = this.#read(index);
-        if (kind === TimeKind.none) continue;
-        if (kind === TimeKind.time) members.drop(index);
-        return kind;
-      }
+    let place = members.seek(NAMES.time, 0);
+    for (; place >= 0; place = members.seek(NAMES.time, place + 1)) {
+      const index = members.at(place);
+      const kind = this.#read(index);
+      if (kind === TimeKind.none) continue;
+      if (kind === TimeKind.time) members.drop(index);
+      return kind;
+    }
     return TimeKind.none;
   }
 
