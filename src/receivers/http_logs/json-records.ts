@@ -30,6 +30,8 @@ export class JsonRecords implements RecordSource {
   /** Open brackets of arrays. */
   #depth = 0;
   #isByLine = false;
+  /** End of the line that was looked for last. */
+  #line = 0;
 
   constructor({ bytes, length }: Body, timeLow: number, timeHigh: number) {
     this.bytes = length;
@@ -56,16 +58,23 @@ export class JsonRecords implements RecordSource {
   }
 
   #record(door: RecordDoor): void {
-    const to = this.#isByLine ? this.#lineEnd(this.#p) : this.#end;
-    door.timeLow = this.#timeLow;
-    door.timeHigh = this.#timeHigh;
-    const end = door.json(this.#bytes, this.#view, this.#p, to);
+    // Most records end on their line; to know so makes reading them cheaper.
+    const line = this.#lineEnd(this.#p);
+    const to = this.#isByLine ? line : this.#end;
+    let end = this.#read(door, line);
+    if (end < 0 && line < to) end = this.#read(door, to);
     if (end >= 0) {
       this.#p = end;
       return;
     }
     this.#fail(door, door.problem);
     this.#p = this.#behindBad(to);
+  }
+
+  #read(door: RecordDoor, to: number): number {
+    door.timeLow = this.#timeLow;
+    door.timeHigh = this.#timeHigh;
+    return door.json(this.#bytes, this.#view, this.#p, to);
   }
 
   #fail(door: RecordDoor, problem: string): void {
@@ -132,8 +141,11 @@ export class JsonRecords implements RecordSource {
     return to;
   }
 
+  /** End of the line that `from` is on. */
   #lineEnd(from: number): number {
+    if (from < this.#line) return this.#line;
     const at = this.#bytes.indexOf(NEWLINE, from);
-    return at < 0 || at > this.#end ? this.#end : at;
+    this.#line = at < 0 || at > this.#end ? this.#end : at;
+    return this.#line;
   }
 }

@@ -7,13 +7,21 @@ import { Layer, MEMBERS_MAX, MemberKind, type Members } from "./members.ts";
 export const PREFIX_MAX = 64;
 export const FLATTENED_MAX = 128;
 
+/** More members than may be. */
+const OVER = -2;
+/** Up to here room is made for all that stands behind the beginning of a record. */
+const ROOM = 1 << 16;
+
 const QUOTE = 0x22;
 const COMMA = 0x2c;
+const MINUS = 0x2d;
 const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
 const OPEN_LIST = 0x5b;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
-const LETTER_F = 0x66;
+const LETTER_E = 0x65;
 const LETTER_N = 0x6e;
 const LETTER_T = 0x74;
 
@@ -48,16 +56,23 @@ export class JsonMembers {
   read(bytes: Uint8Array, view: DataView, from: number, to: number, most: number): number {
     const scan = this.#scan;
     scan.begin(bytes, view, to);
-    const start = scan.space(from);
-    let end = this.#check(start, most);
-    if (end >= 0) {
-      this.#members.texts.ensure(end - start + SLACK);
-      this.#layer = Layer.record;
-      this.#end = end;
-      if (this.#object(start) < 0) end = scan.fail(start, `at most ${MEMBERS_MAX} members`);
-    }
+    const end = this.#record(scan.space(from), to, most);
     scan.release();
     return end;
+  }
+
+  #record(p: number, to: number, most: number): number {
+    const scan = this.#scan;
+    if (scan.bytes[p] !== OPEN_OBJECT) return scan.fail(p, 'an object: {"message":"…"}');
+    // Room for all that there is, where that is little; else the end of the object is looked for first.
+    const until = to - p > ROOM ? scan.skip(p) : to;
+    if (until < 0) return -1;
+    if (to - p > ROOM && until - p > most) return scan.fail(p, `a record of at most ${most} bytes`);
+    this.#members.texts.ensure(until - p + SLACK);
+    this.#layer = Layer.record;
+    this.#end = until;
+    const end = this.#object(p);
+    return end === OVER ? scan.fail(p, `at most ${MEMBERS_MAX} members`) : end;
   }
 
   /**
@@ -72,45 +87,39 @@ export class JsonMembers {
     texts.length += SLACK;
     const scan = this.#scan;
     scan.begin(texts.bytes, texts.view, from + length);
-    const start = scan.space(from);
-    const end = scan.bytes[start] === OPEN_OBJECT ? scan.skip(start) : -1;
     const { count } = this.#members;
-    let isRead = end >= 0 && scan.space(end) === from + length && !this.#isEmpty(start);
-    if (isRead) {
-      this.#layer = Layer.inner;
-      this.#end = end;
-      isRead = this.#object(start) >= 0;
-    }
+    this.#layer = Layer.inner;
+    this.#end = from + length;
+    const end = this.#object(scan.space(from));
+    const isRead = end >= 0 && scan.space(end) === from + length && this.#members.count > count;
     if (!isRead) this.#members.count = count;
     scan.release();
     return isRead;
-  }
-
-  /** The end of the object at `p`, once all of its grammar is checked. */
-  #check(p: number, most: number): number {
-    const scan = this.#scan;
-    if (scan.bytes[p] !== OPEN_OBJECT) return scan.fail(p, 'an object: {"message":"…"}');
-    const end = scan.skip(p);
-    return end - p > most ? scan.fail(p, `a record of at most ${most} bytes`) : end;
   }
 
   #isEmpty(p: number): boolean {
     return this.#scan.bytes[this.#scan.space(p + 1)] === CLOSE_OBJECT;
   }
 
-  /** The members of the object at `p`, which is well-formed. Returns its end, or -1 when there are more than may be. */
+  /** The members of the object at `p`. Returns its end, -1 where it is no JSON, or OVER when there are more than may be. */
   #object(p: number): number {
     const scan = this.#scan;
     p = scan.space(p + 1);
     if (scan.bytes[p] === CLOSE_OBJECT) return p + 1;
     for (;;) {
+      if (scan.bytes[p] !== QUOTE) return scan.fail(p, "a name in quotes");
       const nameAt = this.#prefix(p);
       const { texts } = this.#members;
-      p = scan.colon(scan.text(p + 1, texts.view, texts.length));
+      const behind = scan.text(p + 1, texts.view, texts.length);
+      if (behind < 0) return -1;
       texts.length = scan.written;
-      p = scan.space(this.#value(p, nameAt, scan.written - nameAt));
-      if (scan.bytes[p] !== COMMA) return p + 1;
-      if (this.#members.count >= this.#most) return -1;
+      p = scan.colon(behind);
+      if (p >= 0) p = this.#value(p, nameAt, texts.length - nameAt);
+      if (p < 0) return p;
+      p = scan.space(p);
+      if (scan.bytes[p] === CLOSE_OBJECT) return p + 1;
+      if (scan.bytes[p] !== COMMA) return scan.fail(p, '"," or "}"');
+      if (this.#members.count >= this.#most) return OVER;
       p = scan.space(p + 1);
     }
   }
@@ -133,18 +142,17 @@ export class JsonMembers {
       const { texts } = this.#members;
       const at = texts.length;
       const end = scan.text(p + 1, texts.view, at);
+      if (end < 0) return -1;
       texts.length = scan.written;
       this.#add(nameAt, nameLength, MemberKind.text, at, scan.written - at);
       return end;
     }
+    if (c === MINUS || (c >= ZERO && c <= NINE)) return this.#number(p, nameAt, nameLength);
     if (c === OPEN_OBJECT) return this.#flattened(p, nameAt, nameLength);
     if (c === OPEN_LIST) return this.#asText(MemberKind.json, p, scan.skip(p), nameAt, nameLength);
-    if (c === LETTER_T || c === LETTER_F || c === LETTER_N) {
-      const kind = c === LETTER_N ? MemberKind.none : MemberKind.boolean;
-      this.#add(nameAt, nameLength, kind, c === LETTER_T ? 1 : 0, 0);
-      return scan.literalEnd(p);
-    }
-    return this.#number(p, nameAt, nameLength);
+    const kind = c === LETTER_N ? MemberKind.none : MemberKind.boolean;
+    this.#add(nameAt, nameLength, kind, c === LETTER_T ? 1 : 0, 0);
+    return scan.literalEnd(p);
   }
 
   /** An object at the top becomes members of its own; one below, and one that is empty, has an endless name or too many members, a text. */
@@ -159,14 +167,16 @@ export class JsonMembers {
       const end = this.#object(p);
       this.#most = MEMBERS_MAX;
       this.#prefixLength = -1;
-      if (end >= 0) return end;
+      if (end !== OVER) return end;
       members.count = count;
       members.texts.length = length;
     }
     return this.#asText(MemberKind.json, p, this.#scan.skip(p), nameAt, nameLength);
   }
 
+  /** The bytes of [p, end) as they are; `end` is -1 where they are no JSON. */
   #asText(kind: MemberKind, p: number, end: number, nameAt: number, nameLength: number): number {
+    if (end < 0) return -1;
     const at = this.#members.put(this.#scan.view, p, end - p);
     this.#add(nameAt, nameLength, kind, at, end - p);
     return end;
@@ -176,17 +186,18 @@ export class JsonMembers {
   #number(p: number, nameAt: number, nameLength: number): number {
     const { bytes } = this.#scan;
     const numbers = this.#numbers;
-    let q = bytes[p] === 0x2d ? p + 1 : p;
-    while (bytes[q]! >= 0x30 && bytes[q]! <= 0x39) q++;
-    if (bytes[q] === DOT || (bytes[q]! | 0x20) === 0x65) {
+    let q = bytes[p] === MINUS ? p + 1 : p;
+    while (bytes[q]! >= ZERO && bytes[q]! <= NINE) q++;
+    if (bytes[q] === DOT || (bytes[q]! | 0x20) === LETTER_E) {
       // A number with a thousand digits is not read, and stays the text that it is.
       const isRead = numbers.float(p) >= 0;
       const kind = isRead ? MemberKind.double : MemberKind.text;
       const end = this.#asText(kind, p, this.#scan.numberEnd(p), nameAt, nameLength);
-      if (isRead) this.#members.setDouble(numbers.double[0]!);
+      if (isRead && end >= 0) this.#members.setDouble(numbers.double[0]!);
       return end;
     }
     const end = numbers.integer(p);
+    if (end < 0) return -1;
     const { low, high, isNegative, isOver } = numbers;
     const isLowest = isNegative && high === -0x80000000 && low === 0;
     if (isOver || (high < 0 && !isLowest))
