@@ -9,3 +9,12 @@ export function replacedTimesCounter(context: Context, transport: string): Count
     { receiver: context.id, transport },
   );
 }
+
+/** Counts what names and tags of one receiver's points lose on their way into a line. */
+export function lostCharactersCounter(context: Context, transport: string): Counter {
+  return context.meter.counter(
+    "weir_lines_lost_characters_total",
+    "Control characters, and backslashes at the end, that names and tags of points lost.",
+    { receiver: context.id, transport },
+  );
+}

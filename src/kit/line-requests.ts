@@ -8,7 +8,7 @@ import type { DoorResult, LineDoor, OnBadLine } from "../series/door.ts";
 import { NO_ATTRIBUTE, type ResourceAttribute } from "../series/resource-attribute.ts";
 import { outOfMemory } from "./budget.ts";
 import type { Exporting } from "./exporting.ts";
-import { replacedTimesCounter } from "./line-counts.ts";
+import { lostCharactersCounter, replacedTimesCounter } from "./line-counts.ts";
 import { RareLog } from "./rare-log.ts";
 
 const LOG_EVERY_MS = 60_000;
@@ -26,6 +26,8 @@ export interface LineSource {
   readonly firstBad: string;
   /** Lines that lost their time before they came to the door. */
   readonly replacedTimes: number;
+  /** Characters that names and tags lost before that. */
+  readonly lostCharacters: number;
   /** Adds about the next `size` bytes. False when there are no more. */
   fill(door: LineDoor, size: number): boolean;
 }
@@ -63,6 +65,7 @@ export class LineRequests {
   readonly #desks: Desk[] = [];
   readonly #bad = new RareLog(LOG_EVERY_MS);
   readonly #replacedTimes: Counter;
+  readonly #lostCharacters: Counter;
 
   constructor(
     context: Context,
@@ -75,6 +78,7 @@ export class LineRequests {
     this.#exporting = exporting;
     this.#makeDoor = makeDoor;
     this.#replacedTimes = replacedTimesCounter(context, "http");
+    this.#lostCharacters = lostCharactersCounter(context, "http");
   }
 
   /**
@@ -99,6 +103,7 @@ export class LineRequests {
     const before = { rejected: bad, why: firstBad };
     const { rejected, why } = await this.#exporting.take("logs", read, lease, before);
     if (taken.replacedTimes > 0) this.#replacedTimes.add(taken.replacedTimes);
+    if (source.lostCharacters > 0) this.#lostCharacters.add(source.lostCharacters);
     this.#say(rejected, why);
     return { ...taken, items: items - (rejected - bad), bad: rejected, firstBad: why };
   }
@@ -159,6 +164,7 @@ export class BodyLines implements LineSource {
   readonly bad = 0;
   readonly firstBad = "";
   readonly replacedTimes = 0;
+  readonly lostCharacters = 0;
   readonly bytes: number;
   readonly #begin: (door: LineDoor) => void;
   #hasBegun = false;

@@ -99,6 +99,7 @@ test("a source that breaks leaves nothing of its request to the next one", async
     bad: 0,
     firstBad: "",
     replacedTimes: 0,
+    lostCharacters: 0,
     fill: (door) => {
       linesOf(GOOD).fill(door, Number.POSITIVE_INFINITY);
       throw new Error("broken");

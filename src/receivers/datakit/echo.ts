@@ -9,7 +9,7 @@ import { LineReader } from "../../line/reader.ts";
 import { type Precision, TimeScale } from "../../line/time.ts";
 import { unescapeMeasurement, unescapeName, unescapeString } from "../../line/unescape.ts";
 import { SLACK } from "../../wire/slack.ts";
-import { failure, text } from "./answers.ts";
+import { text } from "./answers.ts";
 import type { Echo } from "./parameters.ts";
 import { type PointFormat, readerOf } from "./point-sources.ts";
 
@@ -25,15 +25,13 @@ interface Point {
   readonly time: bigint | undefined;
 }
 
-/** The good points of a body as DataKit repeats them. */
+/** The good points of a body of at most ECHO_BYTES_MAX as DataKit repeats them. */
 export function echo(
   kind: Echo,
   format: PointFormat,
   body: Body,
   precision: Precision,
 ): HttpAnswer {
-  if (body.length > ECHO_BYTES_MAX)
-    return failure("badRequest", `echo is for bodies of at most ${ECHO_BYTES_MAX} bytes`);
   const points = pointsIn(format, body, precision);
   if (kind === "lp") return text(points.map(lineOf).join("\n"), "text/plain; charset=utf-8");
   const objects = points.map(kind === "json" ? simpleOf : pbOf);

@@ -34,6 +34,7 @@ export interface PointReader {
   readonly bad: number;
   readonly firstBad: string;
   readonly replacedTimes: number;
+  readonly lostCharacters: number;
   /** Reads the points of about the next `size` bytes. False when there are no more. */
   readSome(size: number): boolean;
 }
@@ -74,6 +75,7 @@ class DecodedPoints implements LineSource {
   bad = 0;
   firstBad = "";
   replacedTimes = 0;
+  lostCharacters = 0;
   readonly #reader: PointReader;
   readonly #receivedMs: number;
 
@@ -89,6 +91,7 @@ class DecodedPoints implements LineSource {
     this.bad += reader.bad;
     this.firstBad ||= reader.firstBad;
     this.replacedTimes += reader.replacedTimes;
+    this.lostCharacters += reader.lostCharacters;
     door.append(reader.bytes, reader.view, 0, reader.length, this.#receivedMs, "ns");
     return isMore;
   }

@@ -31,6 +31,7 @@ export class ProtobufPoints implements PointReader {
   bad = 0;
   firstBad = "";
   readonly replacedTimes = 0;
+  lostCharacters = 0;
   readonly #source: DataView;
   readonly #message: Message;
   readonly #lines = new PointLines();
@@ -58,11 +59,14 @@ export class ProtobufPoints implements PointReader {
     this.#lines.length = 0;
     this.bad = 0;
     this.firstBad = "";
-    while (this.#isNext()) {
+    const { dropped } = this.#lines;
+    let isMore = false;
+    while (!isMore && this.#isNext()) {
       if (message.field === POINTS.arr) this.#costsItself(() => this.#point());
-      if (message.at >= stop) return true;
+      isMore = message.at >= stop;
     }
-    return false;
+    this.lostCharacters = this.#lines.dropped - dropped;
+    return isMore;
   }
 
   /** False at the end, and where what follows is no protobuf. */

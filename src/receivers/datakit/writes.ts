@@ -17,7 +17,7 @@ import { badPoints } from "./bad-points.ts";
 import { carriedBy } from "./categories.ts";
 import { namedCoding, realCoding } from "./coding.ts";
 import type { Config } from "./config.ts";
-import { echo } from "./echo.ts";
+import { ECHO_BYTES_MAX, echo } from "./echo.ts";
 import { type Parameters, readParameters } from "./parameters.ts";
 import { formatOf, pointsOf } from "./point-sources.ts";
 
@@ -116,7 +116,9 @@ export class Writes {
     lease: Lease,
   ): Promise<HttpAnswer> {
     if (body.length === 0) return this.#invalid("emptyBody", "empty body");
-    const { precision, isDry, isStrict } = parameters;
+    const { precision, isDry, isStrict, echo: echoed } = parameters;
+    if (echoed !== undefined && body.length > ECHO_BYTES_MAX)
+      return this.#invalid("badRequest", `echo is for bodies of at most ${ECHO_BYTES_MAX} bytes`);
     const format = formatOf(request.header("content-type"), body);
     const receivedMs = this.#context.nowMs();
     const source = pointsOf(format, body, receivedMs, precision);
@@ -124,24 +126,24 @@ export class Writes {
     bad.begin(body.bytes);
     const taken = await this.#lines.take(source, lease, {
       carried,
-      onBadLine: bad.add,
+      ...(format === "lines" && { onBadLine: bad.add }),
       decide: (read) => {
         if (isDry) return "forget";
         const isRefused = isEmpty(read) || (isStrict && isDoubtful(read));
         return isRefused ? "refuse" : "keep";
       },
     });
-    const { items } = taken;
     if (isEmpty(taken)) return failure("noPoints", "no points");
+    const isStored = taken.items > 0 && !isDry && !isStrict;
     const isFunc = request.header(FROM_FUNC) !== undefined;
-    if (taken.bad > 0 && !(isFunc && items > 0))
+    if (taken.bad > 0 && !(isFunc && isStored))
       return badPoints(format, taken, bad, body.bytes.subarray(0, body.length));
     if (isStrict && isDoubtful(taken))
       return failure(
         "pointGotWarning",
         `${taken.replacedTimes} points have a time before 1677 or after 2262`,
       );
-    return parameters.echo === undefined ? TAKEN : echo(parameters.echo, format, body, precision);
+    return echoed === undefined ? TAKEN : echo(echoed, format, body, precision);
   }
 
   #failed(reason: unknown): HttpAnswer {

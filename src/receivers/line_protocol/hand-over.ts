@@ -1,5 +1,5 @@
 import type { JsonPoints } from "../../kit/json-points.ts";
-import { replacedTimesCounter } from "../../kit/line-counts.ts";
+import { lostCharactersCounter, replacedTimesCounter } from "../../kit/line-counts.ts";
 import { RareLog } from "../../kit/rare-log.ts";
 import type { Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
@@ -26,11 +26,7 @@ export class HandOver {
     this.#intake = intake;
     this.#transport = transport;
     this.#replacedTimes = replacedTimesCounter(context, transport);
-    this.#lostCharacters = context.meter.counter(
-      "weir_lines_lost_characters_total",
-      "Control characters, and backslashes at the end, that names and tags of JSON points lost.",
-      { receiver: context.id, transport },
-    );
+    this.#lostCharacters = lostCharactersCounter(context, transport);
   }
 
   /** Room for `bytes` of lines, or why not. */

@@ -126,6 +126,17 @@ const ROWS: readonly Row[] = [
     answer: "",
     points: [1, 1],
   },
+  ...["strict", "dry"].map(
+    (name): Row => ({
+      what: `a bad line from DataFlux Func, ${name}`,
+      path: `${METRIC}?${name}=1`,
+      headers: FUNC,
+      body: `${GOOD}\n${BAD}`,
+      status: 400,
+      answer: ["invalidLinePoint", "invalid lineprotocol: unable to parse"],
+      points: [0, name === "dry" ? 0 : 2],
+    }),
+  ),
   {
     what: "only bad lines from DataFlux Func",
     path: METRIC,

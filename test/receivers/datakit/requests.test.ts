@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { PipelineError } from "../../../src/otlp/status.ts";
+import { encodePoints } from "../../support/datakit-proto.ts";
 import { dial, readAll, until } from "../../support/otlp-door.ts";
 import { type DatakitDoor, datakitDoor } from "./door.ts";
 
@@ -108,6 +109,21 @@ test("a category that is neither metric nor logging is told beside the points", 
   ]);
 });
 
+test("what names lose on their way into a line is counted", async () => {
+  const { rig, url } = await start();
+  const fields = [
+    { key: "v\u0001", i: "1" },
+    { key: "t", s: "a\\", is_tag: true },
+  ];
+  await post(url, "/v1/write/metric", JSON.stringify([{ name: "m\u0002", fields }]));
+  const asProtobuf = fields.map(({ is_tag: isTag, ...field }) => ({ ...field, isTag }));
+  await post(url, "/v1/write/metric", encodePoints([{ name: "m\u0002", fields: asProtobuf }]), {
+    "content-type": "application/protobuf; proto=com.guance.Point",
+  });
+  expect(rig.counts.get("weir_lines_lost_characters_total datakit http")).toBe(6);
+  expect(new Set(rig.records().map(({ event }) => event))).toEqual(new Set(["m"]));
+});
+
 test("echo: the good points as DataKit repeats them", async () => {
   const { rig, url } = await start();
   const body = 'm\\ x,t\\,1=a\\ b f=1.5,i=-1i,u=2u,b=T,s="x\\"y",l=[1,"a"],d="aGk="b 1705314600';
@@ -149,6 +165,7 @@ test("echo: the good points as DataKit repeats them", async () => {
     400,
     { error_code: "datakit.badRequest", message: "echo is for bodies of at most 1048576 bytes" },
   ]);
+  expect([rig.items, rig.lost], "nothing of it is stored").toEqual([6, 0]);
 });
 
 describe("heads", () => {
