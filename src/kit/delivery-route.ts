@@ -58,7 +58,7 @@ export interface ExportLoopOptions<S extends Signal = Signal> {
   readonly graceMs?: number;
   /** Ends the grace early. */
   readonly deadline?: AbortSignal;
-  /** Shared by all routes of the process: of all that are behind, one writes a request per turn of the event loop. */
+  /** Shared by all routes of the process: what is behind, of all of them, gets some milliseconds of each turn of the event loop. */
   readonly lateTurns?: Turns;
 }
 

@@ -73,7 +73,7 @@ export class Lanes {
     };
   }
 
-  /** One caller per turn of the event loop: answers often come together. `others` are waited for as well. */
+  /** A turn of the event loop to write in: answers often come together. `others` are waited for as well. */
   async turn(others?: Turns): Promise<void> {
     this.#waiting += 1;
     await this.#turns.next();
