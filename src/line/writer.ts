@@ -148,13 +148,13 @@ export class LineText {
 }
 
 /**
- * Marks (bit 7 of a byte) what may not be plain in a name or tag value: bytes < 0x2d, "=", "\\" and DEL; a few others ("<", "]",
- * "|", "}", what follows a marked byte) may be marked too. Bytes ≥ 0x80 are plain.
+ * Marks (bit 7 of a byte) what may not be plain in a name or tag value: bytes < 0x2d, "=", "\\" and DEL; what follows such a byte or
+ * 0xff may be marked too. Bytes ≥ 0x80 are plain.
  */
 function oddInName(x: number): number {
-  // "=" and "\\" are alike but for the bits of 0x61.
-  const u = (x & 0x9e9e9e9e) ^ 0x1c1c1c1c;
-  return ((x - 0x2d2d2d2d) | (x + 0x01010101) | (u - 0x01010101)) & ~x & 0x80808080;
+  const equals = (x ^ 0x3d3d3d3d) - 0x01010101;
+  const backslash = (x ^ 0x5c5c5c5c) - 0x01010101;
+  return ((x - 0x2d2d2d2d) | (x + 0x01010101) | equals | backslash) & ~x & 0x80808080;
 }
 
 /** Marks `"` and `\` (bit 7 of a byte); the lowest mark is never wrong. */

@@ -182,29 +182,32 @@ export class RequestRoute {
 }
 
 /**
- * The route of a request with a method in capitals and a route that starts with a slash, as they mostly are, written as a tag value without
- * a stop in a scratch; -1: they are not so, and `RequestRoute` has to make it. `slots[method]`, `slots[route]`: kind, start, end.
+ * The route of a request with a method and a route that starts with a slash, as they mostly are, written as a tag value without a stop in a
+ * scratch; -1: they are not so, and `RequestRoute` has to make it. `slots[method]`, `slots[route]`: kind, start, end.
  */
 export function writeMethodAndRoute(
   text: LineText,
   out: DataView,
   at: number,
-  gather: BatchMemory,
+  { bytes, view }: BatchMemory,
   slots: Int32Array,
   method: number,
   route: number,
 ): number {
-  const { bytes, view } = gather;
-  const from = slots[method + 1]!;
-  const end = slots[method + 2]!;
-  const routeFrom = slots[route + 1]!;
-  const routeEnd = slots[route + 2]!;
+  const from = slots[route + 1]!;
+  const end = slots[route + 2]!;
   if (slots[method] !== Kind.text || slots[route] !== Kind.text) return -1;
-  if (from >= end || routeFrom >= routeEnd || bytes[routeFrom] !== SLASH) return -1;
-  for (let p = from; p < end; p++) if (!isCapital(bytes[p]!)) return -1;
-  const colon = copy(out, at, view, from, end - from);
+  if (from >= end || bytes[from] !== SLASH) return -1;
+  const { dropped, newlines } = text;
+  const colon = text.writeTagValue(out, at, view, slots[method + 1]!, slots[method + 2]!);
+  if (colon === at || text.dropped !== dropped) {
+    // A backslash at the end of the method is left out only where nothing follows.
+    text.dropped = dropped;
+    text.newlines = newlines;
+    return -1;
+  }
   out.setUint8(colon, COLON);
-  return text.writeTagValue(out, colon + 1, view, routeFrom, routeEnd);
+  return text.writeTagValue(out, colon + 1, view, from, end);
 }
 
 function lengthOf({ from, end }: Piece): number {

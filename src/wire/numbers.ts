@@ -149,7 +149,7 @@ export function writeUnder20000(out: DataView, at: number, value: number): numbe
 }
 
 /** Exactly nine digits. */
-function writeNine(out: DataView, at: number, value: number): number {
+export function writeNine(out: DataView, at: number, value: number): number {
   const high = (value / 100_000) | 0;
   const low = value - high * 100_000;
   const first = (high / 100) | 0;
