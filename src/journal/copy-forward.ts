@@ -230,7 +230,10 @@ export class CopyForward {
     };
     if ((await io.list()).includes(name)) await io.remove(name);
     const target = await copySegments(io, name, plan, this.#pace);
-    await io.rename(name, target.name);
+    await io.rename(name, target.name).catch(async (error: unknown) => {
+      // It may have happened all the same: then the old file is gone.
+      if ((await io.list()).includes(name)) throw error;
+    });
     return target;
   }
 

@@ -121,6 +121,21 @@ test("nothing is copied where nothing is sparse, nor where copying is off", asyn
   }
 });
 
+test.each([
+  ["once the journal is half full", 20, true],
+  ["while there is room", 1_000, false],
+])("what is two fifths needed is copied %s: %s", async (_, segments, isCopied) => {
+  const { journal, dead, live } = await openSparse({ maxBytes: segments * SEGMENT_BYTES });
+  for (let i = 0; i < 100; i++) {
+    const routes = i % 5 < 2 ? [dead.route, live.route] : [live.route];
+    await journal.append([frameOf("x".repeat(1_200), routes)]);
+    const range = await live.read(ALL, never);
+    live.settle(range, delivered(range));
+    await turns(1);
+  }
+  expect(journal.stats().copied.segments > 0).toBe(isCopied);
+});
+
 test("retained segments are not copied before their time, unless the journal is full", async () => {
   let now = 0;
   const options = { retainMs: 1_000, nowMs: () => now };
@@ -169,6 +184,22 @@ test("a full disk: the copier gives up, the old segments stay, it is counted and
   texts.push(...(await feed(sparse, 1)));
   expect(journal.stats().copied.segments).toBeGreaterThan(5);
   expect(await drain(dead)).toEqual(texts);
+});
+
+test("a rename that fails after it happened counts: the new file is read", async () => {
+  const memory = createMemoryIo();
+  const io = {
+    ...memory,
+    rename: async (from: string, to: string) => {
+      await memory.rename(from, to);
+      if (from.endsWith(".copying")) throw systemError("EIO");
+    },
+  };
+  const sparse = await openSparse({ io });
+  const texts = await feed(sparse, 200);
+  expect(sparse.journal.stats().copied.segments).toBeGreaterThan(5);
+  expect(await drain(sparse.dead)).toEqual(texts);
+  expect(sparse.journal.stats().quarantined).toEqual(new Map());
 });
 
 test("a segment that somebody deletes stays out of it: the others are copied, and its frames are counted as dropped", async () => {
