@@ -21,7 +21,7 @@ interface LogRecord {
 /** The ids and attributes of a line's record, and its row. */
 function through(line: string) {
   const bytes = door(`${line} 5`, 0);
-  const request = decodeRequest("logs", bytes) as unknown as {
+  const request = decodeRequest("logs", bytes) as object as {
     resourceLogs: { scopeLogs: { logRecords: LogRecord[] }[] }[];
   };
   const [record] = request.resourceLogs.flatMap((r) => r.scopeLogs.flatMap((s) => s.logRecords));

@@ -33,7 +33,7 @@ function spansOf(spans: LineSpans, ...lines: string[]) {
 type Request = {
   resourceSpans: { resource?: object; scopeSpans: { spans: Record<string, unknown>[] }[] }[];
 };
-const decoded = (bytes: Uint8Array) => decodeRequest("traces", bytes) as unknown as Request;
+const decoded = (bytes: Uint8Array) => decodeRequest("traces", bytes) as object as Request;
 const attribute = (span: Record<string, unknown> | undefined, key: string) =>
   (Object(span)["attributes"] as { key: string; value: object }[]).find((one) => one.key === key)
     ?.value;

@@ -138,10 +138,17 @@ export function json(value: Value): string {
   return `{${members.join(",")}}`;
 }
 
-export function anyText(value: Value, isUint: boolean): string | undefined {
+/** InfluxDB 1 has no unsigned integers: they are integers, and those above are left out. */
+export function anyText(
+  value: Value,
+  isUint: boolean,
+  dialect: Dialect = "v3",
+): string | undefined {
   const text = plain(value, isUint);
   if (text === undefined) return undefined;
   const kind = kindOf(value);
+  if (kind === "intValue" && isUint && dialect === "v1")
+    return BigInt(String(text)) < 2n ** 63n ? `${text}i` : undefined;
   if (kind === "intValue") return `${text}${isUint ? "u" : "i"}`;
   return kind === "doubleValue" || kind === "boolValue" ? text : quoted(text);
 }

@@ -197,7 +197,9 @@ class Frame {
       own.delete(name);
       const isTag = table?.extraTags.includes(name) === true;
       const isUint = uints.has(name) && kindOf(value) === "intValue";
-      const text = isTag ? tagText(value, this.#dialect, isUint) : anyText(value, isUint);
+      const text = isTag
+        ? tagText(value, this.#dialect, isUint)
+        : anyText(value, isUint, this.#dialect);
       if (text !== undefined) (isTag ? tags : fields).push([tagEscaped(name, this.#dialect), text]);
     }
     const ids: Record<string, string> = { trace_id: traceId, span_id: spanId };
@@ -209,7 +211,7 @@ class Frame {
       const isUint = uints.has(name) && kindOf(value) === "intValue";
       const text = tagNames.has(name)
         ? tagText(value, this.#dialect, isUint)
-        : anyText(value, isUint);
+        : anyText(value, isUint, this.#dialect);
       if (text !== undefined)
         (tagNames.has(name) ? tags : fields).push([key === "time" ? "time_" : key, text]);
     }
