@@ -81,16 +81,20 @@ export class DoorOutput {
     this.view.setUint8(at, length >>> (7 * (width - 1)));
   }
 
+  /** Forgets the bytes; keeps the memory unless it is large. */
+  clear(): void {
+    this.length = 0;
+    if (this.bytes.length <= KEPT) return;
+    this.bytes = new Uint8Array(FIRST);
+    this.view = new DataView(this.bytes.buffer);
+  }
+
   /** The bytes so far in memory of their own, with SLACK behind them; starts anew. */
   take(): Uint8Array {
     // Not zeroed first: all of it is written.
     const taken = new Uint8Array(Buffer.allocUnsafeSlow(this.length + SLACK).buffer);
     taken.set(this.bytes.subarray(0, this.length + SLACK));
-    this.length = 0;
-    if (this.bytes.length > KEPT) {
-      this.bytes = new Uint8Array(FIRST);
-      this.view = new DataView(this.bytes.buffer);
-    }
+    this.clear();
     return taken;
   }
 }

@@ -107,7 +107,7 @@ export class Members {
   readonly #named = new Int32Array(LAYERS);
 
   clear(): void {
-    this.texts.length = 0;
+    this.texts.clear();
     this.count = 0;
     this.#named.fill(0);
   }
