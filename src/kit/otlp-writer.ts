@@ -56,7 +56,16 @@ export function otlpWriter<S extends Signal>(
   keepLineShape: boolean,
 ): RequestWriter<S> {
   const strip = keepLineShape ? undefined : lineShapeRemover(indexer.keys);
-  return new RequestWriter<S>(indexer, pick, (batch, out) =>
-    put(strip === undefined ? batch : strip(batch), out),
+  const stripped = (batch: Batch<S>) => (strip === undefined ? batch : strip(batch));
+  const bytesOf = (batch: Batch<S>) => {
+    const { bytes, length } = stripped(batch);
+    return bytes.subarray(0, length);
+  };
+  return new RequestWriter<S>(
+    indexer,
+    pick,
+    (batch, out) => put(stripped(batch), out),
+    false,
+    put === putProtobuf<S> ? bytesOf : undefined,
   );
 }

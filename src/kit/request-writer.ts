@@ -16,6 +16,9 @@ export type Pick = <T extends Signal>(
 /** Puts a batch behind what is in the slab; false when it does not fit, and then the slab is unchanged. */
 export type Put<S extends Signal> = (batch: Batch<S>, out: Slab) => boolean;
 
+/** A batch as bytes in memory that nobody changes. */
+export type BytesOf<S extends Signal> = (batch: Batch<S>) => Uint8Array;
+
 const NOTHING: ReadonlyMap<string, number> = new Map();
 
 /** A writer of whole requests: one row per item, frames one after the other, cut only where a part of a frame is asked for or fits. */
@@ -24,12 +27,29 @@ export class RequestWriter<S extends Signal> implements Writer<S> {
   readonly #pick: Pick;
   readonly #put: Put<S>;
   readonly #isShort: boolean;
-  /** `isShort`: what `put` writes of an item does not grow with the item. */
-  constructor(indexer: Indexer, pick: Pick, put: Put<S>, isShort = false) {
+  readonly #bytesOf: BytesOf<S> | undefined;
+  /** `isShort`: what `put` writes of an item does not grow with the item. `bytesOf`: what `put` would write, where it lies in memory. */
+  constructor(indexer: Indexer, pick: Pick, put: Put<S>, isShort = false, bytesOf?: BytesOf<S>) {
     this.#indexer = indexer;
     this.#pick = pick;
     this.#put = put;
     this.#isShort = isShort;
+    this.#bytesOf = bytesOf;
+  }
+
+  /** The bytes of one whole frame, when that is all there is to send. */
+  ready(range: Range<S>, from: number, to: number, most: number): Uint8Array | undefined {
+    if (this.#bytesOf === undefined) return undefined;
+    let first = 0;
+    for (const { batch } of range.frames) {
+      const end = first + batch.items;
+      if (from < end) {
+        const bytes = from === first && to === end ? this.#bytesOf(batch) : undefined;
+        return bytes !== undefined && bytes.length <= most ? bytes : undefined;
+      }
+      first = end;
+    }
+    return undefined;
   }
 
   write(range: Range<S>, from: number, to: number, out: Slab): Written {

@@ -1,13 +1,14 @@
 import type { Tally } from "../journal/journal.ts";
 import type { Backoff } from "../lib/backoff.ts";
 import { sleep } from "../lib/sleep.ts";
-import type { Range, Seq } from "../otlp/range.ts";
+import type { Range } from "../otlp/range.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { Slab, Written } from "../series/writer.ts";
 import { attempt } from "./attempt.ts";
 import type { Sending, Verdict } from "./backend.ts";
 import type { DeliveryRoute } from "./delivery-route.ts";
 import { firstOversize } from "./oversize.ts";
+import { placeOf } from "./range-place.ts";
 import { RangeTally } from "./range-tally.ts";
 import { frontOf } from "./slabs.ts";
 
@@ -37,9 +38,11 @@ interface Part {
   readonly backoff: Backoff;
 }
 
+const NOTHING_DROPPED: ReadonlyMap<string, number> = new Map();
+
 interface Made {
-  /** As taken from the pool. */
-  readonly slab: Slab;
+  /** As taken from the pool; undefined: the body is a batch's own bytes. */
+  readonly slab: Slab | undefined;
   /** What was written. */
   readonly body: Uint8Array;
   readonly written: Written;
@@ -137,10 +140,16 @@ export class Shipment<S extends Signal> {
   /** A writer that throws must cost one item, not the queue. */
   #write(part: Part): Made | string {
     const { slabs, requestBytes, pace, options } = this.#route;
-    const slab = slabs.take();
-    const { itemBytes = Number.POSITIVE_INFINITY } = options.backend.limits;
+    const { writer, limits } = options.backend;
+    const { itemBytes = Number.POSITIVE_INFINITY } = limits;
     const wanted = Math.min(part.to, part.from + pace.items);
     const to = firstOversize(this.#range, part.from, wanted, itemBytes);
+    const body = writer.ready?.(this.#range, part.from, to, requestBytes);
+    if (body !== undefined) {
+      const written = { to, rows: to - part.from, dropped: NOTHING_DROPPED };
+      return { slab: undefined, body, written };
+    }
+    const slab = slabs.take();
     try {
       const front = frontOf(slab, requestBytes);
       const made = this.#fill(slab, front, part.from, to);
@@ -175,7 +184,7 @@ export class Shipment<S extends Signal> {
     const done = await attempt(backend, body, sending, timeoutMs, route.deadline);
     route.requestsInFlight -= 1;
     if (done.released) route.slabs.give(slab);
-    else route.slabs.abandon();
+    else if (slab !== undefined) route.slabs.abandon();
     const { is } = done.verdict;
     if (is === "sent" || is === "rows_rejected") route.bodyLimit.taken();
     if (is === "split" && part.to - part.from > 1) route.bodyLimit.tooLarge(body.length);
@@ -385,14 +394,4 @@ export class Shipment<S extends Signal> {
     const items = part.to - part.from - elsewhere;
     this.#route.counters.sent.add(this.#tally.take(items, written, unconfirmed, left));
   }
-}
-
-/** Frame and item within it of an item of the range. */
-function placeOf(range: Range, item: number): readonly [Seq, number] {
-  let first = 0;
-  for (const { seq, batch } of range.frames) {
-    if (item < first + batch.items) return [seq, item - first];
-    first += batch.items;
-  }
-  return [range.last, 0];
 }

@@ -31,7 +31,9 @@ export class Slabs {
     slab.length = 0;
     return slab;
   }
-  give(slab: Slab): void {
+  /** Undefined: none was needed. */
+  give(slab: Slab | undefined): void {
+    if (slab === undefined) return;
     this.#taken -= 1;
     this.#free.push(slab);
     this.#timer ??= setTimeout(() => this.#look(), LOOK_MS).unref();

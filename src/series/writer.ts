@@ -22,6 +22,11 @@ export interface Writer<S extends Signal = Signal> {
   /** Writes items [from, to) until the slab is full; never half of an item's rows. */
   write(range: Range<S>, from: number, to: number, out: Slab): Written;
   /**
+   * A request of the items [from, to) that stands ready in memory, of at most `most` bytes and one row per item: then it is sent as it
+   * lies there, and nothing is written. Nobody may change it. Default: there is none.
+   */
+  ready?(range: Range<S>, from: number, to: number, most: number): Uint8Array | undefined;
+  /**
    * Item of the 0-based `row` written by `write(range, from, …)`. Walks again: only after a rejection. -1: the row has values of several
    * items, so that only writing fewer of them tells which is meant.
    */

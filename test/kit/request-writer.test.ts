@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { plainLogs } from "../../bench/payloads.ts";
+import { otlpWriter, putProtobuf } from "../../src/kit/otlp-writer.ts";
 import { type Pick, putBytes, RequestWriter } from "../../src/kit/request-writer.ts";
 import { makeSlab } from "../../src/kit/slabs.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
@@ -77,3 +78,21 @@ function record(text: string): Uint8Array {
   }
   return bytes;
 }
+
+test("a whole frame is sent as it lies in memory, where nothing has to be left out of it", () => {
+  const range = rangeOf(plainLogs(100));
+  const [frame] = range.frames;
+  const { bytes, length } = frame?.batch ?? { bytes: new Uint8Array(0), length: 0 };
+  const writer = otlpWriter<"logs">(indexer, pickItems, putProtobuf, false);
+  const ready = writer.ready(range, 0, 100, length);
+  expect(ready?.buffer, "not a copy").toBe(bytes.buffer);
+  expect(ready?.length).toBe(length);
+  expect(writer.ready(range, 0, 100, length - 1), "over the limit").toBeUndefined();
+  expect(writer.ready(range, 1, 100, length), "a part").toBeUndefined();
+  expect(writer.ready(range, 0, 99, length), "a part").toBeUndefined();
+  const two = { ...range, frames: [...range.frames, ...range.frames], items: 200 };
+  expect(writer.ready(two, 0, 200, 2 * length), "two frames become one request").toBeUndefined();
+  expect(writer.ready(two, 100, 200, length)?.length, "the last of them").toBe(length);
+  const { writer: other } = copying();
+  expect(other.ready(range, 0, 100, length), "another format").toBeUndefined();
+});
