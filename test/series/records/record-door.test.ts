@@ -387,3 +387,23 @@ test("a record cut off at any byte is not taken, and leaves the next one as it i
     }
   }
 });
+
+test("what a door knows of earlier names changes nothing: it gives what a new one gives, for names few and many, short and long", () => {
+  const random = seeded(13);
+  const used = newDoor();
+  const names = Array.from({ length: 70 }, (_, i) => `${"n".repeat(random(30))}${i % 40}`);
+  names.push("time", "message", "level", "trace_id", "log");
+  for (let round = 0; round < 800; round++) {
+    // Of the same lengths, sometimes other names; sometimes one twice.
+    const start = random(4) * 10;
+    const members = Array.from({ length: random(66) }, (_, i) => {
+      const name = names[(start + i) % names.length] ?? "";
+      return `"${random(50) === 0 ? name.replace("n", "m") : name}":"${random(3)}"`;
+    });
+    if (random(3) === 0) members.push(members[0] ?? '"a":1');
+    const text = `{${members.join()}}`;
+    const fresh = newDoor();
+    for (const door of [used, fresh]) expect(json(door, text)).toBe(text.length);
+    expect(finish(used)).toEqual(finish(fresh));
+  }
+});
