@@ -1,4 +1,6 @@
-import { SLICED_BYTES } from "../otlp/indexer.ts";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Batch } from "../otlp/batch.ts";
+import { type Indexed, SLICED_BYTES } from "../otlp/indexer.ts";
 import { JsonReader } from "../otlp/read-json.ts";
 import { PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Signal } from "../otlp/tape.ts";
@@ -7,6 +9,7 @@ import type { Context } from "../pipeline/factory.ts";
 import type { Counter } from "../pipeline/telemetry.ts";
 import { outOfMemory } from "./budget.ts";
 import type { Body } from "./compression.ts";
+import { ClientGone } from "./http-server-body.ts";
 
 /** Charged to every request beside its bytes: its objects, so that floods of tiny requests are bounded too. */
 const REQUEST_BYTES = 2 * 1024;
@@ -60,6 +63,24 @@ export class Exporting {
     this.#requests.get(outcome)?.add(1);
   }
 
+  /**
+   * Why a request over HTTP failed, for its answer; what nobody foresaw is said in the log. Who left before its request was complete is
+   * counted and gets none: the reason is thrown again.
+   */
+  failure(reason: unknown): PipelineError {
+    if (reason instanceof ClientGone) {
+      this.count("gone");
+      throw reason;
+    }
+    const error = PipelineError.from(reason);
+    if (error.kind === "internal")
+      this.#context.log.error(
+        { receiver: this.#context.id, error: String(error.stack) },
+        "a request failed inside weir",
+      );
+    return error;
+  }
+
   admit(signal: Signal, bytes: number): Lease | Refusal {
     return this.#intake.admit(signal, bytes + REQUEST_BYTES, this.#transport);
   }
@@ -81,33 +102,65 @@ export class Exporting {
   /** Indexes and submits. Resolves when the data is durable; rejects with a PipelineError when nothing of it was kept. `before`: items that are lost already. */
   async take(
     signal: Signal,
-    { bytes, length }: Body,
+    body: Body,
     lease: Lease,
     before: Taken = NOTHING_LOST,
   ): Promise<Taken> {
     const { indexer } = this.#context;
+    const { bytes, length } = body;
     const indexed =
       length > SLICED_BYTES
         ? await indexer.indexSlowly(signal, bytes, length, lease)
         : indexer.index(signal, bytes, length);
-    if ("refused" in indexed) {
-      if (indexed.refused === "exhausted") throw new PipelineError(outOfMemory(lease));
-      const kind = indexed.refused === "malformed" ? "invalid" : "too_large";
-      throw new PipelineError({ kind, retryAfterMs: 0, why: indexed.why });
+    const { batch, rejected, why } = charged(indexed, body, lease);
+    if (batch.items > 0) await this.#intake.submit([batch], lease);
+    return this.#taken(signal, before.rejected + rejected, before.why || why);
+  }
+
+  /** The same for a request in several parts, which are kept together or not at all. Others have their turn between them. */
+  async takeParts(
+    signal: Signal,
+    parts: readonly Body[],
+    lease: Lease,
+    before: Taken,
+  ): Promise<Taken> {
+    const { indexer } = this.#context;
+    const batches: Batch[] = [];
+    let { rejected, why } = before;
+    for (const part of parts) {
+      if (batches.length > 0) await turn();
+      const indexed =
+        part.length > SLICED_BYTES
+          ? await indexer.indexSlowly(signal, part.bytes, part.length, lease)
+          : indexer.index(signal, part.bytes, part.length);
+      const found = charged(indexed, part, lease);
+      rejected += found.rejected;
+      why ||= found.why;
+      if (found.batch.items > 0) batches.push(found.batch);
     }
-    const { batch } = indexed;
-    const rejected = before.rejected + indexed.rejected;
-    const why = before.why || indexed.why;
-    if (batch.items > 0) {
-      // A request that had to be put right is in memory twice until its answer.
-      const copied = batch.bytes.buffer === bytes.buffer ? 0 : batch.length;
-      const isCharged = length > SLICED_BYTES;
-      if (!isCharged && !lease.grow(batch.tape.byteLength + copied))
-        throw new PipelineError(outOfMemory(lease));
-      await this.#intake.submit([batch], lease);
-    }
+    if (batches.length > 0) await this.#intake.submit(batches, lease);
+    return this.#taken(signal, rejected, why);
+  }
+
+  #taken(signal: Signal, rejected: number, why: string): Taken {
     if (rejected > 0) this.#intake.rejected(signal, rejected, why, this.#transport);
     this.count(rejected > 0 ? "partial" : "accepted");
     return { rejected, why };
   }
+}
+
+/** What was indexed, taken from the lease. Throws when it was refused, or there is no room for it. */
+function charged(indexed: Indexed<Signal>, { bytes, length }: Body, lease: Lease) {
+  if ("refused" in indexed) {
+    if (indexed.refused === "exhausted") throw new PipelineError(outOfMemory(lease));
+    const kind = indexed.refused === "malformed" ? "invalid" : "too_large";
+    throw new PipelineError({ kind, retryAfterMs: 0, why: indexed.why });
+  }
+  const { batch } = indexed;
+  // A request that had to be put right is in memory twice until its answer.
+  const copied = batch.bytes.buffer === bytes.buffer ? 0 : batch.length;
+  const isCharged = length > SLICED_BYTES || batch.items === 0;
+  if (!isCharged && !lease.grow(batch.tape.byteLength + copied))
+    throw new PipelineError(outOfMemory(lease));
+  return indexed;
 }

@@ -15,6 +15,11 @@ const LOG_EVERY_MS = 60_000;
 /** Bytes of a large body between two looks at the clock. */
 const STEP_BYTES = 1 << 18;
 const DESKS_KEPT = 2;
+/**
+ * OTLP bytes, and bytes of lines, above which a request is parted: parts below SLICED_BYTES are indexed at once, which costs half. Never
+ * behind a line of a spread table, whose rows are told apart within one batch.
+ */
+const PART_BYTES = SLICED_BYTES / 2;
 
 /** The lines of one request, on their way through a door. */
 export interface LineSource {
@@ -63,6 +68,8 @@ export class LineRequests {
   readonly #makeDoor: (onBadLine: OnBadLine) => LineDoor;
   /** Those that no request uses. A door is costly to make, and knows the names of the lines it had. */
   readonly #desks: Desk[] = [];
+  /** Ends with the last large request that is read. */
+  #turn: Promise<void> = Promise.resolve();
   readonly #bad = new RareLog(LOG_EVERY_MS);
   readonly #replacedTimes: Counter;
   readonly #lostCharacters: Counter;
@@ -86,13 +93,8 @@ export class LineRequests {
    * and then nothing of it was kept or counted.
    */
   async take(source: LineSource, lease: Lease, order: LineOrder = {}): Promise<LinesTaken> {
-    const read = await this.#read(source, lease, order);
-    const taken: LinesTaken = {
-      items: read.items,
-      bad: source.bad + read.badLines,
-      firstBad: source.firstBad || read.firstBad,
-      replacedTimes: source.replacedTimes + read.replacedTimes,
-    };
+    const parts = await this.#read(source, lease, order);
+    const taken = takenOf(source, parts);
     const { items, bad, firstBad } = taken;
     const verdict = order.decide?.(taken) ?? "keep";
     if (items === 0 || verdict !== "keep") {
@@ -101,7 +103,7 @@ export class LineRequests {
       return taken;
     }
     const before = { rejected: bad, why: firstBad };
-    const { rejected, why } = await this.#exporting.take("logs", read, lease, before);
+    const { rejected, why } = await this.#exporting.takeParts("logs", parts, lease, before);
     if (taken.replacedTimes > 0) this.#replacedTimes.add(taken.replacedTimes);
     if (source.lostCharacters > 0) this.#lostCharacters.add(source.lostCharacters);
     this.#say(rejected, why);
@@ -115,27 +117,39 @@ export class LineRequests {
     this.#say(lines, reason);
   }
 
-  async #read(source: LineSource, lease: Lease, order: LineOrder): Promise<DoorResult> {
+  /** Large ones come one at a time: several would share the same time, and each would need a door of its own. */
+  #read(source: LineSource, lease: Lease, order: LineOrder): Promise<DoorResult[]> {
+    if (source.bytes <= PART_BYTES) return this.#readParts(source, lease, order);
+    const read = this.#turn.then(() => this.#readParts(source, lease, order));
+    this.#turn = read.then(ignore, ignore);
+    return read;
+  }
+
+  async #readParts(source: LineSource, lease: Lease, order: LineOrder): Promise<DoorResult[]> {
     const desk = this.#desks.pop() ?? new Desk(this.#makeDoor);
     const { door } = desk;
+    const parts: DoorResult[] = [];
     desk.onBadLine = order.onBadLine;
     door.carry(order.carried ?? NO_ATTRIBUTE);
-    const step = source.bytes > SLICED_BYTES ? STEP_BYTES : Number.POSITIVE_INFINITY;
+    const step = source.bytes > PART_BYTES ? STEP_BYTES : Number.POSITIVE_INFINITY;
     let charged = 0;
-    let result: DoorResult;
     try {
       for (let isMore = true; isMore; ) {
         isMore = source.fill(door, step);
         if (!lease.grow(door.length - charged)) throw new PipelineError(outOfMemory(lease));
         charged = door.length;
+        if (isMore && charged > PART_BYTES && !door.hasSpread) {
+          parts.push(door.finish());
+          charged = 0;
+        }
         if (isMore) await turn();
       }
     } finally {
-      result = door.finish();
+      parts.push(door.finish());
       desk.onBadLine = undefined;
       if (this.#desks.length < DESKS_KEPT) this.#desks.push(desk);
     }
-    return result;
+    return parts;
   }
 
   #say(lines: number, why: string): void {
@@ -147,6 +161,20 @@ export class LineRequests {
       ),
     );
   }
+}
+
+function ignore(): void {}
+
+function takenOf(source: LineSource, parts: readonly DoorResult[]): LinesTaken {
+  const sum = (count: (part: DoorResult) => number) =>
+    parts.reduce((total, part) => total + count(part), 0);
+  const first = parts.find(({ firstBad }) => firstBad !== "");
+  return {
+    items: sum(({ items }) => items),
+    bad: source.bad + sum(({ badLines }) => badLines),
+    firstBad: source.firstBad || (first?.firstBad ?? ""),
+    replacedTimes: source.replacedTimes + sum(({ replacedTimes }) => replacedTimes),
+  };
 }
 
 /** A door, and who is told of its bad lines at the moment. */

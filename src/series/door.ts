@@ -68,6 +68,8 @@ export class LineDoor {
   #view: DataView = new DataView(EMPTY.buffer);
   #next = 0;
   #isSpread = false;
+  /** Lines in the parts of the request that are finished. */
+  #finished = 0;
   #items = 0;
   #badLines = 0;
   #firstBad = "";
@@ -109,9 +111,10 @@ export class LineDoor {
     return this.#out.length;
   }
 
-  /** An attribute for every resource of the request that begins now, and of those behind it. */
+  /** An attribute for every resource of the request that begins now, and of those behind it. Its lines are numbered from 1. */
   carry(attribute: ResourceAttribute): void {
     this.#carried = attribute;
+    this.#finished = 0;
   }
 
   /**
@@ -205,7 +208,12 @@ export class LineDoor {
     this.#hasSpread = before.hasSpread;
   }
 
-  /** Ends the request and starts an empty one. */
+  /** Whether a line so far belongs to a spread table. */
+  get hasSpread(): boolean {
+    return this.#hasSpread;
+  }
+
+  /** Ends the request, or a part of it, and starts an empty one. */
   finish(): DoorResult {
     this.#closeGroup();
     const length = this.#out.length;
@@ -218,6 +226,7 @@ export class LineDoor {
       replacedTimes: this.#replacedTimes,
       hasSpread: this.#hasSpread,
     };
+    this.#finished += this.#items + this.#badLines;
     this.#items = this.#badLines = this.#replacedTimes = 0;
     this.#firstBad = "";
     this.#hasSpread = false;
@@ -227,7 +236,7 @@ export class LineDoor {
   #bad(): void {
     const { problem, problemAt, lineAt, lineNumber } = this.#reader;
     this.#badLines++;
-    this.#onBadLine?.(this.#reader, this.#items + this.#badLines);
+    this.#onBadLine?.(this.#reader, this.#finished + this.#items + this.#badLines);
     if (this.#badLines > 1) return;
     this.#firstBad = `line ${lineNumber}, byte ${problemAt - lineAt + 1}: ${describeProblem(problem)}`;
   }
