@@ -1,4 +1,8 @@
-/** `npm run bench -- --lanes`: what of lanes × body limit a slow destination gets, and of a core a quick one, from a full queue. */
+/**
+ * `npm run bench -- --lanes`: what of lanes × body limit a slow destination gets, and of a core a quick one, from a full queue; and while
+ * as much comes in as the same core takes.
+ */
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Service } from "../test/support/service.ts";
@@ -12,6 +16,8 @@ interface LaneJob {
   readonly bodyBytes?: number;
   /** The queue is in memory. */
   readonly isVolatile?: boolean;
+  /** Requests come in meanwhile, as fast as they are taken. */
+  readonly isBusy?: boolean;
 }
 
 const JOBS: readonly LaneJob[] = [
@@ -20,8 +26,10 @@ const JOBS: readonly LaneJob[] = [
   { delayMs: 1_000, lanes: 8, bodyBytes: 1 << 20 },
   { delayMs: 1_000, lanes: 8, bodyBytes: 1 << 20, isVolatile: true },
   { delayMs: 1_000, bodyBytes: 1 << 20 },
+  { delayMs: 1_000, bodyBytes: 1 << 20, isBusy: true },
   { delayMs: 1_000 },
 ];
+const BODIES = payloads.plain(1_000).slice(0, 16);
 const DEFAULT_LANES = 32;
 const DEFAULT_BODY = 8 << 20;
 const SLICE_MS = 1_000;
@@ -39,8 +47,10 @@ export async function lanesBench(): Promise<void> {
 }
 
 async function laneRow(job: LaneJob): Promise<Record<string, string>> {
-  const { delayMs, lanes = DEFAULT_LANES, bodyBytes = DEFAULT_BODY, isVolatile = false } = job;
+  const { delayMs, lanes = DEFAULT_LANES, bodyBytes = DEFAULT_BODY } = job;
+  const { isVolatile = false, isBusy = false } = job;
   const [sink, sinkPort] = await delayedSink(delayMs);
+  const load = child("./load.ts");
   const storage = isVolatile ? "" : ", storage: file_storage";
   const own = [
     `endpoint: "http://127.0.0.1:${sinkPort}", database: weir, tables: [function_logs]`,
@@ -56,8 +66,9 @@ async function laneRow(job: LaneJob): Promise<Record<string, string>> {
   try {
     return await withExporters({ influxdb: `{ ${own.join(", ")} }` }, async (service, { http }) => {
       sink.send("die");
-      await fill(service, http, Math.min(wanted, isVolatile ? MOST_IN_MEMORY : MOST_QUEUED));
+      await fill(service, load, http, Math.min(wanted, isVolatile ? MOST_IN_MEMORY : MOST_QUEUED));
       sink.send("live");
+      if (isBusy) load.send(httpLoad(http, BODIES, WARM_MS + SEEN_MS));
       await sleep(WARM_MS);
       const cpu = () => service.metric("otelcol_process_cpu_seconds");
       const [cpuBefore, before] = [await cpu(), await read()];
@@ -70,6 +81,7 @@ async function laneRow(job: LaneJob): Promise<Record<string, string>> {
       return {
         "destination answers in": `${delayMs} ms`,
         queue: isVolatile ? "memory" : "disk",
+        "comes in": isBusy ? "all it takes" : "nothing",
         lanes: String(lanes),
         "body limit MiB": (bodyBytes / 2 ** 20).toFixed(0),
         "MiB/s": (bytes / seconds / 2 ** 20).toFixed(1),
@@ -83,21 +95,21 @@ async function laneRow(job: LaneJob): Promise<Record<string, string>> {
     });
   } finally {
     sink.disconnect();
+    load.disconnect();
   }
 }
 
 /** Queues so many bytes of telemetry, or as many as are taken. */
-async function fill(service: Service, port: number, bytes: number): Promise<void> {
-  const load = child("./load.ts");
-  const bodies = payloads.plain(1_000).slice(0, 16);
-  try {
-    for (let queued = 0, before = -1; queued < bytes && queued > before; ) {
-      before = queued;
-      load.send(httpLoad(port, bodies, SLICE_MS));
-      await once(load, "message");
-      queued = await service.metric("weir_route_queued_bytes");
-    }
-  } finally {
-    load.disconnect();
+async function fill(
+  service: Service,
+  load: ChildProcess,
+  port: number,
+  bytes: number,
+): Promise<void> {
+  for (let queued = 0, before = -1; queued < bytes && queued > before; ) {
+    before = queued;
+    load.send(httpLoad(port, BODIES, SLICE_MS));
+    await once(load, "message");
+    queued = await service.metric("weir_route_queued_bytes");
   }
 }
