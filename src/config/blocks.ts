@@ -94,7 +94,10 @@ export type RetryOnFailure = z.output<typeof retryOnFailure>;
 /** As in the Collector: `batch:` with nothing behind it is on, with the defaults. */
 const batch = z.strictObject({
   enabled: z.boolean().default(true).describe("false: as if the block were absent."),
-  flush_timeout: duration("How long a send may wait for more items.", "200ms"),
+  flush_timeout: duration(
+    "How long a send may wait for more items: half of it is what an item waits where little comes in. Without the block nothing waits.",
+    "200ms",
+  ),
   min_size: z.int().min(0).default(8192).describe("Items that end the wait."),
   max_size: z
     .int()
