@@ -3,10 +3,8 @@ import { BadLines } from "../../kit/bad-lines.ts";
 import type { Body, Coding } from "../../kit/compression.ts";
 import { Exporting } from "../../kit/exporting.ts";
 import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
-import { ClientGone } from "../../kit/http-server-body.ts";
 import { KnownTokens } from "../../kit/known-tokens.ts";
 import { LineRequests, type LinesTaken } from "../../kit/line-requests.ts";
-import { PipelineError } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import { LineDoor } from "../../series/door.ts";
@@ -81,7 +79,9 @@ export class Writes {
       using lease = admitted.lease;
       return await this.#take(request, write, admitted.body, lease);
     } catch (reason) {
-      return this.#failed(reason);
+      const error = this.#exporting.failure(reason);
+      this.#exporting.count(error.kind);
+      return refusal(error);
     }
   }
 
@@ -144,21 +144,6 @@ export class Writes {
         `${taken.replacedTimes} points have a time before 1677 or after 2262`,
       );
     return echoed === undefined ? TAKEN : echo(echoed, format, body, precision);
-  }
-
-  #failed(reason: unknown): HttpAnswer {
-    if (reason instanceof ClientGone) {
-      this.#exporting.count("gone");
-      throw reason;
-    }
-    const error = PipelineError.from(reason);
-    this.#exporting.count(error.kind);
-    if (error.kind === "internal")
-      this.#context.log.error(
-        { receiver: this.#context.id, error: String(error.stack) },
-        "a request failed inside weir",
-      );
-    return refusal(error);
   }
 
   #invalid(code: Code, message: string): HttpAnswer {

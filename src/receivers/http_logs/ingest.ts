@@ -1,10 +1,9 @@
 import { admitBody } from "../../kit/admitted-body.ts";
 import { Exporting } from "../../kit/exporting.ts";
 import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
-import { ClientGone } from "../../kit/http-server-body.ts";
 import { RecordRequests, type RecordsTaken } from "../../kit/record-requests.ts";
 import { retryPauseSeconds } from "../../kit/retry-pause.ts";
-import { PipelineError, type Refusal, STATUS } from "../../otlp/status.ts";
+import { type Refusal, STATUS } from "../../otlp/status.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import { recordsOf } from "./bodies.ts";
@@ -18,7 +17,6 @@ const TAKEN: HttpAnswer = { status: 200 };
 
 /** One request from its head to its answer. */
 export class Ingest {
-  readonly #context: Context;
   readonly #limitBytes: number;
   readonly #tagHeaders: readonly string[];
   readonly #exporting: Exporting;
@@ -26,7 +24,6 @@ export class Ingest {
 
   constructor(config: Config, context: Context, intake: Intake) {
     const { service_name: serviceName } = config;
-    this.#context = context;
     this.#limitBytes = config.max_request_body_size;
     this.#tagHeaders = config.tag_headers.map((name) => name.toLowerCase());
     this.#exporting = new Exporting(context, intake, "http");
@@ -54,7 +51,7 @@ export class Ingest {
       const given = tagOf(path, this.#tagHeader(request));
       return told(await this.#records.take(source, given, lease));
     } catch (reason) {
-      return this.#failed(reason);
+      return this.#refuse(this.#exporting.failure(reason));
     }
   }
 
@@ -70,20 +67,6 @@ export class Ingest {
     this.#exporting.count("invalid");
     const why = `send POST or PUT, not ${method}`;
     return { status: 405, headers: { Allow: "POST, PUT" }, ...inJson({ error: why }) };
-  }
-
-  #failed(reason: unknown): HttpAnswer {
-    if (reason instanceof ClientGone) {
-      this.#exporting.count("gone");
-      throw reason;
-    }
-    const error = PipelineError.from(reason);
-    if (error.kind === "internal")
-      this.#context.log.error(
-        { receiver: this.#context.id, error: String(error.stack) },
-        "a request failed inside weir",
-      );
-    return this.#refuse(error);
   }
 
   /** Fluent Bit drops a body after a status below 500 and sends it again after the others. */

@@ -8,7 +8,6 @@ import {
   type HttpServer,
 } from "../../kit/http-server.ts";
 import { httpServerOptions } from "../../kit/http-server-block.ts";
-import { ClientGone } from "../../kit/http-server-body.ts";
 import { requestMetadata } from "../../kit/request-metadata.ts";
 import { retryPauseSeconds } from "../../kit/retry-pause.ts";
 import { serverSurroundings } from "../../kit/server-surroundings.ts";
@@ -18,7 +17,7 @@ import {
   statusBody,
   successBody,
 } from "../../otlp/responses.ts";
-import { PipelineError, type Refusal, STATUS } from "../../otlp/status.ts";
+import { type Refusal, STATUS } from "../../otlp/status.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
@@ -63,14 +62,12 @@ export function createOtlpHttpServer(
 /** One request from its head to its answer. */
 class HttpExports {
   readonly #exporting: Exporting;
-  readonly #context: Context;
   readonly #limitBytes: number;
   readonly #includesMetadata: boolean;
   readonly #signals: ReadonlyMap<string, Signal>;
 
   constructor(config: HttpConfig, context: Context, intake: Intake) {
     this.#exporting = new Exporting(context, intake, "http");
-    this.#context = context;
     this.#limitBytes = config.max_request_body_size;
     this.#includesMetadata = config.include_metadata;
     const paths: readonly (readonly [string, Signal])[] = [
@@ -100,17 +97,7 @@ class HttpExports {
         used,
       );
     } catch (reason) {
-      if (reason instanceof ClientGone) {
-        this.#exporting.count("gone");
-        throw reason;
-      }
-      const error = PipelineError.from(reason);
-      if (error.kind === "internal")
-        this.#context.log.error(
-          { receiver: this.#context.id, error: String(error.stack) },
-          "a request failed inside weir",
-        );
-      return this.#refuse(error, encoding);
+      return this.#refuse(this.#exporting.failure(reason), encoding);
     }
   }
 
