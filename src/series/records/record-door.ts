@@ -119,7 +119,7 @@ export class RecordDoor {
     return end;
   }
 
-  /** Takes `bytes[from, to)` as the body of a record, as it is; the memory needs SLACK behind `to`. */
+  /** Takes `view[from, to)` as the body of a record, as it is; the memory needs SLACK behind `to`. */
   text(view: DataView, from: number, to: number): void {
     this.#begin();
     const members = this.#members;

@@ -83,7 +83,7 @@ function only(door: RecordDoor) {
 test("equals the slow twin, from JSON and from MessagePack, with and without what the receiver gives", () => {
   const random = seeded(7);
   const door = newDoor();
-  for (let round = 0; round < 3_000; round++) {
+  for (let round = 0; round < 2_000; round++) {
     const node = anyObject(random);
     const given =
       random(2) === 0
