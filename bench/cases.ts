@@ -21,7 +21,8 @@ export type Job = () => number;
 
 export const indexer = createIndexer();
 const MIXED = 64;
-const RENAMES = [
+/** Attributes of the payloads, and what a pipeline that renames calls them. */
+export const RENAMES = [
   ["function.id", "fn"],
   ["execution.id", "execution_identifier"],
   ["function.version", "version"],

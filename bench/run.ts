@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: CPU time per record of every stage, beside a calibration loop and the obvious twin in the same run.
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
- * of it `--only` idle, http, grpc or udp. `--lanes`: how delivery uses its lanes; `--delay`: how long an
+ * of it `--only` idle, http, renames, loki, grpc or udp. `--lanes`: how delivery uses its lanes; `--delay`: how long an
  * item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second; `--routes <n>`:
  * what so many idle or dead routes cost; `--drain`: how a backlog of `--mib` drains.
  */

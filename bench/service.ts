@@ -10,6 +10,14 @@ import { functionLines, payloads } from "./cases.ts";
 import { jsonOf } from "./json.ts";
 import type { GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
 import { functionRecords } from "./records.ts";
+import {
+  type Destination,
+  DOORS,
+  LOG_EXPORTERS,
+  type LogExporter,
+  type Ports,
+  serviceConfig,
+} from "./service-config.ts";
 
 interface Row {
   readonly job: string;
@@ -39,13 +47,6 @@ const OTHER_JOBS = [
   [false, "mixedMetrics", 100],
   [true, "metrics", 100],
 ] as const;
-/** Where logs go that do not become lines. */
-const LOG_EXPORTERS = {
-  otlp_http: "otlp_http, untouched",
-  otlp_grpc: "otlp_grpc, untouched",
-  loki: "Loki with structured metadata",
-} as const;
-type LogExporter = keyof typeof LOG_EXPORTERS;
 /** Of these: with the journal or without, records in a request. */
 const OTLP_JOBS = [
   [false, 100],
@@ -96,7 +97,7 @@ interface ServiceJob {
   readonly what: string;
   readonly isDurable: boolean;
   /** Where logs go; default: influxdb. */
-  readonly to?: "influxdb" | LogExporter;
+  readonly to?: Destination;
   readonly run: (service: Service, ports: Ports) => Promise<Row>;
 }
 
@@ -157,10 +158,6 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
     };
 }
 
-/** What listens, beside health and metrics. */
-const DOORS = ["http", "grpc", "udp", "influxdb", "datakit", "httpLogs"] as const;
-type Ports = Readonly<Record<(typeof DOORS)[number], number>>;
-
 async function withService(
   sinkPort: number,
   grpcSinkPort: number,
@@ -168,48 +165,11 @@ async function withService(
 ): Promise<Row> {
   const [health = 0, metrics = 0, ...free] = await freePorts(2 + DOORS.length);
   const ports = Object.fromEntries(DOORS.map((door, i) => [door, free[i]])) as Ports;
-  const { http, grpc, udp, influxdb, datakit, httpLogs } = ports;
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
   const config = join(directory, "config.yaml");
-  const storage = isDurable ? "storage: file_storage, " : "";
-  await writeFile(
-    config,
-    `
-receivers:
-  otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${grpc}" }, http: { endpoint: "127.0.0.1:${http}" } } }
-  line_protocol: { udp: { endpoint: "127.0.0.1:${udp}" } }
-  influxdb: { endpoint: "127.0.0.1:${influxdb}" }
-  datakit: { endpoint: "127.0.0.1:${datakit}" }
-  http_logs: { endpoint: "127.0.0.1:${httpLogs}" }
-extensions:
-  health_check: { endpoint: "127.0.0.1:${health}" }
-  file_storage: { directory: "${join(directory, "queue")}" }
-exporters:
-  influxdb:
-    endpoint: "http://127.0.0.1:${sinkPort}"
-    database: weir
-    tables: [function_logs, requests, errors, metrics]
-    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
-  loki:
-    endpoint: "http://127.0.0.1:${sinkPort}"
-    max_age: 0s
-    max_body_size: ${8 << 20} # as influxdb: with small requests intake runs ahead on one core, and the queue is read cold
-    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
-  otlp_http:
-    endpoint: "http://127.0.0.1:${sinkPort}"
-    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
-  otlp_grpc:
-    endpoint: "http://127.0.0.1:${grpcSinkPort}"
-    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
-service:
-  extensions: [health_check, file_storage]
-  telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${metrics} } } } }] } }
-  pipelines:
-    logs: { receivers: [otlp, line_protocol, influxdb, datakit, http_logs], exporters: [${to}] }
-    traces: { receivers: [otlp], exporters: [influxdb] }
-    metrics: { receivers: [otlp], exporters: [influxdb] }
-`,
-  );
+  const sinks = { http: sinkPort, grpc: grpcSinkPort };
+  const telemetry = { health, metrics };
+  await writeFile(config, serviceConfig({ ports, telemetry, sinks, directory, isDurable, to }));
   const service = new Service(config, health, metrics, PINNED);
   try {
     await service.start();

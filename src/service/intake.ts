@@ -87,6 +87,7 @@ export class ReceiverIntake implements Intake {
           passed.push(pass);
           const out = pipeline.run(batch, lease.metadata);
           pass.items = out.items;
+          if (out !== batch) this.#gate.took(out.length + out.tape.byteLength);
           if (out.items > 0) groups.add(out, pipeline);
         }
       await append(groups);

@@ -1,0 +1,82 @@
+/** The configuration of the service that is measured. */
+import { join } from "node:path";
+import { RENAMES } from "./cases.ts";
+
+/** What listens, beside health and metrics. */
+export const DOORS = ["http", "grpc", "udp", "influxdb", "datakit", "httpLogs"] as const;
+export type Ports = Readonly<Record<(typeof DOORS)[number], number>>;
+
+/** Where logs go that do not become lines. */
+export const LOG_EXPORTERS = {
+  otlp_http: "otlp_http, untouched",
+  otlp_grpc: "otlp_grpc, untouched",
+  "otlp_http/renames": "otlp_http, four renames",
+  loki: "Loki with structured metadata",
+} as const;
+export type LogExporter = keyof typeof LOG_EXPORTERS;
+/** Default: influxdb. */
+export type Destination = "influxdb" | LogExporter;
+
+interface Setting {
+  readonly ports: Ports;
+  readonly telemetry: { readonly health: number; readonly metrics: number };
+  readonly sinks: { readonly http: number; readonly grpc: number };
+  readonly directory: string;
+  readonly isDurable: boolean;
+  readonly to: Destination;
+}
+
+/** YAML. */
+export function serviceConfig({
+  ports,
+  telemetry,
+  sinks,
+  directory,
+  isDurable,
+  to,
+}: Setting): string {
+  const storage = isDurable ? "storage: file_storage, " : "";
+  const renames = RENAMES.map(([key, to]) => `{ action: rename, key: ${key}, new_key: ${to} }`);
+  const processors = to === "otlp_http/renames" ? "attributes/renames" : "";
+  return `
+receivers:
+  otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${ports.grpc}" }, http: { endpoint: "127.0.0.1:${ports.http}" } } }
+  line_protocol: { udp: { endpoint: "127.0.0.1:${ports.udp}" } }
+  influxdb: { endpoint: "127.0.0.1:${ports.influxdb}" }
+  datakit: { endpoint: "127.0.0.1:${ports.datakit}" }
+  http_logs: { endpoint: "127.0.0.1:${ports.httpLogs}" }
+extensions:
+  health_check: { endpoint: "127.0.0.1:${telemetry.health}" }
+  file_storage: { directory: "${join(directory, "queue")}" }
+processors:
+  attributes/renames:
+    actions: [${renames.join(", ")}]
+exporters:
+  influxdb:
+    endpoint: "http://127.0.0.1:${sinks.http}"
+    database: weir
+    tables: [function_logs, requests, errors, metrics]
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+  loki:
+    endpoint: "http://127.0.0.1:${sinks.http}"
+    max_age: 0s
+    max_body_size: ${8 << 20} # as influxdb: with small requests intake runs ahead on one core, and the queue is read cold
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+  otlp_http:
+    endpoint: "http://127.0.0.1:${sinks.http}"
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+  otlp_grpc:
+    endpoint: "http://127.0.0.1:${sinks.grpc}"
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+  otlp_http/renames:
+    endpoint: "http://127.0.0.1:${sinks.http}"
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+service:
+  extensions: [health_check, file_storage]
+  telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${telemetry.metrics} } } } }] } }
+  pipelines:
+    logs: { receivers: [otlp, line_protocol, influxdb, datakit, http_logs], processors: [${processors}], exporters: [${to}] }
+    traces: { receivers: [otlp], exporters: [influxdb] }
+    metrics: { receivers: [otlp], exporters: [influxdb] }
+`;
+}
