@@ -14,7 +14,7 @@ import type { Slab, Writer } from "../src/series/writer.ts";
 import { SLACK, withSlack } from "../src/wire/slack.ts";
 import { requestType } from "../test/support/otlp.ts";
 import { mixedLogs, mixedMetrics, plainLogs, plainMetrics, plainSpans } from "./payloads.ts";
-import { linesOfObjects, touchEveryByte } from "./twins.ts";
+import { linesOfObjects, requestOfStrings, touchEveryByte } from "./twins.ts";
 
 /** A job of the bench: does some records' work and says how many. */
 export type Job = () => number;
@@ -211,6 +211,16 @@ export function doorJob(lines: number, perDatagram: number): Job {
   return () => {
     append();
     return door.finish().items;
+  };
+}
+
+/** The same by way of strings and objects. */
+export function lineStringsJob(lines: number): Job {
+  const type = requestType("logs");
+  const text = functionLines(lines).join("\n");
+  return () => {
+    requestOfStrings(type, text);
+    return lines;
   };
 }
 

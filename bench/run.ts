@@ -13,6 +13,7 @@ import {
   indexJob,
   type Job,
   jsonPointsJob,
+  lineStringsJob,
   linesJob,
   linesToLinesJob,
   objectsJob,
@@ -204,6 +205,8 @@ async function micro(): Promise<void> {
   row("draft, four renames, seal", renameJob(bytes));
   row("line reader, 264-byte lines", readLinesJob(1000));
   for (const n of [1, 20]) row(`line door, ${n} a datagram: lines → OTLP`, doorJob(1000, n));
+  row("line door, 5,000 a body: lines → OTLP", doorJob(5_000, 5_000));
+  row("twin: split, objects, protobufjs: lines → OTLP", lineStringsJob(5_000));
   for (const n of [1, 20])
     row(`lines → OTLP → index → lines, ${n} a datagram`, linesToLinesJob(1000, n));
   row("JSON points → lines, an array of 100", jsonPointsJob(100));

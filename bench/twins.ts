@@ -70,6 +70,34 @@ function lineOf(record: LogRecord, service: string): string {
   return `${line} ${record.timeUnixNano.toString()}`;
 }
 
+const LINE = /^((?:\\.|[^ ])+) ((?:"(?:\\.|[^"\\])*"|[^ "])+)(?: (-?\d+))?$/;
+const PAIRS = /(?:"(?:\\.|[^"\\])*"|\\.|[^,"])+/g;
+
+/** Lines → an OTLP request by way of strings and objects: the obvious parser. */
+export function requestOfStrings(type: Type, text: string): Uint8Array {
+  const logRecords = text.split("\n").map((line) => {
+    const [, head = "", fields = "", timeUnixNano = "0"] = LINE.exec(line) ?? [];
+    const [eventName, ...tags] = head.match(PAIRS) ?? [];
+    const attributes = [
+      ...tags.map((pair) => attributeOf(pair, true)),
+      ...(fields.match(PAIRS) ?? []).map((pair) => attributeOf(pair, false)),
+    ];
+    return { timeUnixNano, eventName, attributes };
+  });
+  return type.encode(type.fromObject({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] })).finish();
+}
+
+function attributeOf(pair: string, isTag: boolean): object {
+  const at = pair.indexOf("=");
+  const text = pair.slice(at + 1);
+  const key = pair.slice(0, at).replace(/\\([ ,=])/g, "$1");
+  if (!isTag && text.startsWith('"'))
+    return { key, value: { stringValue: text.slice(1, -1).replace(/\\(["\\])/g, "$1") } };
+  if (!isTag && /^-?\d+i$/.test(text)) return { key, value: { intValue: text.slice(0, -1) } };
+  if (!isTag && /^-?[\d.]+$/.test(text)) return { key, value: { doubleValue: Number(text) } };
+  return { key, value: { stringValue: text.replace(/\\([ ,=])/g, "$1") } };
+}
+
 /** The floor of byte-wise JavaScript: a loop that touches every byte. */
 export function touchEveryByte(bytes: Uint8Array, from: number, to: number): number {
   let sum = 0;
