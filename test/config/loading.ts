@@ -13,15 +13,17 @@ export async function load(
   more: Readonly<Record<string, string>> = {},
 ): Promise<Loaded> {
   const cwd = mkdtempSync(join(tmpdir(), "weir-config-"));
-  const sources = texts.map((text, i) => {
-    const name = `${String.fromCharCode(97 + i)}.yaml`;
-    writeFileSync(join(cwd, name), text);
-    return name;
-  });
-  for (const [name, text] of Object.entries(more)) writeFileSync(join(cwd, name), text);
-  const loaded = await loadConfig({ sources, sets: [], env: {}, catalog, cwd, ...options });
-  rmSync(cwd, { recursive: true });
-  return loaded;
+  try {
+    const sources = texts.map((text, i) => {
+      const name = `${String.fromCharCode(97 + i)}.yaml`;
+      writeFileSync(join(cwd, name), text);
+      return name;
+    });
+    for (const [name, text] of Object.entries(more)) writeFileSync(join(cwd, name), text);
+    return await loadConfig({ sources, sets: [], env: {}, catalog, cwd, ...options });
+  } finally {
+    rmSync(cwd, { recursive: true });
+  }
 }
 
 export function messages(loaded: Loaded): string[] {
