@@ -153,9 +153,9 @@ export class DeliveryRoute<S extends Signal> {
   }
 
   /** Whether to read more: while nothing is taken, or faster read than written, what there is stays on the disk. */
-  get mayRead(): boolean {
+  mayRead(): boolean {
     if (this.lanes.isBehind) return false;
-    return this.lanes.taken === 0 || !(this.outage.isOn || this.gate.paused);
+    return this.lanes.taken === 0 || (!this.gate.paused && this.outage.admits());
   }
 
   /** The destination took or judged a request. */

@@ -9,6 +9,9 @@ const GRACE_MS = 5_000;
 /** Pause after a read that failed: the journal says why, and reading again at once would only say it faster. */
 const READ_AGAIN_MS = 1_000;
 
+/** What is read in an outage only finds out whether it is one, and is held until it is over. */
+const OUTAGE_BYTES = 1 << 20;
+
 /**
  * Delivers one route until `stop`: reads ranges while lanes are free, one more when there is a whole one, and settles each once all its
  * items have an end.
@@ -27,7 +30,7 @@ export async function runExportLoop<S extends Signal>(
   const inFlight = new Set<Promise<void>>();
   let ahead: Range<S> | undefined;
   while (!ending.aborted) {
-    if (!route.mayRead) {
+    if (!route.mayRead()) {
       await lanes.freed();
       continue;
     }
@@ -99,9 +102,10 @@ function readLimits<S extends Signal>(route: DeliveryRoute<S>): ReadLimits {
   return batch === undefined ? most : { ...most, minItems, waitMs };
 }
 
-function mostOf<S extends Signal>({ options, fit }: DeliveryRoute<S>): ReadLimits {
+function mostOf<S extends Signal>({ options, fit, outage }: DeliveryRoute<S>): ReadLimits {
   const { items } = options.backend.limits;
-  return { bytes: fit.bytes, items: Math.min(items, options.batch?.maxItems ?? items) };
+  const bytes = outage.isOn ? Math.min(fit.bytes, OUTAGE_BYTES) : fit.bytes;
+  return { bytes, items: Math.min(items, options.batch?.maxItems ?? items) };
 }
 
 /** A signal that aborts when the grace after `stop` is over, or at the caller's deadline. */

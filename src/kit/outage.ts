@@ -18,16 +18,17 @@ interface Pause {
  */
 export class Outage {
   readonly #probeMs: number;
-  readonly #onOver: () => void;
+  readonly #onChange: () => void;
   readonly #waiting = new Set<() => void>();
   #failures = 0;
+  #hasSecondOpinion = false;
   /** Monotonic; nobody tries before. */
   #nextProbeMs = 0;
 
-  /** `leastProbeMs`: the pause after the first failure, as the operator wants it. */
-  constructor(leastProbeMs: number, onOver: () => void) {
+  /** `leastProbeMs`: the pause after the first failure, as the operator wants it. `onChange`: `admits` may say something else now. */
+  constructor(leastProbeMs: number, onChange: () => void) {
     this.#probeMs = Math.max(PROBE_MS, leastProbeMs);
-    this.#onOver = onOver;
+    this.#onChange = onChange;
   }
 
   get isOn(): boolean {
@@ -45,8 +46,20 @@ export class Outage {
     this.#failures = 0;
     if (!wasOn) return;
     this.#nextProbeMs = 0;
+    this.#hasSecondOpinion = false;
     for (const wake of [...this.#waiting]) wake();
-    this.#onOver();
+    this.#onChange();
+  }
+
+  /**
+   * Whether to try other items. In an outage only when one that failed has its turn: it may be that just these items are never taken, and
+   * that everything else would be.
+   */
+  admits(): boolean {
+    if (!this.isOn) return true;
+    const admitted = this.#hasSecondOpinion;
+    this.#hasSecondOpinion = false;
+    return admitted;
   }
 
   /** The pause after a failure; in an outage, until it is the caller's turn to try, or the outage is over. */
@@ -59,7 +72,10 @@ export class Outage {
       if (waitMs <= 0 || stop.aborted) break;
       if (await this.#wait(waitMs, stop)) return;
     }
-    if (this.isOn) this.#nextProbeMs = performance.now() + probeMs;
+    if (!this.isOn) return;
+    this.#nextProbeMs = performance.now() + probeMs;
+    this.#hasSecondOpinion = true;
+    this.#onChange();
   }
 
   /** True when the outage ended. */
