@@ -100,21 +100,8 @@ export class Exporting {
   }
 
   /** Indexes and submits. Resolves when the data is durable; rejects with a PipelineError when nothing of it was kept. `before`: items that are lost already. */
-  async take(
-    signal: Signal,
-    body: Body,
-    lease: Lease,
-    before: Taken = NOTHING_LOST,
-  ): Promise<Taken> {
-    const { indexer } = this.#context;
-    const { bytes, length } = body;
-    const indexed =
-      length > SLICED_BYTES
-        ? await indexer.indexSlowly(signal, bytes, length, lease)
-        : indexer.index(signal, bytes, length);
-    const { batch, rejected, why } = charged(indexed, body, lease);
-    if (batch.items > 0) await this.#intake.submit([batch], lease);
-    return this.#taken(signal, before.rejected + rejected, before.why || why);
+  take(signal: Signal, body: Body, lease: Lease, before: Taken = NOTHING_LOST): Promise<Taken> {
+    return this.takeParts(signal, [body], lease, before);
   }
 
   /** The same for a request in several parts, which are kept together or not at all. Others have their turn between them. */
@@ -139,10 +126,6 @@ export class Exporting {
       if (found.batch.items > 0) batches.push(found.batch);
     }
     if (batches.length > 0) await this.#intake.submit(batches, lease);
-    return this.#taken(signal, rejected, why);
-  }
-
-  #taken(signal: Signal, rejected: number, why: string): Taken {
     if (rejected > 0) this.#intake.rejected(signal, rejected, why, this.#transport);
     this.count(rejected > 0 ? "partial" : "accepted");
     return { rejected, why };

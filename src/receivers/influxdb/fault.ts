@@ -1,4 +1,4 @@
-import { type ErrorKind, PipelineError, STATUS } from "../../otlp/status.ts";
+import { type ErrorKind, type PipelineError, STATUS } from "../../otlp/status.ts";
 
 /** What may be wrong with a request: what the house knows, and what only InfluxDB's APIs have names for. */
 export type FaultKind = ErrorKind | OwnKind;
@@ -33,9 +33,7 @@ export class Fault extends Error {
   }
 
   /** What we did not foresee is told without its details. */
-  static from(reason: unknown): Fault {
-    if (reason instanceof Fault) return reason;
-    const { kind, why, retryAfterMs } = PipelineError.from(reason);
+  static from({ kind, why, retryAfterMs }: PipelineError): Fault {
     return new Fault(kind, kind === "internal" ? "internal error" : why, retryAfterMs);
   }
 

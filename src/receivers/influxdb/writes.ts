@@ -3,7 +3,6 @@ import { BadLines } from "../../kit/bad-lines.ts";
 import { type Body, codingOf } from "../../kit/compression.ts";
 import { Exporting } from "../../kit/exporting.ts";
 import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
-import { ClientGone } from "../../kit/http-server-body.ts";
 import { BodyLines, LineRequests } from "../../kit/line-requests.ts";
 import type { Precision } from "../../line/time.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
@@ -75,20 +74,8 @@ export class Writes {
 
   /** The answer to a request that gets no success, counted. */
   refuse(api: Api, reason: unknown): HttpAnswer {
-    if (reason instanceof ClientGone) {
-      this.#exporting.count("gone");
-      throw reason;
-    }
-    const fault = Fault.from(reason);
+    const fault = reason instanceof Fault ? reason : Fault.from(this.#exporting.failure(reason));
     this.#exporting.count(fault.outcome);
-    if (fault.kind === "internal")
-      this.#context.log.error(
-        {
-          receiver: this.#context.id,
-          error: String(reason instanceof Error ? reason.stack : reason),
-        },
-        "a request failed inside weir",
-      );
     const answer = api.fault(fault, this.#limitBytes);
     return fault.kind === "method"
       ? { ...answer, headers: { ...answer.headers, Allow: "POST" } }
