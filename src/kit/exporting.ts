@@ -38,18 +38,19 @@ export interface Taken {
   readonly why: string;
 }
 
-/** A request from its admission to the answer: the part that doors over gRPC and HTTP share. The same code for the three signals. */
+/** A request from its admission to the answer: the part that doors over gRPC, HTTP and plain connections share. The same code for the three signals. */
 export class Exporting {
+  /** The label of what is counted here. */
+  readonly transport: "http" | "grpc" | "tcp";
   readonly #context: Context;
   readonly #intake: Intake;
-  readonly #transport: "http" | "grpc";
   readonly #requests: ReadonlyMap<Outcome, Counter>;
   readonly #json = new JsonReader();
 
-  constructor(context: Context, intake: Intake, transport: "http" | "grpc") {
+  constructor(context: Context, intake: Intake, transport: "http" | "grpc" | "tcp") {
     this.#context = context;
     this.#intake = intake;
-    this.#transport = transport;
+    this.transport = transport;
     const counter = (outcome: Outcome) =>
       context.meter.counter("weir_receiver_requests_total", "Requests by how they ended.", {
         receiver: context.id,
@@ -82,7 +83,7 @@ export class Exporting {
   }
 
   admit(signal: Signal, bytes: number): Lease | Refusal {
-    return this.#intake.admit(signal, bytes + REQUEST_BYTES, this.#transport);
+    return this.#intake.admit(signal, bytes + REQUEST_BYTES, this.transport);
   }
 
   /** OTLP/JSON: written as protobuf at the door, then as any other request. */
@@ -126,7 +127,7 @@ export class Exporting {
       if (found.batch.items > 0) batches.push(found.batch);
     }
     if (batches.length > 0) await this.#intake.submit(batches, lease);
-    if (rejected > 0) this.#intake.rejected(signal, rejected, why, this.#transport);
+    if (rejected > 0) this.#intake.rejected(signal, rejected, why, this.transport);
     this.count(rejected > 0 ? "partial" : "accepted");
     return { rejected, why };
   }

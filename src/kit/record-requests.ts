@@ -61,7 +61,7 @@ export class RecordRequests {
     this.#replacedTimes = context.meter.counter(
       "weir_records_replaced_times_total",
       "Records whose time is before 1677 or after 2262: they carry the time of their arrival.",
-      { receiver: context.id, transport: "http" },
+      { receiver: context.id, transport: exporting.transport },
     );
   }
 
@@ -75,7 +75,7 @@ export class RecordRequests {
     const { bad, firstBad } = source;
     if (read.items === 0) {
       this.#exporting.count(bad > 0 ? "invalid" : "accepted");
-      if (bad > 0) this.#intake.rejected("logs", bad, firstBad, "http");
+      if (bad > 0) this.#intake.rejected("logs", bad, firstBad, this.#exporting.transport);
       this.#say(bad, firstBad);
       return { items: 0, rejected: bad, why: firstBad };
     }
@@ -125,7 +125,7 @@ export class RecordRequests {
     if (records === 0) return;
     this.#bad.say(records, why, this.#context.nowMs(), (reasons) =>
       this.#context.log.warn(
-        { receiver: this.#context.id, transport: "http", records: reasons },
+        { receiver: this.#context.id, transport: this.#exporting.transport, records: reasons },
         "records were rejected",
       ),
     );

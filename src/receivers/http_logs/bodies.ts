@@ -1,9 +1,9 @@
 import type { Body } from "../../kit/compression.ts";
+import { MsgpackRecords } from "../../kit/msgpack-records.ts";
 import type { RecordSource } from "../../kit/record-requests.ts";
 import { PipelineError } from "../../otlp/status.ts";
 import { FORM_MAX, readForm } from "./form.ts";
 import { JsonRecords } from "./json-records.ts";
-import { MsgpackRecords } from "./msgpack-records.ts";
 
 /** Time of records that have none of their own: halves of nanoseconds, 0 is none. */
 export interface GivenTime {
@@ -14,7 +14,8 @@ export interface GivenTime {
 /** What a body holds is told by its content: headers of log senders are often wrong. */
 export function recordsOf(body: Body, { low, high }: GivenTime): RecordSource {
   const first = body.bytes[0] ?? 0;
-  if (body.length > 0 && isMsgpack(first)) return new MsgpackRecords(body, low, high);
+  if (body.length > 0 && isMsgpack(first))
+    return new MsgpackRecords(body.bytes, 0, body.length, low, high);
   // j, n, m, t: the names of a form's fields. No JSON that could be a record begins so.
   if (!"jnmt".includes(String.fromCharCode(first))) return new JsonRecords(body, low, high);
   const form = body.length > FORM_MAX ? undefined : readForm(body);
@@ -26,7 +27,7 @@ export function recordsOf(body: Body, { low, high }: GivenTime): RecordSource {
     });
   if (form === undefined) return new JsonRecords(body, low, high);
   return form.field === "msgpack"
-    ? new MsgpackRecords(form.body, low, high)
+    ? new MsgpackRecords(form.body.bytes, 0, form.body.length, low, high)
     : new JsonRecords(form.body, low, high);
 }
 

@@ -1,11 +1,8 @@
-import { GivenAttributes, NOTHING_GIVEN } from "../../series/records/given-attributes.ts";
+import { fluentTag, TAG_MAX } from "../../kit/fluent-tag.ts";
+import { type GivenAttributes, NOTHING_GIVEN } from "../../series/records/given-attributes.ts";
 import { TimeKind, TimeText } from "../../wire/time-text.ts";
 import type { GivenTime } from "./bodies.ts";
 
-/** The attribute that holds a tag. */
-export const TAG_ATTRIBUTE = "fluent.tag";
-/** Longer tags are cut. */
-const TAG_MAX = 256;
 /** Paths that are addresses and no tags. */
 const ENDPOINTS = new Set(["/", "/logs/ingest", "/logs/json"]);
 const NO_TIME: GivenTime = { low: 0, high: 0 };
@@ -13,7 +10,7 @@ const NO_TIME: GivenTime = { low: 0, high: 0 };
 /** The tag of a body as an attribute: from a header, else from the path as in_http of Fluentd makes it, `/app/web` → `app.web`. */
 export function tagOf(path: string, header: string | undefined): GivenAttributes {
   const tag = header ?? (ENDPOINTS.has(path) ? "" : ofPath(path));
-  return tag === "" ? NOTHING_GIVEN : new GivenAttributes([[TAG_ATTRIBUTE, tag.slice(0, TAG_MAX)]]);
+  return tag === "" ? NOTHING_GIVEN : fluentTag(tag);
 }
 
 function ofPath(path: string): string {

@@ -1,11 +1,10 @@
-import type { Body } from "../../kit/compression.ts";
-import type { RecordSource } from "../../kit/record-requests.ts";
-import { EventEntry } from "../../series/records/event-entry.ts";
-import type { RecordDoor } from "../../series/records/record-door.ts";
-import { Msgpack, MsgpackScan } from "../../wire/msgpack-scan.ts";
+import { EventEntry } from "../series/records/event-entry.ts";
+import type { RecordDoor } from "../series/records/record-door.ts";
+import { Msgpack, MsgpackScan } from "../wire/msgpack-scan.ts";
+import type { RecordSource } from "./record-requests.ts";
 
 /**
- * The records of a MessagePack body: maps, entries `[time, record]` and `[[time, metadata], record]`, one behind the other or in lists. A value
+ * The records in a range of MessagePack: maps, entries `[time, record]` and `[[time, metadata], record]`, one behind the other or in lists. A value
  * that is none of these costs itself; behind a byte that begins no value, and behind one that is cut off, nothing can be read.
  */
 export class MsgpackRecords implements RecordSource {
@@ -19,16 +18,21 @@ export class MsgpackRecords implements RecordSource {
   readonly #timeHigh: number;
   readonly #scan = new MsgpackScan();
   readonly #entry = new EventEntry();
-  #p = 0;
+  readonly #from: number;
+  #p: number;
   /** Elements of lists that must still come. */
   #missing = 0;
 
-  /** The time is that of records that have none: halves of nanoseconds, 0 is none. */
-  constructor({ bytes, length }: Body, timeLow: number, timeHigh: number) {
-    this.bytes = length;
+  /**
+   * Reads `bytes[from, end)`; SLACK bytes behind it are readable. The time is that of records that have none: halves of nanoseconds, 0 is
+   * none.
+   */
+  constructor(bytes: Uint8Array, from: number, end: number, timeLow: number, timeHigh: number) {
+    this.bytes = end - from;
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#end = length;
+    this.#p = this.#from = from;
+    this.#end = end;
     this.#timeLow = timeLow;
     this.#timeHigh = timeHigh;
   }
@@ -76,7 +80,7 @@ export class MsgpackRecords implements RecordSource {
 
   #fail(door: RecordDoor, p: number, problem: string): number {
     if (this.bad++ === 0)
-      this.firstBad = `record ${door.items + 1}, at byte ${p + 1} of MessagePack: ${problem}`;
+      this.firstBad = `record ${door.items + 1}, at byte ${p - this.#from + 1} of MessagePack: ${problem}`;
     door.timeLow = door.timeHigh = 0;
     const end = this.#scan.skip(p);
     if (end >= 0) return end;
