@@ -106,7 +106,8 @@ export class DeliveryRoute<S extends Signal> {
     this.slabs = new Slabs(bytes, 2 * lanes);
     this.bodyLimit = new BodyLimit(bytes);
     this.gate = new PauseGate(options.probeMs ?? PROBE_MS, options.nowMs);
-    this.outage = new Outage(options.retry.initial_interval, () => this.lanes.wake());
+    const { initial_interval: initialMs, max_interval: maxMs } = options.retry;
+    this.outage = new Outage(initialMs, maxMs, () => this.lanes.wake());
     const { items } = options.backend.limits;
     const most = Math.max(1, Math.min(items, options.batch?.maxItems ?? items));
     this.#quick = new WritePace(most, QUICK_MS);

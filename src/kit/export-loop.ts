@@ -10,7 +10,7 @@ const GRACE_MS = 5_000;
 const READ_AGAIN_MS = 1_000;
 
 /** What is read in an outage only finds out whether it is one, and is held until it is over. */
-const OUTAGE_BYTES = 1 << 20;
+const OUTAGE_BYTES = 64 << 10;
 
 /**
  * Delivers one route until `stop`: reads ranges while lanes are free, one more when there is a whole one, and settles each once all its

@@ -2,6 +2,8 @@
 const FAILURES = 4;
 /** Longest pause before a request that finds out whether it is over, where neither the destination nor the operator asks for more. */
 const PROBE_MS = 10_000;
+/** How much longer each pause between two such requests is than the one before. */
+const GROWTH = 1.5;
 
 interface Pause {
   /** By the part's own backoff. */
@@ -24,10 +26,12 @@ export class Outage {
   #hasSecondOpinion = false;
   /** Monotonic; nobody tries before. */
   #nextProbeMs = 0;
+  /** Between two tries; grows as the outage lasts. */
+  #gapMs = 0;
 
-  /** `leastProbeMs`: the pause after the first failure, as the operator wants it. `onChange`: `admits` may say something else now. */
-  constructor(leastProbeMs: number, onChange: () => void) {
-    this.#probeMs = Math.max(PROBE_MS, leastProbeMs);
+  /** `initialMs`, `maxMs`: of the pauses, as the operator wants them. `onChange`: `admits` may say something else now. */
+  constructor(initialMs: number, maxMs: number, onChange: () => void) {
+    this.#probeMs = Math.max(initialMs, Math.min(PROBE_MS, maxMs));
     this.#onChange = onChange;
   }
 
@@ -46,6 +50,7 @@ export class Outage {
     this.#failures = 0;
     if (!wasOn) return;
     this.#nextProbeMs = 0;
+    this.#gapMs = 0;
     this.#hasSecondOpinion = false;
     for (const wake of [...this.#waiting]) wake();
     this.#onChange();
@@ -73,7 +78,8 @@ export class Outage {
       if (await this.#wait(waitMs, stop)) return;
     }
     if (!this.isOn) return;
-    this.#nextProbeMs = performance.now() + probeMs;
+    this.#gapMs = Math.min(this.#probeMs, Math.max(probeMs, this.#gapMs * GROWTH));
+    this.#nextProbeMs = performance.now() + this.#gapMs;
     this.#hasSecondOpinion = true;
     this.#onChange();
   }

@@ -26,7 +26,7 @@ test("a dead destination gets one request per pause, and holds what was in fligh
   expect(probes).toBeLessThanOrEqual(28); // each of 8 lanes by itself: 120
   expect(rig.reader.reads).toBeLessThanOrEqual(9); // as many as there are lanes
   expect(rig.reader.limits[0]?.bytes).toBeGreaterThan(7 << 20);
-  expect(rig.reader.limits.at(-1)?.bytes).toBe(1 << 20);
+  expect(rig.reader.limits.at(-1)?.bytes).toBe(64 << 10);
   isDead = false;
   const begun = performance.now();
   await until(() => rig.reader.settled.size === 50);
@@ -89,7 +89,7 @@ test("max_elapsed_time ends a part that waits for its turn in an outage", async 
 });
 
 test("few failures are no outage: each part makes its own pause", async () => {
-  const outage = new Outage(20, () => {});
+  const outage = new Outage(20, 30_000, () => {});
   for (let i = 0; i < 3; i++) outage.failed();
   expect(outage.isOn).toBe(false);
   const begun = performance.now();
@@ -102,7 +102,7 @@ test("few failures are no outage: each part makes its own pause", async () => {
 test("in an outage one tries after 10 s at the latest, or as late as the destination asks", async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
-  const outage = new Outage(5_000, () => {});
+  const outage = new Outage(5_000, 30_000, () => {});
   for (let i = 0; i < 4; i++) outage.failed();
   const mostMs = Number.POSITIVE_INFINITY;
   const ends: string[] = [];
@@ -124,6 +124,29 @@ test("in an outage one tries after 10 s at the latest, or as late as the destina
   expect(ends).toEqual(["first", "second", "asked"]);
   expect(outage.isOn).toBe(false);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("the pauses between tries grow, no further than the operator's longest", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const outage = new Outage(100, 1_000, () => {});
+  for (let i = 0; i < 4; i++) outage.failed();
+  const times: number[] = [];
+  const tries = async () => {
+    for (;;) {
+      await outage.pause({ ms: 100, leastMs: 0, mostMs: Number.POSITIVE_INFINITY }, NEVER);
+      if (!outage.isOn) return;
+      times.push(performance.now());
+    }
+  };
+  const lanes = [tries(), tries(), tries()];
+  await vi.advanceTimersByTimeAsync(20_000);
+  const gaps = times.slice(1).map((at, i) => at - (times[i] ?? 0));
+  expect(gaps[0]).toBeLessThan(200);
+  expect(Math.max(...gaps)).toBeLessThan(1_010);
+  expect(Math.min(...gaps.slice(10))).toBeGreaterThan(990);
+  outage.answered();
+  await Promise.all(lanes);
 });
 
 test("output memory that lay idle for five seconds is given back", () => {
