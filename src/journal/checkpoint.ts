@@ -1,4 +1,5 @@
 import { SIGNALS } from "../otlp/tape.ts";
+import { type memoEntries, readMemoEntries } from "./memos.ts";
 import type { Interval } from "./progress.ts";
 import type { SavedRoute } from "./route-state.ts";
 
@@ -13,6 +14,8 @@ export interface Checkpoint {
   readonly replaces?: readonly number[];
   /** Places of damage already counted: segment id and offset. Only in full ones. */
   readonly damage?: readonly (readonly [id: number, offset: number])[];
+  /** All memos. Only in full ones. */
+  readonly memos?: ReturnType<typeof memoEntries>;
 }
 
 /** Changes that are part of one append: a holder's settlement, frames that a full route skips. */
@@ -29,7 +32,9 @@ export interface Delta {
 /** Longest checkpoint that recovery reads: 16 MiB. */
 export const CHECKPOINT_MAX = 16 << 20;
 
-export function encodeJson(value: Checkpoint | readonly Delta[]): Uint8Array {
+export function encodeJson(
+  value: Checkpoint | readonly Delta[] | ReturnType<typeof memoEntries>,
+): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value));
 }
 
@@ -37,15 +42,22 @@ export function encodeJson(value: Checkpoint | readonly Delta[]): Uint8Array {
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint | undefined {
   const value = parse(bytes);
   if (!isRecord(value)) return undefined;
-  const { routes, quarantined, segments, damage, replaces } = value;
+  const { routes, quarantined, segments, damage, replaces, memos: texts } = value;
+  const memos = readMemoEntries(texts);
   if (!Array.isArray(routes) || !routes.every(isSavedRoute) || !isTotals(quarantined))
     return undefined;
   return {
     ...{ routes, quarantined },
     ...(isPairs(segments) ? { segments } : {}),
     ...(isPairs(damage) ? { damage } : {}),
+    ...(memos === undefined ? {} : { memos }),
     ...(Array.isArray(replaces) && replaces.every(isCount) ? { replaces } : {}),
   };
+}
+
+/** Undefined when the bytes are no memos. */
+export function decodeMemos(bytes: Uint8Array): ReturnType<typeof readMemoEntries> {
+  return readMemoEntries(parse(bytes));
 }
 
 /** Undefined when the bytes are not a list of deltas. */

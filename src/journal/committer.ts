@@ -1,15 +1,14 @@
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import type { Stored } from "../otlp/range.ts";
 import { PipelineError, type Refusal } from "../otlp/status.ts";
-import type { Delta } from "./checkpoint.ts";
 import type { CopyForward } from "./copy-forward.ts";
-import { type Draft, draftDeltas, draftFrame, draftGroup, type GroupDraft } from "./encode.ts";
+import { type Skipped, settleDelta, skipDelta } from "./deltas.ts";
+import { type Draft, draftChanges, draftFrame, draftGroup, type GroupDraft } from "./encode.ts";
 import type { FileIo } from "./file-io.ts";
 import type { FrameCache } from "./frame-cache.ts";
 import { isPassed } from "./holding.ts";
-import type { Frame, Removal, Settlement } from "./journal.ts";
+import type { Frame, Memo, Removal, Settlement } from "./journal.ts";
 import { findLeaving, type Leaving, removalDeltas } from "./removal.ts";
-import { RouteReader } from "./route-reader.ts";
 import type { RouteState } from "./route-state.ts";
 import { routeNumbers, withoutRoute } from "./routes.ts";
 import type { FrameEntry, Segment } from "./segment.ts";
@@ -51,15 +50,9 @@ interface Pending {
   readonly settles: readonly Settlement[];
   readonly skipped: readonly Skipped[];
   readonly leaving: readonly Leaving[];
+  readonly memos: readonly Memo[];
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
-}
-
-/** A frame that a full route did not want. */
-interface Skipped {
-  readonly route: RouteState;
-  readonly items: number;
-  readonly reason: "skipped" | "queue_full";
 }
 
 /** Group commit when idle: while one write and its fdatasync run, appends queue; the next write takes them all. */
@@ -120,6 +113,7 @@ export class Committer {
     frames: readonly Frame[],
     settles: readonly Settlement[],
     removals: readonly Removal[],
+    memos: readonly Memo[],
   ): Promise<void> {
     this.#options.copies.begin();
     const leaving = removals.map((removal) => findLeaving(this.#options.state.segments, removal));
@@ -132,8 +126,7 @@ export class Committer {
       ...skipped.map(skipDelta),
       ...leaving.flatMap(removalDeltas),
     ];
-    const records = deltas.length > 0 ? [...drafts, draftDeltas(deltas)] : drafts;
-    const group = draftGroup(records);
+    const group = draftGroup([...drafts, ...draftChanges(deltas, memos)]);
     if (group.bytes > GROUP_BYTES_MAX)
       throw new PipelineError({
         kind: "too_large",
@@ -141,7 +134,16 @@ export class Committer {
         why: `one request of ${group.bytes} bytes; the journal takes at most ${GROUP_BYTES_MAX}`,
       });
     return new Promise((resolve, reject) => {
-      this.#queue.push({ group, frames: drafts, settles, skipped, leaving, resolve, reject });
+      this.#queue.push({
+        group,
+        frames: drafts,
+        settles,
+        skipped,
+        leaving,
+        memos,
+        resolve,
+        reject,
+      });
       this.#kick();
     });
   }
@@ -251,7 +253,7 @@ export class Committer {
     segment.passedAtMs = undefined;
     const woken = new Set<RouteState>();
     let next = 0;
-    for (const { frames, settles, skipped, leaving, resolve } of batch) {
+    for (const { frames, settles, skipped, leaving, memos, resolve } of batch) {
       for (const draft of frames) {
         const entry = entries[next++];
         if (entry === undefined) continue;
@@ -272,6 +274,7 @@ export class Committer {
         route.drop(reason, items);
       }
       for (const { route, frames: left, tally } of leaving) route.remove(left, tally);
+      state.memos.put(memos);
       resolve();
     }
     this.moved();
@@ -365,21 +368,6 @@ export class Committer {
   #warn(error: unknown, text: string): void {
     this.#options.log.warn({ err: messageOf(error) }, text);
   }
-}
-
-function settleDelta({ reader, range, tally }: Settlement): Delta {
-  if (!(reader instanceof RouteReader)) throw new Error("the reader is not of this journal");
-  const { interval, lost } = reader.flightOf(range, tally);
-  const { delivered, unconfirmed, deadLettered } = tally;
-  const corrupt = (tally.dropped.get("corrupt") ?? 0) + lost;
-  const dropped = { ...Object.fromEntries(tally.dropped), ...(corrupt > 0 ? { corrupt } : {}) };
-  const { route } = reader;
-  return { route, settle: interval, appended: 0, delivered, unconfirmed, deadLettered, dropped };
-}
-
-function skipDelta({ route, items, reason }: Skipped): Delta {
-  const none = { delivered: 0, unconfirmed: 0, deadLettered: 0 };
-  return { route: route.number, appended: items, ...none, dropped: { [reason]: items } };
 }
 
 function unavailable(why: string, retryAfterMs: number, cause?: unknown): PipelineError {

@@ -3,7 +3,7 @@ import type { Batch } from "../otlp/batch.ts";
 import type { Seq } from "../otlp/range.ts";
 import { SIGNALS } from "../otlp/tape.ts";
 import { type Checkpoint, type Delta, encodeJson } from "./checkpoint.ts";
-import type { Frame, Routes } from "./journal.ts";
+import type { Frame, Memo, Routes } from "./journal.ts";
 import {
   encodeGroupHeader,
   encodeRecordHeader,
@@ -13,6 +13,7 @@ import {
   recordHeaderLength,
   recordLength,
 } from "./layout.ts";
+import { memoEntries } from "./memos.ts";
 import type { FrameEntry } from "./segment.ts";
 
 const NO_BYTES = new Uint8Array(0);
@@ -60,8 +61,12 @@ export function draftCheckpoint(checkpoint: Checkpoint): Draft {
   return draftJson(RecordType.checkpoint, encodeJson(checkpoint));
 }
 
-export function draftDeltas(deltas: readonly Delta[]): Draft {
-  return draftJson(RecordType.delta, encodeJson(deltas));
+/** The records of a group that are no frames: none, one or both. */
+export function draftChanges(deltas: readonly Delta[], memos: readonly Memo[]): Draft[] {
+  const records: Draft[] = [];
+  if (deltas.length > 0) records.push(draftJson(RecordType.delta, encodeJson(deltas)));
+  if (memos.length > 0) records.push(draftJson(RecordType.memos, encodeJson(memoEntries(memos))));
+  return records;
 }
 
 function draftJson(type: RecordType, payloadBytes: Uint8Array): Draft {

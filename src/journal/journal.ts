@@ -88,6 +88,13 @@ export interface KnownRoute {
   readonly notDelivered: number;
 }
 
+/** A small text that a journal keeps beside its frames, such as how far a file was read: the latest of its key, until it is removed. */
+export interface Memo {
+  readonly key: string;
+  /** Undefined removes the key. */
+  readonly text: string | undefined;
+}
+
 /** Where a frame is, and which routes it was meant for. */
 export interface FramePlace {
   /** Name of the segment's file. */
@@ -151,7 +158,10 @@ export interface Journal {
     frames: readonly Frame[],
     settles?: readonly Settlement[],
     removals?: readonly Removal[],
+    memos?: readonly Memo[],
   ): Promise<void>;
+  /** The latest durable memos whose keys begin so, by key. */
+  memos(prefix: string): ReadonlyMap<string, string>;
   stats(): JournalStats;
   /** Bytes of segment files that only this route still holds. */
   heldBytes(route: number): number;

@@ -25,7 +25,7 @@ const SEGMENT_MAGIC = new TextEncoder().encode("WEIRJRNL");
 export const GROUP_MAGIC = new Uint8Array([0xf1, 0x57, 0x47, 0x9e]);
 const GROUP_MAGIC_WORD = 0x9e4757f1;
 
-export const RecordType = { frame: 1, checkpoint: 2, delta: 3 } as const;
+export const RecordType = { frame: 1, checkpoint: 2, delta: 3, memos: 4 } as const;
 export type RecordType = (typeof RecordType)[keyof typeof RecordType];
 
 /** Checksum seed of one segment of one journal. */
@@ -211,7 +211,8 @@ export function decodeRecordHeader(
   const end = at + RECORD_FIXED + 4 * words;
   const head = new Uint8Array(view.buffer, view.byteOffset + at, end - at);
   if (view.getUint32(end, true) !== crc32(head, seedAt(seed, offset))) return undefined;
-  if (signal === undefined || (type !== 1 && type !== 2 && type !== 3)) return undefined;
+  if (signal === undefined || (type !== 1 && type !== 2 && type !== 3 && type !== 4))
+    return undefined;
   const note = view.getUint32(at + 28, true);
   const payload = view.getUint32(at + 32, true);
   const length = view.getUint32(at, true);

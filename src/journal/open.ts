@@ -15,6 +15,7 @@ import type {
   Journal,
   JournalStats,
   KnownRoute,
+  Memo,
   Reader,
   Removal,
   RouteLimits,
@@ -242,6 +243,7 @@ class SegmentJournal implements Journal {
     frames: readonly Frame[],
     settles: readonly Settlement[] = [],
     removals: readonly Removal[] = [],
+    memos: readonly Memo[] = [],
   ): Promise<void> {
     if (this.#stopped.signal.aborted)
       throw new PipelineError({
@@ -254,8 +256,13 @@ class SegmentJournal implements Journal {
       for (const route of this.#states(routes))
         if (route.signal !== batch.signal)
           throw new Error(`route ${route.name} carries ${route.signal}, not ${batch.signal}`);
-    if (frames.length + settles.length + removals.length > 0)
-      await committer.append(frames, settles, removals);
+    this.#state.memos.check(memos);
+    if (frames.length + settles.length + removals.length + memos.length > 0)
+      await committer.append(frames, settles, removals, memos);
+  }
+
+  memos(prefix: string): ReadonlyMap<string, string> {
+    return this.#state.memos.startingWith(prefix);
   }
 
   stats(): JournalStats {

@@ -1,7 +1,14 @@
 import type { Seq } from "../otlp/range.ts";
 import { SIGNALS, type Signal } from "../otlp/tape.ts";
-import { type Checkpoint, type Delta, decodeCheckpoint, decodeDeltas } from "./checkpoint.ts";
+import {
+  type Checkpoint,
+  type Delta,
+  decodeCheckpoint,
+  decodeDeltas,
+  decodeMemos,
+} from "./checkpoint.ts";
 import { RecordType } from "./layout.ts";
+import { memoOf } from "./memos.ts";
 import { RouteState } from "./route-state.ts";
 import { routeNumbers } from "./routes.ts";
 import type { JsonRecord, ScannedGroup } from "./scan.ts";
@@ -55,7 +62,8 @@ export class Replay {
       if (checkpoint !== undefined) this.#checkpoint(checkpoint);
       return;
     }
-    for (const delta of decodeDeltas(bytes) ?? []) this.#delta(delta);
+    if (type === RecordType.memos) this.#state.memos.put((decodeMemos(bytes) ?? []).map(memoOf));
+    else for (const delta of decodeDeltas(bytes) ?? []) this.#delta(delta);
   }
 
   #checkpoint(checkpoint: Checkpoint): void {
@@ -66,6 +74,7 @@ export class Replay {
     }
     for (const [reason, count] of Object.entries(checkpoint.quarantined))
       this.#state.quarantined.set(reason, count);
+    if (checkpoint.segments !== undefined) this.#state.memos.restore(checkpoint.memos ?? []);
     for (const [id, offset] of checkpoint.damage ?? []) this.#state.note(id, offset);
   }
 

@@ -1,6 +1,7 @@
 import type { Seq } from "../otlp/range.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Identity } from "./identity.ts";
+import { Memos } from "./memos.ts";
 import type { RouteState } from "./route-state.ts";
 import { Segments } from "./segment.ts";
 
@@ -20,6 +21,7 @@ export class JournalState {
   readonly id: string;
   readonly routes = new Map<number, RouteState>();
   readonly segments = new Segments();
+  readonly memos = new Memos();
   readonly quarantined = new Map<string, number>();
   readonly damage: (readonly [id: number, offset: number])[] = [];
   nextSeq: Seq = 1;
@@ -65,7 +67,9 @@ export class JournalState {
     // Places in removed segments cannot be met again.
     const first = this.segments.list[0]?.id ?? Number.POSITIVE_INFINITY;
     const kept = damage.filter(([id]) => id === 0 || id >= first);
-    return { routes: saved, quarantined, segments, damage: kept };
+    const memos = this.memos.entries;
+    const all = { routes: saved, quarantined, segments, damage: kept };
+    return memos.length === 0 ? all : { ...all, memos };
   }
 
   identity(closed?: readonly [segment: number, length: number]): Identity {
