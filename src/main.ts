@@ -12,7 +12,7 @@ const FLAGS = [
   "--max-semi-space-size=8",
   "--heap-growing-percent=400",
   "--max-inlined-bytecode-size=1000",
-  "--max-inlined-bytecode-size-cumulative=2000",
+  "--max-inlined-bytecode-size-cumulative=3000",
 ];
 
 const args = process.argv.slice(2);
