@@ -88,7 +88,13 @@ export class RecordRequests {
 
   #read(source: RecordSource, given: GivenAttributes): RecordRequest {
     this.#begin(this.#door, given);
-    source.fill(this.#door, Number.POSITIVE_INFINITY);
+    try {
+      source.fill(this.#door, Number.POSITIVE_INFINITY);
+    } catch (reason) {
+      // The body is refused as a whole: what was read of it must not come with the next one.
+      this.#door.finish();
+      throw reason;
+    }
     return this.#door.finish();
   }
 

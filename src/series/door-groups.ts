@@ -1,6 +1,7 @@
 import { varintSize } from "../otlp/build.ts";
 import { AnyValue, KeyValue, Resource, ResourceLogs } from "../otlp/tags.gen.ts";
 import { Constants } from "../wire/copy.ts";
+import { SLACK } from "../wire/slack.ts";
 import type { DoorOutput } from "./door-output.ts";
 
 /** Longest message of the request: lengths have at most 28 bits. */
@@ -11,6 +12,7 @@ const CONSTANTS = new Constants(64);
 const SERVICE_NAME = CONSTANTS.add("service.name");
 /** Bytes of a group beside the service's name. */
 export const GROUP_BYTES = 64;
+const NOTHING = new DataView(new ArrayBuffer(SLACK));
 
 /** The ResourceLogs of a request: consecutive records of one service share one. */
 export class DoorGroups {
@@ -20,9 +22,19 @@ export class DoorGroups {
   #scope = 0;
   #serviceAt = 0;
   #serviceLength = 0;
+  /** Attributes of every resource behind its service's name: encoded fields of a Resource, then SLACK. */
+  #more = NOTHING;
+  #moreLength = 0;
 
   constructor(out: DoorOutput) {
     this.#out = out;
+  }
+
+  /** Gives the resources of the next records these attributes, encoded, with SLACK behind `length`; their bytes are added to what a group takes. */
+  setResource(attributes: DataView, length: number): void {
+    this.close();
+    this.#more = attributes;
+    this.#moreLength = length;
   }
 
   /** Goes on with the open group when it is of the service with this name (length 0: none), else opens one. Room for it must be there. */
@@ -33,11 +45,14 @@ export class DoorGroups {
     out.byte(RESOURCE_LOGS);
     this.#group = out.open(GROUP_BOUND);
     this.#serviceLength = length;
-    if (length > 0) {
-      const value = 1 + varintSize(length) + length;
-      const pair = 2 + SERVICE_NAME.length + 1 + varintSize(value) + value;
+    const value = 1 + varintSize(length) + length;
+    const pair = 2 + SERVICE_NAME.length + 1 + varintSize(value) + value;
+    const size = (length > 0 ? 1 + varintSize(pair) + pair : 0) + this.#moreLength;
+    if (size > 0) {
       out.byte(ResourceLogs.resource);
-      out.varint(1 + varintSize(pair) + pair);
+      out.varint(size);
+    }
+    if (length > 0) {
       out.byte(Resource.attributes);
       out.varint(pair);
       out.byte(KeyValue.key);
@@ -50,6 +65,7 @@ export class DoorGroups {
       this.#serviceAt = out.length;
       out.copy(source, from, length);
     }
+    out.copy(this.#more, 0, this.#moreLength);
     out.byte(ResourceLogs.scope_logs);
     this.#scope = out.open(GROUP_BOUND);
   }

@@ -9,7 +9,17 @@ import { DoorOutput } from "../door-output.ts";
 import { sizeOfInt64 } from "../door-record.ts";
 import { type GivenAttributes, NOTHING_GIVEN } from "./given-attributes.ts";
 import { JsonMembers } from "./json-members.ts";
-import { Layer, LOG, MEMBER, MESSAGE, Member, MemberKind, Members, NAMES } from "./members.ts";
+import {
+  Layer,
+  LOG,
+  MEMBER,
+  MEMBERS_MAX,
+  MESSAGE,
+  Member,
+  MemberKind,
+  Members,
+  NAMES,
+} from "./members.ts";
 import { MsgpackMembers } from "./msgpack-members.ts";
 import { RecordIds } from "./record-ids.ts";
 import { RecordLevel } from "./record-level.ts";
@@ -36,6 +46,13 @@ export interface RecordRequest {
   readonly replacedTimes: number;
 }
 
+/** A text in memory with SLACK behind its end. */
+export interface TextSpan {
+  readonly view: DataView;
+  readonly at: number;
+  readonly length: number;
+}
+
 /**
  * Records of any shape → the bytes of an OTLP logs request, one log record each (mapping §5, "JSON log bodies"), without an object or
  * string per record. For each record: set what is known of it beside its bytes (`given`, `timeLow` and `timeHigh`), then call `json`,
@@ -52,6 +69,10 @@ export class RecordDoor {
   /** Time of the next record where it has none of its own, as halves of an int64 of nanoseconds; 0 is none: that of the arrival. */
   timeLow = 0;
   timeHigh = 0;
+  /** The next records have no other time than that, whatever their members say. */
+  isTimeGiven = false;
+  /** `service.name` of the next records; one of no length is looked for in their members. */
+  service: TextSpan | undefined;
   /** Why the last record was not taken. */
   problem = "";
   readonly #out = new DoorOutput();
@@ -66,6 +87,7 @@ export class RecordDoor {
   readonly #constants: Constants;
   /** `service.name` of records that do not name one. */
   readonly #service: { readonly at: number; readonly length: number };
+  #resourceBytes = 0;
   #items = 0;
   #replacedTimes = 0;
 
@@ -88,6 +110,13 @@ export class RecordDoor {
   /** When the next records arrived: their observed time. */
   arrive(ms: number): void {
     this.#arrival.setMillis(ms);
+  }
+
+  /** Attributes of the next records' resources beside `service.name`: encoded fields of a Resource, then SLACK. */
+  setResource(bytes: Uint8Array, length: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#groups.setResource(view, length);
+    this.#resourceBytes = length;
   }
 
   /**
@@ -122,6 +151,33 @@ export class RecordDoor {
   /** Takes `view[from, to)` as the body of a record, as it is; the memory needs SLACK behind `to`. */
   text(view: DataView, from: number, to: number): void {
     this.#begin();
+    this.line(view, from, to);
+  }
+
+  /** Begins a record of attributes and a line: call `attribute` for each, then `line`. One that is begun anew was never there. */
+  begin(): void {
+    this.#begin();
+  }
+
+  /** Adds an attribute with a text; false when there are too many. The memory needs SLACK behind it. */
+  attribute(
+    view: DataView,
+    nameAt: number,
+    nameLength: number,
+    textAt: number,
+    length: number,
+  ): boolean {
+    const members = this.#members;
+    if (members.count === MEMBERS_MAX) return false;
+    members.texts.ensure(nameLength + length);
+    const name = members.put(view, nameAt, nameLength);
+    const text = members.put(view, textAt, length);
+    members.add(name, nameLength, MemberKind.text, text, length, Layer.record);
+    return true;
+  }
+
+  /** Ends the record that was begun, with `view[from, to)` as its body. */
+  line(view: DataView, from: number, to: number): void {
     const members = this.#members;
     members.settle();
     const length = to - from;
@@ -205,9 +261,10 @@ export class RecordDoor {
   #write(body: number): void {
     const members = this.#members;
     const out = this.#out;
-    const time = this.#time.find();
+    const time = this.isTimeGiven ? TimeKind.none : this.#time.find();
     const bound = members.texts.length + members.count * MEMBER_BYTES + RECORD_BYTES;
-    out.ensure(bound + GROUP_BYTES + members.texts.length + this.#service.length);
+    const named = this.#service.length + (this.service?.length ?? 0);
+    out.ensure(bound + GROUP_BYTES + members.texts.length + named + this.#resourceBytes);
     this.#openGroup();
     out.byte(ScopeLogs.log_records);
     const record = out.open(bound);
@@ -229,6 +286,11 @@ export class RecordDoor {
 
   #openGroup(): void {
     const members = this.#members;
+    const { service } = this;
+    if (service !== undefined && service.length > 0) {
+      this.#groups.open(service.view, service.at, service.length);
+      return;
+    }
     let place = members.seek(NAMES.service, 0);
     for (; place >= 0; place = members.seek(NAMES.service, place + 1)) {
       const i = members.at(place) * MEMBER;
