@@ -9,7 +9,7 @@ import type { Indexed, Indexer } from "./indexer.ts";
 import { createKeys, KeyTable } from "./key-table.ts";
 import type { Keys } from "./keys.ts";
 import { Allowance, NoRoom, type Room } from "./room.ts";
-import { letGo, Scan, uninitialized } from "./scan.ts";
+import { Scan, uninitialized } from "./scan.ts";
 import { GROUP_HEADER, type Signal } from "./tape.ts";
 
 /** A tape of this many bytes is always allowed. */
@@ -19,6 +19,8 @@ const TAPE_RATIO = 4;
 /** What `indexSlowly` takes between two looks at the clock (bytes), and how long it keeps the event loop (ms). */
 const STEP_BYTES = 64 * 1024;
 const SLICE_MS = 8;
+/** Bytes of a request whose tape is made at once, as large as the one before suggests; what is behind them makes its own suggestion. */
+const FORESEEN_BYTES = 8 << 20;
 /** Most tape that a step can fill: nothing makes more of it per byte than a scope of two bytes, which has a GROUP. */
 const STEP_INTS = STEP_BYTES * (GROUP_HEADER / 2);
 const INT_BYTES = Int32Array.BYTES_PER_ELEMENT;
@@ -37,12 +39,15 @@ export function createIndexer(keys: Keys = createKeys()): Indexer {
 class TapeIndexer implements Indexer {
   readonly keys: KeyTable;
   readonly #scan: Scan;
+  /** Of `indexSlowly`: other requests are indexed at once while one of its own waits. */
+  readonly #slowScan: Scan;
   /** Ends with the last `indexSlowly`. */
   #turn: Promise<void> = Promise.resolve();
 
   constructor(keys: KeyTable) {
     this.keys = keys;
     this.#scan = new Scan(keys);
+    this.#slowScan = new Scan(keys);
   }
 
   index<S extends Signal>(signal: S, bytes: Uint8Array, length: number): Indexed<S> {
@@ -79,7 +84,7 @@ class TapeIndexer implements Indexer {
     room: Room | undefined,
   ): Promise<Indexed<S>> {
     const roomy = roomyBytes(bytes, length);
-    const scan = new Scan(this.keys); // other requests are indexed while this one waits
+    const scan = this.#slowScan;
     const allowance = new Allowance(room);
     try {
       const batch = await this.#slowPass(scan, signal, roomy, length, allowance);
@@ -125,7 +130,7 @@ class TapeIndexer implements Indexer {
     allowance: Allowance,
   ): Promise<Batch<S> | undefined> {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    scan.begin(plain(bytes), view, tapeLimit(length));
+    scan.begin(plain(bytes), view, tapeLimit(length), Math.min(length, FORESEEN_BYTES));
     scan.largest = LARGE;
     const pass = new RequestPass(scan, signal, length);
     const breathe = breather();
@@ -145,7 +150,7 @@ class TapeIndexer implements Indexer {
       return undefined;
     }
     await breathe(true);
-    const tape = scan.handOver();
+    const tape = scan.finish(length);
     return createBatch(this.keys, { signal, bytes, view, length, tape, items });
   }
 
@@ -187,10 +192,7 @@ async function enlarge(
     tape.set(scan.tape.subarray(at, Math.min(at + COPY_INTS, scan.top)), at);
     await breathe();
   }
-  const before = scan.tape;
-  scan.tape = tape;
-  if (copied === 0) return; // the scratch
-  letGo(before);
+  scan.move(tape);
   allowance.give(copied);
 }
 

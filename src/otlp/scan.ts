@@ -111,14 +111,16 @@ export class Scan {
 
   /**
    * Ints that the tape should have so that `ints` more fit: enough for the whole request of `length` bytes, if it goes on as it did up
-   * to `position`, and an eighth more. 0: it has them.
+   * to `position`, and some more. 0: it has them. A short tape need not have room for all that may come: `room` copies it in no time.
    */
   foresee(ints: number, position: number, length: number): number {
     const most = this.#limit + 4;
-    const need = Math.min(this.top + ints + 4, most);
+    const isShort = this.top <= COPIED_INTS;
+    const usual = position === 0 ? 0 : Math.ceil((this.top / position) * length * 1.02) + 16;
+    const need = Math.min(isShort ? usual : this.top + ints + 4, most);
     if (need <= this.tape.length) return 0;
-    const all = position === 0 ? 0 : Math.ceil((this.top / position) * length * 1.125);
-    return Math.min(Math.max(need, all, Math.ceil(this.tape.length * 1.5)), most);
+    const all = Math.max(usual * 1.1, this.tape.length * (isShort ? 1.25 : 1.5));
+    return Math.min(Math.max(need, Math.ceil(all)), most);
   }
 
   /** Leaves the check of a large part for later (`index-large.ts`); false where it is small enough to be done now. */
@@ -147,6 +149,13 @@ export class Scan {
     const larger = uninitialized(ints);
     larger.set(this.tape.subarray(0, this.top));
     this.tape = larger;
+  }
+
+  /** Goes on with a larger tape, which has all that the present one has. */
+  move(tape: Int32Array): void {
+    const before = this.tape;
+    this.tape = tape;
+    if (before !== this.#scratch) letGo(before);
   }
 
   /** A length whose first byte (at `p`) has the continuation bit. Leaves its end in `at`; TOO_LONG for what no int32 holds. */
@@ -232,7 +241,7 @@ export function uninitialized(ints: number): Int32Array {
 }
 
 /** Frees the memory of a tape now, and not when the garbage collector comes. */
-export function letGo(tape: Int32Array): void {
+function letGo(tape: Int32Array): void {
   const { buffer } = tape;
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -40,6 +40,20 @@ test("a sliced pass gives the tape of a whole one", async () => {
   await isEqual("metrics", times(plainMetrics(5_000), 2));
 });
 
+test("a tape is about as long as the one before: sparse, dense and mixed requests in turn, none larger than it need be", async () => {
+  const plain = times(plainLogs(700), 12);
+  const dense = times(Uint8Array.of(0x0a, 2, 0x12, 0), 1 << 17); // a GROUP of 18 ints for four bytes
+  const kept: { tape: Int32Array; copy: Int32Array }[] = [];
+  for (const bytes of [plain, plain, dense, plain, Buffer.concat([plain, dense]), dense]) {
+    const answer = await isEqual("logs", bytes);
+    if ("refused" in answer) throw new Error(answer.why);
+    const { tape } = answer.batch;
+    kept.push({ tape, copy: tape.slice() });
+    if (bytes === plain) expect(tape.buffer.byteLength).toBeLessThan(1.2 * tape.byteLength);
+  }
+  for (const { tape, copy } of kept) expect(tape).toEqual(copy); // nobody else writes to it
+});
+
 test.for(Object.entries({ ...HUGE, ...CROOKED }))(
   "%s: huge, sound or damaged, gives the tape of a whole pass",
   async ([, { signal, make }]) => {
