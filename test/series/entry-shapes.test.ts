@@ -117,6 +117,32 @@ describe("items of shapes that come again", () => {
     );
   });
 
+  test("members of attributes are the same in the first item of a shape and in later ones", () => {
+    const names = [...[1, 24, 25, 26, 119, 120, 121, 122, 300].map((n) => "n".repeat(n)), 'a"b\\c'];
+    const values = [...VALUES, { stringValue: 'x"y\\z\u0001' }, { intValue: "20000" }];
+    for (const value of values) {
+      const attributes = [
+        ...names.map((key, i) => ({ key, value: i % 2 === 0 ? value : { intValue: "7" } })),
+        { key: "http.request.method", value: { stringValue: "GET" } },
+      ];
+      const start = { startTimeUnixNano: "1705314600123456789", kind: 2 };
+      const spans = [1, 2, 3, 4].map(() => ({ ...start, attributes }));
+      const resource = { attributes: [{ key: "host.name", value: { stringValue: "h" } }] };
+      const resourceSpans = [{ resource, scopeSpans: [{ spans }] }];
+      const bytes = encodeRequest("traces", { resourceSpans });
+      expectTwin(writerOf("traces"), "traces", bytes);
+      // One row of each item: its members are written from the list of the shape.
+      for (const name of ["requests", "spans"]) {
+        const chosen = tables.filter(({ measurement }) => measurement === name);
+        const options = { signal: "traces", tables: chosen, keys, dialect: "v3" } as const;
+        const range = rangeOf([batchOfSignal("traces", bytes)], ARRIVAL_MS);
+        const written = writeAll(compileLineWriter(options), range);
+        expect(written).toEqual(slowLines(bytes, chosen, "v3", ARRIVAL_MS, "traces"));
+        expect(written.rows).toBe(4);
+      }
+    }
+  });
+
   test("more shapes than are remembered, then few again", () => {
     const writer = writerOf("logs");
     for (let seed = 0; seed < 8; seed++) expectTwin(writer, "logs", mixedLogs(40, seed));
