@@ -3,23 +3,31 @@ import type { Written, WrittenComponent } from "./components.ts";
 import type { Problems } from "./problem.ts";
 import { nodeAt } from "./tree.ts";
 
-/** A queue's `storage` names a file_storage extension that is configured and started. */
+/** The `storage` of a queue or a receiver names a file_storage extension that is configured and started. */
 export function checkStorage(
   written: Written,
   started: readonly string[],
   problems: Problems,
 ): void {
   for (const exporter of written.exporters.values())
-    checkQueue(exporter, written, started, problems);
+    check("exporter", exporter, ["sending_queue", "storage"], { written, started, problems });
+  for (const receiver of written.receivers.values())
+    check("receiver", receiver, ["storage"], { written, started, problems });
 }
 
-function checkQueue(
+interface Around {
+  readonly written: Written;
+  readonly started: readonly string[];
+  readonly problems: Problems;
+}
+
+function check(
+  kind: string,
   { id, node }: WrittenComponent,
-  written: Written,
-  started: readonly string[],
-  problems: Problems,
+  path: readonly string[],
+  { written, started, problems }: Around,
 ): void {
-  const storage = nodeAt(node, ["sending_queue", "storage"]);
+  const storage = nodeAt(node, path);
   if (storage?.kind !== "scalar" || typeof storage.value !== "string") return;
   const name = storage.value.trim();
   const extension = written.extensions.get(name);
@@ -27,7 +35,7 @@ function checkQueue(
   if (extension === undefined)
     problems.error(
       storage.place,
-      `exporter "${id}" wants the storage "${name}", which is not configured under extensions${suggestion(name, storages)}`,
+      `${kind} "${id}" wants the storage "${name}", which is not configured under extensions${suggestion(name, storages)}`,
     );
   else if (!isStorage(extension))
     problems.error(

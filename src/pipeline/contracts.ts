@@ -1,3 +1,4 @@
+import type { Memo } from "../journal/journal.ts";
 import type { Batch } from "../otlp/batch.ts";
 import type { Draft } from "../otlp/draft.ts";
 import type { Range, Seq } from "../otlp/range.ts";
@@ -26,6 +27,16 @@ export interface Lease extends Disposable {
   metadata?: RequestMetadata;
 }
 
+/** Small texts that a receiver keeps beside its items, such as how far it has read. They outlive the process. */
+export interface Memory {
+  /** Id of the storage that keeps them. */
+  readonly storage: string;
+  /** Whether items and memos of a submit are kept together or not at all. Otherwise the memos come last: a kill may repeat items. */
+  readonly isAtomic: boolean;
+  /** The latest text of each key, of this run and the ones before. */
+  read(): ReadonlyMap<string, string>;
+}
+
 /** A receiver's only way in. */
 export interface Intake {
   /** Signals that some pipeline of this receiver takes. */
@@ -34,7 +45,10 @@ export interface Intake {
   /** `transport` ("http", "grpc", "udp", "tcp") labels what is counted for this lease. */
   admit(signal: Signal, bytes: number, transport?: string): Lease | Refusal;
   /** Runs every pipeline and appends all frames as one group. Resolves = durable; rejects (PipelineError) = written nowhere. */
-  submit(batches: readonly Batch[], lease: Lease): Promise<void>;
+  /** `memos` are kept with them, where there is a `memory`; also without any batch. */
+  submit(batches: readonly Batch[], lease: Lease, memos?: readonly Memo[]): Promise<void>;
+  /** Absent where nothing outlives the process. */
+  readonly memory?: Memory | undefined;
   /** Items that the receiver cut out of a request and reported (partial success): a term of the law. */
   rejected(signal: Signal, items: number, why: string, transport?: string): void;
 }

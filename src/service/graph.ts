@@ -14,6 +14,7 @@ import { type Gate, ReceiverIntake } from "./intake.ts";
 import { observeQueue, observeRoute } from "./law.ts";
 import { ITEM_NAMES } from "./ledger.ts";
 import { Pipeline } from "./pipeline.ts";
+import { receiverStorage } from "./receiver-storage.ts";
 import { AwaitedReader } from "./results.ts";
 import { type Route, routeLimits } from "./routes.ts";
 import { MEMORY, type Storage } from "./storage.ts";
@@ -73,11 +74,24 @@ export function buildGraph(config: Config, components: Components, around: Surro
     );
     if (fed.length === 0) continue;
     const own = fed.flatMap(([name]) => pipelines.get(name) ?? []);
-    const intake = new ReceiverIntake(id, own, around.gate);
+    const storage = memoStorage(receiver, own, around.storages);
+    const intake = new ReceiverIntake(id, own, around.gate, storage);
     const factory = found(components.receivers, receiver);
     receivers.set(id, factory.create(receiver.options, around.context("receiver", id), intake));
   }
   return { receivers, outlets, routes: [...routes.values()] };
+}
+
+/** Where a receiver keeps its memos: in the storage that it names, else in the first that keeps the queue of one of its exporters. */
+function memoStorage(
+  receiver: ComponentConfig,
+  pipelines: readonly Pipeline[],
+  storages: ReadonlyMap<string, Storage>,
+): Storage | undefined {
+  const named = receiverStorage(receiver);
+  if (named !== undefined) return entry(storages, named);
+  const durable = [...storages.values()].filter(({ directory }) => directory !== undefined);
+  return durable.find(({ journal }) => pipelines.some(({ bits }) => bits.has(journal)));
 }
 
 function transform(

@@ -1,14 +1,16 @@
-import type { Frame, Journal } from "../journal/journal.ts";
+import type { Frame, Journal, Memo } from "../journal/journal.ts";
 import { unionRoutes } from "../journal/routes.ts";
 import { getOrMake } from "../lib/get-or-make.ts";
 import type { Batch } from "../otlp/batch.ts";
 import { isRefusal, PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Signal } from "../otlp/tape.ts";
-import type { Intake, Lease } from "../pipeline/contracts.ts";
+import type { Intake, Lease, Memory } from "../pipeline/contracts.ts";
 import type { Logger, Meter } from "../pipeline/telemetry.ts";
 import { ReceiverCounts } from "./ledger.ts";
+import { MemoKeeper } from "./memo-keeper.ts";
 import { OldItems } from "./old-items.ts";
 import { Groups, type Pipeline } from "./pipeline.ts";
+import type { Storage } from "./storage.ts";
 
 /** What all intakes of a service share. */
 export interface Gate {
@@ -36,8 +38,10 @@ export class ReceiverIntake implements Intake {
   readonly #counts = new Map<string, Map<Signal, ReceiverCounts>>();
   readonly #transports = new WeakMap<Lease, string>();
   readonly #old: OldItems;
+  readonly #memos: MemoKeeper | undefined;
 
-  constructor(receiver: string, pipelines: readonly Pipeline[], gate: Gate) {
+  /** `storage` keeps the receiver's memos. */
+  constructor(receiver: string, pipelines: readonly Pipeline[], gate: Gate, storage?: Storage) {
     this.#receiver = receiver;
     this.#gate = gate;
     this.#old = new OldItems(receiver, gate.log, gate.nowMs);
@@ -50,6 +54,12 @@ export class ReceiverIntake implements Intake {
         targets.set(journal, unionRoutes(targets.get(journal) ?? new Uint32Array(0), bits));
     }
     this.signals = new Set(this.#pipelines.keys());
+    const journals = new Set(pipelines.flatMap(({ bits }) => [...bits.keys()]));
+    this.#memos = storage && new MemoKeeper(receiver, storage, journals);
+  }
+
+  get memory(): Memory | undefined {
+    return this.#memos;
   }
 
   admit(signal: Signal, bytes: number, transport = ""): Lease | Refusal {
@@ -74,7 +84,11 @@ export class ReceiverIntake implements Intake {
     return lease;
   }
 
-  async submit(batches: readonly Batch[], lease: Lease): Promise<void> {
+  async submit(
+    batches: readonly Batch[],
+    lease: Lease,
+    memos: readonly Memo[] = [],
+  ): Promise<void> {
     const transport = this.#transports.get(lease) ?? "";
     this.#gate.took(lease.bytes);
     const passed: { readonly pipeline: Pipeline; items: number }[] = [];
@@ -90,7 +104,7 @@ export class ReceiverIntake implements Intake {
           if (out !== batch) this.#gate.took(out.length + out.tape.byteLength);
           if (out.items > 0) groups.add(out, pipeline);
         }
-      await append(groups);
+      await this.#append(groups, memos);
     } catch (reason) {
       for (const { pipeline, items } of passed) {
         pipeline.counts.refused.add(items);
@@ -101,6 +115,15 @@ export class ReceiverIntake implements Intake {
     for (const { pipeline, items } of passed) pipeline.counts.appended.add(items);
     for (const batch of batches) this.#count(batch.signal, transport).accepted.add(batch.items);
     this.#old.look(batches);
+  }
+
+  /** With the items where that is possible, else behind them. */
+  async #append(groups: Groups, memos: readonly Memo[]): Promise<void> {
+    const keeper = memos.length > 0 ? this.#memos : undefined;
+    if (keeper === undefined) return append(groups);
+    if (keeper.isAtomic && groups.frames.size === 1) return append(groups, keeper.own(memos));
+    await append(groups);
+    await keeper.append(memos);
   }
 
   rejected(signal: Signal, items: number, _why: string, transport = ""): void {
@@ -135,10 +158,10 @@ export class ReceiverIntake implements Intake {
   }
 }
 
-/** Reserves on every journal or on none, then appends one group to each. */
-async function append(groups: Groups): Promise<void> {
+/** Reserves on every journal or on none, then appends one group to each. `memos` ride along where there is one journal, and nobody to wait for. */
+async function append(groups: Groups, memos?: readonly Memo[]): Promise<void> {
   if (groups.frames.size === 1 && groups.awaited.length === 0)
-    for (const [journal, frames] of groups.frames) return appendOne(journal, frames);
+    for (const [journal, frames] of groups.frames) return appendOne(journal, frames, memos);
   using places = new DisposableStack();
   for (const [journal, frames] of groups.frames) places.use(reserve(journal, frames));
   const results = groups.awaited.map(({ reader, batch }) => reader.result(batch));
@@ -156,10 +179,14 @@ async function append(groups: Groups): Promise<void> {
 }
 
 /** The common case, at a fraction of the cost: one journal, and nobody waits for a destination. */
-async function appendOne(journal: Journal, frames: readonly Frame[]): Promise<void> {
+async function appendOne(
+  journal: Journal,
+  frames: readonly Frame[],
+  memos?: readonly Memo[],
+): Promise<void> {
   const place = reserve(journal, frames);
   try {
-    await journal.append(frames);
+    await journal.append(frames, [], [], memos);
   } finally {
     place[Symbol.dispose]();
   }

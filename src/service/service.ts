@@ -24,6 +24,7 @@ import { withFields } from "./log.ts";
 import { LitterCollector, MemoryKeeper, settleDown } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { createMetricsServer } from "./metrics-server.ts";
+import { receiverStorage } from "./receiver-storage.ts";
 import { Replays } from "./replays.ts";
 import { MEMORY, openMemory, openStorage, type Storage } from "./storage.ts";
 
@@ -191,7 +192,7 @@ export class Service {
     }
   }
 
-  /** Opens every storage that some queue in use names, and the memory one when a queue names none. */
+  /** Opens every storage that some queue or receiver in use names, and the memory one when a queue names none. */
   async #openStorages(): Promise<void> {
     const { config, log } = this.#options;
     const cacheBytes = Math.min(CACHE_BYTES, Math.floor(memoryLimitBytes() * CACHE_SHARE));
@@ -289,10 +290,14 @@ export class Service {
   }
 }
 
-/** Ids of the storages that exporters in pipelines name; "memory" where a queue names none. */
+/** Ids of the storages that exporters and receivers in pipelines name; "memory" where a queue names none. */
 function storagesInUse(config: Config): ReadonlySet<string> {
   const ids = new Set<string>();
-  for (const { exporters } of config.service.pipelines.values())
+  for (const { exporters, receivers } of config.service.pipelines.values()) {
+    for (const id of receivers) {
+      const named = receiverStorage(config.receivers.get(id));
+      if (named !== undefined) ids.add(named);
+    }
     for (const id of exporters) {
       const options = config.exporters.get(id)?.options as
         | { sending_queue?: { enabled?: boolean; storage?: string } }
@@ -300,5 +305,6 @@ function storagesInUse(config: Config): ReadonlySet<string> {
       const queue = options?.sending_queue;
       ids.add((queue?.enabled === false ? undefined : queue?.storage) ?? MEMORY);
     }
+  }
   return ids;
 }
