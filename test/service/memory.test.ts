@@ -35,14 +35,14 @@ test("memory is given back once after a burst, when the service is idle again", 
   expect(collections).toBe(2);
 });
 
-test("what answered requests leave behind is collected after every 32 MiB of them", () => {
+test("what answered requests leave behind is collected after every 24 MiB of them", () => {
   let collections = 0;
   const litter = new LitterCollector(() => collections++);
-  for (let i = 0; i < 31; i++) litter.took(MIB);
+  for (let i = 0; i < 23; i++) litter.took(MIB);
   expect(collections).toBe(0);
   litter.took(MIB);
   expect(collections).toBe(1);
-  litter.took(31 * MIB);
+  litter.took(23 * MIB);
   expect(collections).toBe(1);
   litter.took(100 * MIB);
   expect(collections, "one large request is looked for once").toBe(2);
