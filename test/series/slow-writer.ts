@@ -70,16 +70,20 @@ class Frame {
   /** Number of rows. */
   item(item: Item): number {
     const before = this.rows;
+    const lineName = String(item.log[item.signal === "traces" ? "name" : "eventName"] ?? "");
+    if (item.record.has("weir.tags") && lineName !== "") {
+      this.#line(
+        item,
+        lineName,
+        this.#tables.find((table) => table.measurement === lineName),
+      );
+      return this.rows - before;
+    }
     if (item.signal === "traces") {
       for (const table of this.#tables) if (this.#matchesSpan(item, table)) this.#row(item, table);
       return this.rows - before;
     }
-    const eventName = String(item.log["eventName"] ?? "");
-    const named = this.#tables.find((table) => table.measurement === eventName);
-    if (item.record.has("weir.tags") && eventName !== "") {
-      this.#line(item, eventName, named);
-      return this.rows - before;
-    }
+    const named = this.#tables.find((table) => table.measurement === lineName);
     const isOfName = named !== undefined && !isOfEverySpan(named) && hasRequired(item, named);
     if (!isOfName || losesBody(item, named))
       for (const table of this.#tables) {
