@@ -24,6 +24,7 @@ import { httpLogs } from "./receivers/http_logs/index.ts";
 import { createInfluxdbReceiver } from "./receivers/influxdb/index.ts";
 import { createLineProtocol } from "./receivers/line_protocol/index.ts";
 import { otlp } from "./receivers/otlp/index.ts";
+import { createTelemetryApi } from "./receivers/telemetry_api/index.ts";
 import { shippedTables } from "./series/load.ts";
 import { compileLineWriter } from "./series/plan.ts";
 
@@ -47,6 +48,7 @@ export function createComponents(): Components {
       createInfluxdbReceiver(tables),
       createLineProtocol(tables),
       otlp,
+      createTelemetryApi(),
     ]),
     processors: byType<ProcessorFactory<unknown>>([attributes, resource]),
     exporters: byType<ExporterFactory<Delivery>>([

@@ -23,7 +23,7 @@ export class DoorGroups {
   #serviceAt = 0;
   #serviceLength = 0;
   /** Attributes of every resource behind its service's name: encoded fields of a Resource, then SLACK. */
-  #more = NOTHING;
+  #more: DataView = NOTHING;
   #moreLength = 0;
 
   constructor(out: DoorOutput) {
