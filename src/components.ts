@@ -23,6 +23,7 @@ import { fluentForward } from "./receivers/fluent_forward/index.ts";
 import { httpLogs } from "./receivers/http_logs/index.ts";
 import { createInfluxdbReceiver } from "./receivers/influxdb/index.ts";
 import { createLineProtocol } from "./receivers/line_protocol/index.ts";
+import { loki } from "./receivers/loki/index.ts";
 import { otlp } from "./receivers/otlp/index.ts";
 import { createTelemetryApi } from "./receivers/telemetry_api/index.ts";
 import { shippedTables } from "./series/load.ts";
@@ -47,6 +48,7 @@ export function createComponents(): Components {
       httpLogs,
       createInfluxdbReceiver(tables),
       createLineProtocol(tables),
+      loki,
       otlp,
       createTelemetryApi(),
     ]),

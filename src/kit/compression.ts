@@ -5,6 +5,8 @@ import {
   gunzip,
   gunzipSync,
   inflate,
+  inflateRaw,
+  inflateRawSync,
   inflateSync,
   zstdDecompress,
   zstdDecompressSync,
@@ -20,8 +22,8 @@ export interface Body {
   readonly length: number;
 }
 
-type ZlibCoding = "gzip" | "zstd" | "deflate" | "br";
-/** "br" is taken only by receivers whose senders use it: OTLP has none. */
+type ZlibCoding = "gzip" | "zstd" | "deflate" | "deflate-raw" | "br";
+/** "br" and "deflate-raw" (RFC 1951) are taken only by receivers whose senders use them: OTLP has none. */
 export type Coding = "identity" | ZlibCoding | "snappy";
 
 /** Codings that servers announce in Accept-Encoding and grpc-accept-encoding. */
@@ -177,6 +179,7 @@ interface Decoder {
 const DECODERS: Readonly<Record<ZlibCoding, Decoder>> = {
   gzip: { now: gunzipSync, later: gunzip },
   deflate: { now: inflateSync, later: inflate },
+  "deflate-raw": { now: inflateRawSync, later: inflateRaw },
   br: { now: brotliDecompressSync, later: brotliDecompress },
   zstd: { now: zstdDecompressSync, later: zstdDecompress },
 };
@@ -224,8 +227,8 @@ function slacked(output: Uint8Array): Body {
 /** Size of the output as the data itself claims; -1 when it does not, or not credibly. */
 function expectedBytes(coding: ZlibCoding, bytes: Uint8Array, length: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
-  if (coding === "deflate" || coding === "br") return -1;
-  return coding === "gzip" ? gzipSize(view) : zstdContentSize(view);
+  if (coding === "gzip") return gzipSize(view);
+  return coding === "zstd" ? zstdContentSize(view) : -1;
 }
 
 /** ISIZE, the last four bytes (RFC 1952): the output modulo 2^32, of the last member only. */

@@ -159,19 +159,20 @@ export class RecordDoor {
     this.#begin();
   }
 
-  /** Adds an attribute with a text; false when there are too many. The memory needs SLACK behind it. */
+  /** Adds an attribute with a text; false when there are too many. The memory needs SLACK behind it. `values`: the text is in other memory. */
   attribute(
     view: DataView,
     nameAt: number,
     nameLength: number,
     textAt: number,
     length: number,
+    values: DataView = view,
   ): boolean {
     const members = this.#members;
     if (members.count === MEMBERS_MAX) return false;
     members.texts.ensure(nameLength + length);
     const name = members.put(view, nameAt, nameLength);
-    const text = members.put(view, textAt, length);
+    const text = members.put(values, textAt, length);
     members.add(name, nameLength, MemberKind.text, text, length, Layer.record);
     return true;
   }
