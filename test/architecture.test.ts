@@ -15,7 +15,7 @@ const FLOORS = [
   ["kit"],
   ["receivers", "processors", "connectors", "exporters", "extensions", "store"],
   ["components.ts"],
-  ["service"],
+  ["service", "lambda"],
   ["commands"],
   ["main.ts"],
 ] as const;
@@ -33,6 +33,7 @@ const NETWORK_ROOMS = new Set([
   "exporters",
   "extensions",
   "service",
+  "lambda",
   "store",
   "commands",
 ]);

@@ -24,6 +24,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   "warm-up": warmUp,
   query: async (args) => (await import("./query.ts")).runQuery(args),
   series: async (args, output) => (await import("./series.ts")).runSeries(args, output),
+  "lambda-extension": async (args) =>
+    (await import("./lambda-extension.ts")).runLambdaExtension(args),
   store: async (args) => (await import("./store.ts")).runStore(args),
 };
 
@@ -64,6 +66,7 @@ async function dispatch(args: readonly string[], output: Output): Promise<number
     "journal",
     "where",
     "replay",
+    "lambda-extension",
   ].includes(first);
   if (!ownHelp && (rest.includes("--help") || rest.includes("-h"))) return printHelp(output.out);
   return command(rest, output);

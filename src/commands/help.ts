@@ -15,6 +15,7 @@ Commands
   where          what became of an item: weir where <trace_id | execution_id | request_id>
   replay         sends what is retained again: weir replay --from 2h --to influxdb/new
   journal        the queues on disk: journal list, journal drop <route>
+  lambda-extension   inside of AWS Lambda: delivers what a function says (docs/from/lambda.md)
   help, version  this text; the version
 
 Flags

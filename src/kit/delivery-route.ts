@@ -56,6 +56,8 @@ export interface ExportLoopOptions<S extends Signal = Signal> {
   readonly poisonAfter?: number;
   /** How long posts in flight may go on after `stop`; default 5 s. */
   readonly graceMs?: number;
+  /** Once it aborts, no send waits for more items: what is queued in memory is to go out before a stop. */
+  readonly hurry?: AbortSignal;
   /** Ends the grace early. */
   readonly deadline?: AbortSignal;
   /** Shared by all routes of the process: what is behind, of all of them, gets some milliseconds of each turn of the event loop. */

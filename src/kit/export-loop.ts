@@ -66,10 +66,13 @@ async function deliver<S extends Signal>(route: DeliveryRoute<S>, range: Range<S
 
 async function readNext<S extends Signal>(route: DeliveryRoute<S>): Promise<Range<S> | undefined> {
   const { stop } = route;
+  const { hurry } = route.options;
+  const mayWait = hurry?.aborted === false;
+  const signal = mayWait ? AbortSignal.any([stop, hurry]) : stop;
   try {
-    return await route.options.reader.read(readLimits(route), stop);
+    return await route.options.reader.read(readLimits(route), signal);
   } catch (reason) {
-    if (stop.aborted) return undefined;
+    if (signal.aborted) return undefined;
     const why = reason instanceof Error ? reason.message : String(reason);
     route.log("error", "read", 1, () => ({ why }), "the queue cannot be read; trying again");
     await sleep(READ_AGAIN_MS, stop);
@@ -97,6 +100,7 @@ function readLimits<S extends Signal>(route: DeliveryRoute<S>): ReadLimits {
   const { batch } = route.options;
   const { minItems = 0, waitMs = 0 } = batch ?? {};
   const most = mostOf(route);
+  if (route.options.hurry?.aborted) return most;
   const { lingerMs } = route.lanes;
   if (lingerMs > waitMs) return { ...most, minItems: most.items, waitMs: lingerMs };
   return batch === undefined ? most : { ...most, minItems, waitMs };

@@ -41,6 +41,8 @@ export interface Surroundings {
   /** By id of the file_storage; "memory" for queues without one. */
   readonly storages: ReadonlyMap<string, Storage>;
   readonly deadline: AbortSignal;
+  /** Once it aborts, no send waits for more items. */
+  readonly hurry: AbortSignal;
   /** Told why a route's destination refuses everything; undefined when it works again. */
   readonly onPaused: (route: string, why: string | undefined) => void;
 }
@@ -157,6 +159,7 @@ function connect(
       meter: context.meter,
       nowMs: context.nowMs,
       pick: pickItems,
+      hurry: around.hurry,
       deadline: around.deadline,
       lateTurns: around.lateTurns,
       onPaused: (why) => around.onPaused(name, why),

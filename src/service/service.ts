@@ -58,6 +58,7 @@ export class Service {
   readonly #storages = new Map<string, Storage>();
   readonly #extensions = new Map<string, Component>();
   readonly #stopLoops = new AbortController();
+  readonly #hurry = new AbortController();
   readonly #deadline = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #controls: Component[] = [];
@@ -139,6 +140,7 @@ export class Service {
 
   /** What waits in memory would be lost: it gets its chance, as in the Collector. */
   async #drainMemory(deadline: AbortSignal): Promise<void> {
+    this.#hurry.abort();
     const memory = this.#storages.get(MEMORY)?.journal;
     const waiting = (this.#graph?.routes ?? []).filter(({ journal }) => journal === memory);
     const left = () =>
@@ -255,6 +257,7 @@ export class Service {
       },
       context: (kind, id) => this.#context(kind, id),
       storages: this.#storages,
+      hurry: this.#hurry.signal,
       deadline: this.#deadline.signal,
     });
   }
