@@ -27,7 +27,7 @@ import { jsonIndexJob, jsonLinesJob, jsonParseJob } from "./json.ts";
 import { lokiJob } from "./loki.ts";
 import { type Figure, FULL, heapGrowth, measure, QUICK } from "./measure.ts";
 import { recordDoorJob, recordStringsJob } from "./records.ts";
-import { allTablesJob, REQUESTS, threeSignalsJob, userTables } from "./span-cases.ts";
+import { allTablesJob, bareJob, REQUESTS, threeSignalsJob, userTables } from "./span-cases.ts";
 
 interface Gate {
   readonly what: string;
@@ -181,6 +181,8 @@ async function micro(): Promise<void> {
       `spans → requests, errors, ${n} a request`,
       linesJob(payloads.spans(n), REQUESTS, "traces"),
     );
+  for (const n of [100, 1000])
+    row(`spans → requests, errors without attributes, ${n} a request`, bareJob(n));
   row("spans → all tables", allTablesJob(1000));
   row("spans → all tables, 50 of a user loaded", allTablesJob(1000, userTables()));
   const { all: threeSignals, spans: spansAfterAll } = threeSignalsJob(1000);

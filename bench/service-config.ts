@@ -1,6 +1,7 @@
 /** The configuration of the service that is measured. */
 import { join } from "node:path";
 import { RENAMES } from "./cases.ts";
+import { bareFiles } from "./span-cases.ts";
 
 /** What listens, beside health and metrics. */
 export const DOORS = ["http", "grpc", "udp", "influxdb", "datakit", "httpLogs"] as const;
@@ -14,8 +15,10 @@ export const LOG_EXPORTERS = {
   loki: "Loki with structured metadata",
 } as const;
 export type LogExporter = keyof typeof LOG_EXPORTERS;
+/** Tables of spans without the field `attributes`. */
+export const BARE = "influxdb/bare";
 /** Default: influxdb. */
-export type Destination = "influxdb" | LogExporter;
+export type Destination = "influxdb" | typeof BARE | LogExporter;
 
 interface Setting {
   readonly ports: Ports;
@@ -37,6 +40,9 @@ export function serviceConfig({
 }: Setting): string {
   const storage = isDurable ? "storage: file_storage, " : "";
   const renames = RENAMES.map(([key, to]) => `{ action: rename, key: ${key}, new_key: ${to} }`);
+  const bare = bareFiles().map(({ name }) => `"${join(directory, name)}"`);
+  const spansTo = to === BARE ? to : "influxdb";
+  const logsTo = to === BARE ? "influxdb" : to;
   const processors = to === "otlp_http/renames" ? "attributes/renames" : "";
   return `
 receivers:
@@ -57,6 +63,11 @@ exporters:
     database: weir
     tables: [function_logs, requests, errors, metrics]
     sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
+  ${BARE}:
+    endpoint: "http://127.0.0.1:${sinks.http}"
+    database: weir
+    tables: [${bare.join(", ")}, bare_requests, bare_errors]
+    sending_queue: { ${storage}batch: { flush_timeout: 20ms } }
   loki:
     endpoint: "http://127.0.0.1:${sinks.http}"
     max_age: 0s
@@ -75,8 +86,8 @@ service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${telemetry.metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, line_protocol, influxdb, datakit, http_logs], processors: [${processors}], exporters: [${to}] }
-    traces: { receivers: [otlp], exporters: [influxdb] }
+    logs: { receivers: [otlp, line_protocol, influxdb, datakit, http_logs], processors: [${processors}], exporters: [${logsTo}] }
+    traces: { receivers: [otlp], exporters: [${spansTo}] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `;
 }

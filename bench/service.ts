@@ -11,6 +11,7 @@ import { jsonOf } from "./json.ts";
 import type { GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
 import { functionRecords } from "./records.ts";
 import {
+  BARE,
   type Destination,
   DOORS,
   LOG_EXPORTERS,
@@ -18,6 +19,7 @@ import {
   type Ports,
   serviceConfig,
 } from "./service-config.ts";
+import { bareFiles } from "./span-cases.ts";
 
 interface Row {
   readonly job: string;
@@ -96,7 +98,7 @@ export async function serviceBench(only = ""): Promise<void> {
 interface ServiceJob {
   readonly what: string;
   readonly isDurable: boolean;
-  /** Where logs go; default: influxdb. */
+  /** Where logs or spans go; default: influxdb. */
   readonly to?: Destination;
   readonly run: (service: Service, ports: Ports) => Promise<Row>;
 }
@@ -125,6 +127,14 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
       what: kind === "spans" ? "spans" : "metrics",
       isDurable,
       run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
+    };
+  for (const n of [100, 1000])
+    yield {
+      what: "spans",
+      isDurable: false,
+      to: BARE,
+      run: (service, { http: port }) =>
+        httpRow(service, load, { port, kind: "spans", n, isDurable: false, to: BARE }),
     };
   for (const n of [100, 1000])
     yield {
@@ -167,6 +177,7 @@ async function withService(
   const ports = Object.fromEntries(DOORS.map((door, i) => [door, free[i]])) as Ports;
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
   const config = join(directory, "config.yaml");
+  for (const { name, text } of bareFiles()) await writeFile(join(directory, name), text);
   const sinks = { http: sinkPort, grpc: grpcSinkPort };
   const telemetry = { health, metrics };
   await writeFile(config, serviceConfig({ ports, telemetry, sinks, directory, isDurable, to }));
@@ -185,7 +196,7 @@ interface HttpJob {
   readonly kind: keyof typeof HTTP_KINDS;
   readonly n: number;
   readonly isDurable: boolean;
-  readonly to?: LogExporter;
+  readonly to?: LogExporter | typeof BARE;
 }
 
 async function httpRow(
@@ -194,7 +205,12 @@ async function httpRow(
   { port, kind, n, isDurable, to }: HttpJob,
 ): Promise<Row> {
   const { path } = HTTP_KINDS[kind];
-  const what = to === undefined ? HTTP_KINDS[kind].what : `plain logs → ${LOG_EXPORTERS[to]}`;
+  const what =
+    to === undefined
+      ? HTTP_KINDS[kind].what
+      : to === BARE
+        ? "spans → the same without attributes"
+        : `plain logs → ${LOG_EXPORTERS[to]}`;
   const isJson = kind === "json";
   const requests = payloads[isJson ? "plain" : kind](n)
     .slice(0, MOST_PAYLOADS)

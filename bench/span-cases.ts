@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { loadTables, shippedTables } from "../src/series/load.ts";
 import type { Table } from "../src/series/tables.ts";
 import { type Job, linesJob, payloads } from "./cases.ts";
@@ -24,6 +25,24 @@ columns:
 `,
   }));
   return loadTables(files, shippedTables());
+}
+
+/** Files of the tables of served requests without the field `attributes`, under names of their own: what that field costs. */
+export function bareFiles(): { readonly name: string; readonly text: string }[] {
+  return REQUESTS.map((name) => {
+    const shipped = readFileSync(new URL(`../config/series/${name}.yaml`, import.meta.url), "utf8");
+    const text = shipped
+      .replace(`measurement: ${name}\n`, `measurement: bare_${name}\nattributes: false\n`)
+      .replace("also_matches: requests", "also_matches: bare_requests");
+    return { name: `bare-${name}.yaml`, text };
+  });
+}
+
+/** Spans to the lines of these tables. */
+export function bareJob(n: number): Job {
+  const tables = loadTables(bareFiles(), shippedTables());
+  const names = tables.map(({ measurement }) => measurement);
+  return linesJob(payloads.spans(n), names, "traces", tables);
 }
 
 /** Spans to the lines of all tables, with so many tables of users loaded and chosen too. */
