@@ -117,7 +117,6 @@ export class ForwardConnection {
   async #arrived(chunk: Uint8Array): Promise<void> {
     this.#isJson ??= isJsonStream(chunk[0] ?? 0);
     this.#inbox ??= await this.#openInbox();
-    if (this.#inbox === undefined) return;
     await this.#add(this.#inbox, chunk);
     if (this.#handshake !== undefined) await this.#shakeHands(this.#inbox, this.#handshake);
     if (this.#inbox !== undefined && this.#handshake === undefined)
@@ -125,15 +124,17 @@ export class ForwardConnection {
     this.#checkPace();
   }
 
-  /** Undefined when this connection is being closed. Senders that are not known yet take nothing from the byte budget. */
-  async #openInbox(): Promise<Inbox | undefined> {
+  /** Senders that are not known yet take nothing from the byte budget. */
+  async #openInbox(): Promise<Inbox> {
     const { max_message_size } = this.#config;
     const frames = framesOf(this.#isJson === true);
     if (this.#handshake !== undefined)
       return new Inbox(undefined, HANDSHAKE_BYTES, frames, this.#nowMs());
     const lease = await this.#settlement.admitted(UNKNOWN_LEASE_BYTES);
     const limit = this.#isJson ? Math.min(JSON_MAX, max_message_size) : max_message_size;
-    return lease && new Inbox(lease, limit, frames, this.#nowMs());
+    if (lease === undefined)
+      throw new Fault("unavailable", "weir stops: what the sender sent last is not taken");
+    return new Inbox(lease, limit, frames, this.#nowMs());
   }
 
   async #add(inbox: Inbox, chunk: Uint8Array): Promise<void> {
@@ -190,7 +191,7 @@ export class ForwardConnection {
     this.#drop();
     if (rest.length === 0) return;
     this.#inbox = await this.#openInbox();
-    if (this.#inbox !== undefined) await this.#add(this.#inbox, rest);
+    await this.#add(this.#inbox, rest);
   }
 
   #drop(): void {

@@ -40,7 +40,7 @@ export class MessageDoor {
    */
   async take(messages: readonly Message[], tags: Tags): Promise<Refusal | undefined> {
     const admitted = this.admit(0);
-    if (isRefusal(admitted)) return this.#refused(admitted);
+    if (isRefusal(admitted)) return this.refused(admitted);
     using lease = admitted;
     try {
       await this.#records.take(new MessageRecords(messages, tags), NOTHING_GIVEN, lease);
@@ -48,11 +48,12 @@ export class MessageDoor {
     } catch (reason) {
       const error = PipelineError.from(reason);
       if (error.kind === "internal") throw error;
-      return this.#refused(error);
+      return this.refused(error);
     }
   }
 
-  #refused(refusal: Refusal): Refusal {
+  /** Counts it. */
+  refused(refusal: Refusal): Refusal {
     this.#exporting.count(refusal.kind);
     return refusal;
   }

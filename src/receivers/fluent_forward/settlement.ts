@@ -37,9 +37,10 @@ export class Settlement {
 
   /** Waits while there is no room, and so does the sender. Undefined: it is over. */
   async admitted(bytes: number): Promise<Lease | undefined> {
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const lease = this.#door.admit(bytes);
       if (!isRefusal(lease)) return lease;
+      if (isFirst) this.#door.refused(lease);
       if (!(await this.#pause(lease))) return undefined;
     }
   }

@@ -64,8 +64,13 @@ export class ForwardListener implements Component {
     this.#server = undefined;
     for (const connection of this.#open) connection.close();
     const open = [...this.#open].map(({ done }) => done);
-    await closeListener(server, deadline, () => this.#sockets?.cut());
-    await Promise.all(open);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cut = () => {
+      this.#sockets?.cut();
+      resolve();
+    };
+    await closeListener(server, deadline, cut);
+    await Promise.race([Promise.all(open), late]);
   }
 
   #create(): Server {
