@@ -6,6 +6,7 @@ import type { Format } from "./reader.ts";
 /** JSON by its content type; all else is protobuf, as in Loki. Throws PipelineError. */
 export function formatOf(contentType: string | undefined): Format {
   const [type = "", ...parameters] = (contentType ?? "").split(";");
+  if (type.trim() === "") throw invalid("mime: no media type");
   if (parameters.some((text) => text.trim() !== "" && !text.includes("=")))
     throw invalid("mime: invalid media parameter");
   return type.trim().toLowerCase() === "application/json" ? "json" : "protobuf";
