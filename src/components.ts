@@ -19,6 +19,7 @@ import type { ExtensionFactory, ProcessorFactory, ReceiverFactory } from "./pipe
 import { attributes } from "./processors/attributes/index.ts";
 import { resource } from "./processors/resource/index.ts";
 import { createDatakit } from "./receivers/datakit/index.ts";
+import { fileLog } from "./receivers/file_log/index.ts";
 import { fluentForward } from "./receivers/fluent_forward/index.ts";
 import { httpLogs } from "./receivers/http_logs/index.ts";
 import { createInfluxdbReceiver } from "./receivers/influxdb/index.ts";
@@ -45,6 +46,7 @@ export function createComponents(): Components {
     receivers: byType<ReceiverFactory<unknown>>([
       createDatakit(tables),
       fluentForward,
+      fileLog,
       httpLogs,
       createInfluxdbReceiver(tables),
       createLineProtocol(tables),

@@ -1,0 +1,149 @@
+import { Followed, isPrintOf, type Print } from "./followed.ts";
+import type { Source } from "./source.ts";
+
+/** Contents whose files are gone, that are remembered in case they come back under another name or in an archive. */
+const ORPHANS_MAX = 1_024;
+/** How long a file that is like another one may grow to become its copy (ms); later it is a file of its own. */
+const COPY_MS = 3_000;
+
+/** "own": a content that nobody has read. "wait": a copy of a file that is still read. Else: the content that was read before under another name. */
+export type Identity = "own" | "wait" | Followed;
+
+/** All contents that were read, and which of them a new file is. */
+export class Contents {
+  /** By inode: files that are there. */
+  readonly #files = new Map<string, Followed>();
+  /** The newest last. */
+  readonly #orphans = new Set<Followed>();
+  readonly #fingerprint: number;
+  #nextKey = 1;
+
+  constructor(fingerprint: number) {
+    this.#fingerprint = fingerprint;
+  }
+
+  /** What an earlier process read: orphans, until their files are found. */
+  restore(file: Followed): void {
+    this.#orphans.add(file);
+    this.#nextKey = Math.max(this.#nextKey, Number(file.key) + 1 || 1);
+  }
+
+  get files(): Iterable<Followed> {
+    return this.#files.values();
+  }
+
+  get count(): number {
+    return this.#files.size;
+  }
+
+  byInode(inode: string): Followed | undefined {
+    return this.#files.get(inode);
+  }
+
+  /** An orphan that had this inode; whether it is the same content, its bytes must say. */
+  orphanOf(inode: string): Followed | undefined {
+    for (const orphan of this.#orphans) if (orphan.inode === inode) return orphan;
+    return undefined;
+  }
+
+  /** A file that nobody knows. */
+  add(path: string, inode: string): Followed {
+    const file = new Followed(this.newKey(), path, inode);
+    this.#files.set(inode, file);
+    return file;
+  }
+
+  newKey(): string {
+    return String(this.#nextKey++);
+  }
+
+  /** The file is an orphan's content: it goes on where that was left, under its key. Returns what is to be closed. */
+  adopt(orphan: Followed, file: Followed): Source | undefined {
+    this.#orphans.delete(orphan);
+    if (this.#files.get(orphan.inode) === orphan) this.#files.delete(orphan.inode);
+    const closing = orphan.source;
+    const { path, inode, source, size, changedMs, isArchive, given } = file;
+    Object.assign(orphan, { path, inode, source, size, changedMs, isArchive, given });
+    Object.assign(orphan, { isGone: false, isIdentified: true, isQueued: false, stuckAt: -1 });
+    orphan.grewAtMs = file.grewAtMs;
+    file.source = undefined;
+    this.#files.set(inode, orphan);
+    return closing;
+  }
+
+  /** The file is gone; its content is remembered. Returns the keys of what is forgotten instead. */
+  orphan(file: Followed): readonly string[] {
+    if (this.#files.get(file.inode) === file) this.#files.delete(file.inode);
+    const isUntouched = file.offset === 0 && Object.keys(file.mark).length === 0;
+    if (isUntouched && !file.isDone) return [file.key];
+    this.#orphans.add(file);
+    const forgotten: string[] = [];
+    for (const old of this.#orphans) {
+      if (this.#orphans.size <= ORPHANS_MAX) break;
+      this.#orphans.delete(old);
+      forgotten.push(old.key);
+    }
+    return forgotten;
+  }
+
+  /** The file at this inode has another content now: what was read is an orphan, and reading begins anew. */
+  restart(file: Followed): Followed {
+    const { path, inode, size, changedMs, isArchive, given } = file;
+    const fresh = new Followed(this.newKey(), path, inode);
+    Object.assign(fresh, { size, changedMs, isArchive, given, source: file.source });
+    fresh.grewAtMs = performance.now();
+    file.source = undefined;
+    file.replacedAtMs = fresh.grewAtMs;
+    this.orphan(file);
+    this.#files.set(inode, fresh);
+    return fresh;
+  }
+
+  /**
+   * What the file is whose first bytes these are. `tailAt` reads the bytes before a position of it, to see whether they are those that were
+   * read there.
+   */
+  async identify(
+    file: Followed,
+    head: Uint8Array,
+    tailAt: (offset: number, length: number) => Promise<Uint8Array>,
+  ): Promise<Identity> {
+    const isAged = performance.now() - file.grewAtMs > COPY_MS;
+    const fits = async (other: Followed): Promise<boolean> => {
+      const { offset, tail } = other;
+      return isPrintOf(tail, await tailAt(offset, tail.length));
+    };
+    for (const orphan of [...this.#orphans].reverse()) {
+      if (!this.#mayBe(orphan, file) || !isPrintOf(orphan.head, head)) continue;
+      if (await fits(orphan)) return orphan;
+    }
+    for (const other of this.#files.values()) {
+      if (other === file || other.offset === 0 || !isAlike(other.head, head)) continue;
+      const isWhole = other.head.length >= this.#fingerprint && head.length >= this.#fingerprint;
+      if ((isWhole || file.isArchive) && (await fits(other))) {
+        // A file without a name that was read to its end is as good as closed.
+        const isOver = other.isGone && !other.isQueued && other.offset >= other.size;
+        return isOver ? other : "wait";
+      }
+      if (!isAged) return "wait";
+    }
+    return "own";
+  }
+
+  /** A short beginning is no proof: many files begin with the same line. Then it must be the same file, or its copy from just before it was emptied. */
+  #mayBe(orphan: Followed, file: Followed): boolean {
+    if (orphan.head.length === 0) return false;
+    if (orphan.head.length >= this.#fingerprint || orphan.inode === file.inode) return true;
+    // Nobody packs what was not a log before.
+    if (file.isArchive) return true;
+    return Math.abs(orphan.replacedAtMs - file.grewAtMs) < COPY_MS;
+  }
+}
+
+/** Whether two beginnings are the same as far as both go. */
+function isAlike(print: Print, head: Uint8Array): boolean {
+  const { bytes } = print;
+  if (bytes === undefined) return isPrintOf(print, head);
+  const length = Math.min(bytes.length, head.length);
+  return length > 0 && Buffer.compare(bytes.subarray(0, length), head.subarray(0, length)) === 0;
+}

@@ -1,0 +1,82 @@
+import { glob, stat } from "node:fs/promises";
+import { dirname, matchesGlob } from "node:path";
+import { errorText } from "../../kit/error-text.ts";
+import type { Config } from "./config.ts";
+
+/** A regular file that the options name. */
+export interface Found {
+  readonly path: string;
+  readonly inode: string;
+  readonly size: number;
+  readonly changedMs: number;
+}
+
+/** Files that are looked at between two turns of the event loop, and at once. */
+const AT_ONCE = 32;
+
+/** Looks for the files that `include` names and `exclude` does not. */
+export class Finder {
+  readonly #config: Config;
+  /** Files are written anew as a whole, perhaps as another inode. */
+  readonly #isByPath: boolean;
+  readonly #onTrouble: (path: string, why: string) => void;
+
+  constructor(config: Config, onTrouble: (path: string, why: string) => void) {
+    this.#config = config;
+    this.#isByPath = config.format === "logs_json";
+    this.#onTrouble = onTrouble;
+  }
+
+  /** Each file once, also when several paths lead to it. Directories, sockets, pipes and devices are left out. */
+  async find(): Promise<readonly Found[]> {
+    const paths = new Set<string>();
+    for (const pattern of this.#config.include)
+      try {
+        for await (const path of glob(pattern)) if (!this.#isExcluded(path)) paths.add(path);
+      } catch (error) {
+        this.#onTrouble(pattern, errorText(error));
+      }
+    const found = new Map<string, Found>();
+    const waiting = [...paths].sort();
+    const look = async () => {
+      for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+        const file = await this.#look(path);
+        if (file !== undefined && !found.has(file.inode)) found.set(file.inode, file);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, look));
+    return [...found.values()];
+  }
+
+  #isExcluded(path: string): boolean {
+    return this.#config.exclude.some((pattern) => matchesGlob(path, pattern));
+  }
+
+  async #look(path: string): Promise<Found | undefined> {
+    try {
+      const stats = await stat(path, { bigint: true });
+      if (!stats.isFile()) return undefined;
+      const { dev, ino, birthtimeNs, size, mtimeMs } = stats;
+      const inode = this.#isByPath ? path : `${dev}:${ino}:${birthtimeNs}`;
+      return { path, inode, size: Number(size), changedMs: Number(mtimeMs) };
+    } catch (error) {
+      // Gone between the two looks, or a link that leads nowhere.
+      if (!isGone(error)) this.#onTrouble(path, errorText(error));
+      return undefined;
+    }
+  }
+}
+
+/** Whether an error says that there is no such file. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+/** Directories in which files were found, and the fixed parts of the patterns: where changes are watched. */
+export function directoriesOf(config: Config, found: readonly Found[]): ReadonlySet<string> {
+  const fixed = config.include.map((pattern) => {
+    const wild = pattern.search(/[*?[{]/);
+    return wild < 0 ? dirname(pattern) : dirname(`${pattern.slice(0, wild)}x`);
+  });
+  return new Set([...fixed, ...found.map(({ path }) => dirname(path))]);
+}

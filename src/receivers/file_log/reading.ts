@@ -1,0 +1,340 @@
+import { open } from "node:fs/promises";
+import { outOfMemory } from "../../kit/budget.ts";
+import { RareLog } from "../../kit/rare-log.ts";
+import { Turns } from "../../kit/turns.ts";
+import { isRefusal, PipelineError, type Refusal } from "../../otlp/status.ts";
+import type { Intake, Lease } from "../../pipeline/contracts.ts";
+import type { Context } from "../../pipeline/factory.ts";
+import type { Counter } from "../../pipeline/telemetry.ts";
+import { RecordDoor } from "../../series/records/record-door.ts";
+import { SLACK } from "../../wire/slack.ts";
+import { Blocks, Whole } from "./blocks.ts";
+import type { Chunk, Parter, Taken } from "./chunk.ts";
+import type { Config } from "./config.ts";
+import { Container } from "./container.ts";
+import type { Contents } from "./contents.ts";
+import { type Followed, isPrintOf, printOf, TAIL_BYTES } from "./followed.ts";
+import { givenOf } from "./given.ts";
+import { Lines } from "./lines.ts";
+import { readLogsJson } from "./logs-json.ts";
+import { GzipSource, PlainSource, type Source } from "./source.ts";
+
+/** Bytes that are read at once, where no record is longer. */
+export const CHUNK_BYTES: number = 256 << 10;
+/** Less is not tried where a queue is smaller than what was read. */
+const LEAST_BYTES = 1 << 10;
+/** Read beyond the size that was seen last: it may have grown. */
+const BEYOND_BYTES = 4 << 10;
+/** A file of the Dart Cloud logger is read as a whole. */
+const WHOLE_MAX = 16 << 20;
+const LOG_EVERY_MS = 60_000;
+
+/**
+ * What a turn of a file came to. "more": there may be more to read. "idle": until it grows. "later": in a moment. A refusal: nothing can be
+ * taken now; nothing was.
+ */
+export type Outcome = "more" | "idle" | "later" | Refusal;
+
+/** Reads files, a stretch at a time, and hands what they hold to the pipelines; the position moves with the records, or not at all. */
+export class Reading {
+  readonly #config: Config;
+  readonly #context: Context;
+  readonly #intake: Intake;
+  readonly #contents: Contents;
+  readonly #parter: Parter;
+  readonly #door: RecordDoor;
+  readonly #turns = new Turns();
+  readonly #skipped = new RareLog(LOG_EVERY_MS);
+  readonly #replaced: Counter;
+  /** Largest stretch: a record that is longer than may be must be seen to be so. */
+  readonly #most: number;
+
+  constructor(config: Config, context: Context, intake: Intake, contents: Contents) {
+    this.#config = config;
+    this.#context = context;
+    this.#intake = intake;
+    this.#contents = contents;
+    this.#parter = parterOf(config);
+    const { service_name: serviceName } = config;
+    this.#door = new RecordDoor(serviceName === undefined ? {} : { serviceName });
+    this.#most = 2 * config.max_log_size + CHUNK_BYTES;
+    this.#replaced = context.meter.counter(
+      "weir_file_log_replaced_texts_total",
+      "Records with bytes that are not of the file's encoding: these became U+FFFD.",
+      { receiver: context.id },
+    );
+  }
+
+  /** One turn of a file. Rejects with what the system says of the file. */
+  async turn(file: Followed): Promise<Outcome> {
+    if (file.isDone) return "idle";
+    const source = await this.#open(file);
+    if (this.#config.format === "logs_json") return this.#readWhole(file, source);
+    if (!file.isIdentified || file.head.bytes === undefined) {
+      const outcome = await this.#identify(file, source);
+      if (outcome !== undefined) return outcome;
+    }
+    let refused: Refusal | undefined;
+    for (let bytes = CHUNK_BYTES; ; ) {
+      const outcome = await this.#readChunk(file, source, bytes);
+      if (outcome === "larger") {
+        if (refused !== undefined) return refused;
+        bytes = Math.min(2 * bytes, this.#most);
+      } else if (
+        typeof outcome !== "string" &&
+        outcome.kind === "too_large" &&
+        bytes > LEAST_BYTES
+      ) {
+        // Larger than a whole queue: fewer lines may fit.
+        refused = outcome;
+        bytes >>= 1;
+      } else return outcome;
+    }
+  }
+
+  /** Size of an open file; undefined when it is not open, or not as it lies on the disk. */
+  async sizeOf({ source }: Followed): Promise<number | undefined> {
+    if (!(source instanceof PlainSource)) return undefined;
+    return (await source.handle.stat()).size;
+  }
+
+  /** Begins at the present end: nothing of what is there is taken. */
+  async skip(file: Followed): Promise<void> {
+    const source = await this.#open(file);
+    if (this.#config.format === "logs_json") {
+      const text = await readAll(source, WHOLE_MAX);
+      this.#door.arrive(this.#context.nowMs());
+      file.mark = readLogsJson(text, {}, this.#door, this.#givenOf(file))?.mark ?? {};
+      this.#door.finish();
+      return;
+    }
+    if (file.isArchive) {
+      file.isDone = true;
+      file.head = printOf(await readSome(source, 0, this.#config.fingerprint_size));
+      return;
+    }
+    file.offset = file.size;
+    file.head = printOf(
+      await readSome(source, 0, Math.min(file.size, this.#config.fingerprint_size)),
+    );
+    const length = Math.min(TAIL_BYTES, file.offset);
+    file.tail = printOf(await readSome(source, file.offset - length, length));
+    file.isIdentified = true;
+  }
+
+  async #open(file: Followed): Promise<Source> {
+    if (file.source !== undefined) return file.source;
+    const { path, isArchive } = file;
+    file.source = isArchive ? new GzipSource(path) : new PlainSource(await open(path, "r"));
+    return file.source;
+  }
+
+  #givenOf(file: Followed) {
+    file.given ??= givenOf(file.path, this.#config);
+    return file.given;
+  }
+
+  /** Finds out what was read of the content already; undefined: go on. */
+  async #identify(file: Followed, source: Source): Promise<Outcome | undefined> {
+    const most = this.#config.fingerprint_size;
+    const head = await readSome(source, 0, most);
+    if (head.length === 0) return "idle";
+    if (file.isIdentified || file.offset > 0) {
+      // A file that an earlier process has read.
+      if (!isPrintOf(file.head, head)) return this.#restart(file);
+      file.head = printOf(head.subarray(0, Math.min(head.length, Math.max(file.head.length, 0))));
+      file.isIdentified = true;
+      return undefined;
+    }
+    const identity = await this.#contents.identify(file, head, async (offset, length) =>
+      readSome(source, offset - length, length),
+    );
+    if (identity === "wait") return "later";
+    if (identity === "own") {
+      file.isIdentified = true;
+      return undefined;
+    }
+    await this.#contents.adopt(identity, file)?.close();
+    identity.head = printOf(head);
+    return "more";
+  }
+
+  /** The content is another one than before. */
+  #restart(file: Followed): Outcome {
+    this.#contents.restart(file);
+    return "later";
+  }
+
+  async #readChunk(file: Followed, source: Source, most: number): Promise<Outcome | "larger"> {
+    const left = Math.max(0, file.size - file.offset) + BEYOND_BYTES;
+    const size = file.isArchive ? most : Math.min(most, left);
+    const admitted = this.#intake.admit("logs", size, "file");
+    if (isRefusal(admitted)) return admitted;
+    using lease = admitted;
+    const { tail } = file;
+    const bytes = Buffer.allocUnsafeSlow(tail.length + size + SLACK);
+    const room = bytes.subarray(0, tail.length + size);
+    const end = await source.read(room, file.offset - tail.length);
+    if (!isPrintOf(tail, bytes.subarray(0, Math.min(end, tail.length)))) return this.#restart(file);
+    const length = end - tail.length;
+    const isShort = end < room.length;
+    if (length === 0) return this.#atEnd(file);
+    const idleMs = performance.now() - file.grewAtMs;
+    const { force_flush_period: flushMs } = this.#config;
+    const isFlushed = flushMs > 0 && idleMs >= flushMs;
+    await this.#turns.next();
+    const chunk: Chunk = {
+      bytes,
+      view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      from: tail.length,
+      to: end,
+      isStart: file.offset === 0,
+      isEnd: isShort && (file.isArchive || isFlushed),
+      isFull: most >= this.#most,
+      isInside: file.isInside,
+    };
+    this.#door.arrive(this.#context.nowMs());
+    const taken = this.#parter.part(chunk, this.#door, this.#givenOf(file));
+    if (taken.used === chunk.from && taken.isInside === file.isInside)
+      return isShort ? this.#stuck(file, length) : "larger";
+    const refusal = await this.#submit(file, chunk, taken, lease);
+    if (refusal !== undefined) return refusal;
+    return isShort && taken.used === end && !file.isArchive ? "idle" : "more";
+  }
+
+  async #atEnd(file: Followed): Promise<Outcome> {
+    if (!file.isArchive) return "idle";
+    file.isDone = true;
+    return (await this.#keep(file)) ?? "idle";
+  }
+
+  /** What is there is no whole record: it is looked at again when it has grown, or when it has not for long enough. */
+  #stuck(file: Followed, length: number): Outcome {
+    file.stuckAt = file.offset + length;
+    return this.#config.force_flush_period > 0 ? "later" : "idle";
+  }
+
+  /** Hands over what was taken, with the new position; undefined when both are kept. */
+  async #submit(
+    file: Followed,
+    { bytes, from, isStart }: Chunk,
+    taken: Taken,
+    lease: Lease,
+  ): Promise<Refusal | undefined> {
+    const { bytes: request, length, items } = this.#door.finish();
+    const { used, skipped, replaced } = taken;
+    const { head, tail, offset, isInside } = file;
+    if (isStart || file.head.length < this.#config.fingerprint_size)
+      file.head = this.#grownHead(file, bytes.subarray(from, used));
+    file.tail = printOf(bytes.subarray(Math.max(0, used - TAIL_BYTES), used));
+    file.offset += used - from;
+    file.isInside = taken.isInside;
+    const refusal = await this.#hand(file, { request, length, items }, lease);
+    if (refusal !== undefined) {
+      Object.assign(file, { head, tail, offset, isInside });
+      return refusal;
+    }
+    if (replaced > 0) this.#replaced.add(replaced);
+    if (skipped > 0) this.#leftOut(file, skipped);
+    return undefined;
+  }
+
+  async #hand(
+    file: Followed,
+    { request, length, items }: { request: Uint8Array; length: number; items: number },
+    lease: Lease,
+  ): Promise<Refusal | undefined> {
+    const memos = [{ key: file.key, text: file.memo() }];
+    if (items === 0) return this.#tried(() => this.#intake.submit([], lease, memos));
+    const indexed = this.#context.indexer.index("logs", request, length);
+    if ("refused" in indexed)
+      throw new PipelineError({ kind: "internal", retryAfterMs: 0, why: indexed.why });
+    const { batch, rejected, why } = indexed;
+    if (!lease.grow(length + batch.tape.byteLength)) return outOfMemory(lease);
+    const refusal = await this.#tried(() => this.#intake.submit([batch], lease, memos));
+    if (refusal === undefined && rejected > 0) this.#intake.rejected("logs", rejected, why, "file");
+    return refusal;
+  }
+
+  /** Keeps the position only. */
+  async #keep(file: Followed): Promise<Refusal | undefined> {
+    return this.keep([{ key: file.key, text: file.memo() }]);
+  }
+
+  /** Keeps memos without any record. */
+  async keep(
+    memos: readonly { readonly key: string; readonly text: string | undefined }[],
+  ): Promise<Refusal | undefined> {
+    const admitted = this.#intake.admit("logs", 0, "file");
+    if (isRefusal(admitted)) return admitted;
+    using lease = admitted;
+    return this.#tried(() => this.#intake.submit([], lease, memos));
+  }
+
+  async #tried(submit: () => Promise<void>): Promise<Refusal | undefined> {
+    try {
+      await submit();
+      return undefined;
+    } catch (reason) {
+      return PipelineError.from(reason);
+    }
+  }
+
+  #grownHead(file: Followed, more: Uint8Array) {
+    const old = file.head.bytes ?? new Uint8Array(0);
+    if (file.offset > old.length) return file.head;
+    const whole = Buffer.concat([old.subarray(0, file.offset), more]);
+    return printOf(whole.subarray(0, this.#config.fingerprint_size));
+  }
+
+  #leftOut(file: Followed, lines: number): void {
+    const why = `lines longer than max_log_size (${this.#config.max_log_size} bytes)`;
+    this.#intake.rejected("logs", lines, why, "file");
+    this.#skipped.say(lines, why, this.#context.nowMs(), (reasons) =>
+      this.#context.log.warn({ path: file.path, lines: reasons }, "lines were left out"),
+    );
+  }
+
+  /** A file that is written anew as a whole: what is new in it. */
+  async #readWhole(file: Followed, source: Source): Promise<Outcome> {
+    const { size } = file;
+    await source.close();
+    file.source = undefined;
+    if (size > WHOLE_MAX)
+      throw new Error(`it has ${size} bytes; a file of format logs_json has at most ${WHOLE_MAX}`);
+    const admitted = this.#intake.admit("logs", 3 * size, "file");
+    if (isRefusal(admitted)) return admitted;
+    using lease = admitted;
+    const fresh = await this.#open(file);
+    const text = await readAll(fresh, WHOLE_MAX);
+    await fresh.close();
+    file.source = undefined;
+    await this.#turns.next();
+    this.#door.arrive(this.#context.nowMs());
+    const read = readLogsJson(text, file.mark, this.#door, this.#givenOf(file));
+    const { bytes: request, length, items } = this.#door.finish();
+    // Half-written: the rest makes it change again.
+    if (read === undefined || items === 0) return "idle";
+    const { mark } = file;
+    file.mark = read.mark;
+    const refusal = await this.#hand(file, { request, length, items }, lease);
+    if (refusal !== undefined) file.mark = mark;
+    return refusal ?? "idle";
+  }
+}
+
+function parterOf(config: Config): Parter {
+  if (config.encoding === "nop") return new Whole(config);
+  if (config.multiline !== undefined) return new Blocks(config);
+  const isContainer = ["container", "docker", "cri"].includes(config.format);
+  return isContainer ? new Container(config) : new Lines(config);
+}
+
+async function readSome(source: Source, at: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(Math.max(0, length));
+  return bytes.subarray(0, at < 0 ? 0 : await source.read(bytes, at));
+}
+
+async function readAll(source: Source, most: number): Promise<Uint8Array> {
+  return readSome(source, 0, most);
+}
