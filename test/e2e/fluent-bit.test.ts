@@ -62,7 +62,7 @@ test("the requests of all senders: each record is one row, in every format; a re
 
 test("the page names what the configuration has", () => {
   const page = readFileSync(new URL(`../../${PAGE}`, import.meta.url), "utf8");
-  for (const port of ["8080", "9880", "2020"]) {
+  for (const port of ["8080", "9880", "24224", "2020"]) {
     expect(page).toContain(port);
     expect(weir.port(Number(port))).toBeGreaterThan(0);
   }

@@ -1,4 +1,4 @@
-import { Msgpack, MsgpackScan } from "../../wire/msgpack-scan.ts";
+import { MsgpackScan } from "../../wire/msgpack-scan.ts";
 import { Fault } from "./fault.ts";
 
 /**
@@ -22,6 +22,12 @@ export function isJsonStream(first: number): boolean {
 export function framesOf(isJson: boolean): Frames {
   return isJson ? new JsonFrames() : new MsgpackFrames();
 }
+
+/** First bytes of MessagePack values. */
+const SHORT_LIST = 0x90;
+const NIL = 0xc0;
+const LIST_16 = 0xdc;
+const LIST_32 = 0xdd;
 
 const QUOTE = 0x22;
 const OPEN_LIST = 0x5b;
@@ -62,11 +68,9 @@ class MsgpackFrames implements Frames {
 
   /** Messages are lists, heartbeats nil. Of anything else nobody knows where the next message begins. */
   #check(from: number): void {
-    const scan = this.#scan;
-    const next = scan.head(from);
-    const isShort = next < 0 && scan.isShort;
-    if (isShort || (next >= 0 && (scan.kind === Msgpack.list || scan.kind === Msgpack.nil))) return;
-    const first = scan.bytes[from] ?? 0;
+    const first = this.#scan.bytes[from] ?? 0;
+    if ((first & 0xf0) === SHORT_LIST || first === LIST_16 || first === LIST_32 || first === NIL)
+      return;
     const hint = first === 0x16 ? ", it speaks TLS, which this listener does not" : "";
     throw new Fault(
       "invalid",
