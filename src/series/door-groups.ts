@@ -26,8 +26,33 @@ export class DoorGroups {
   #more: DataView = NOTHING;
   #moreLength = 0;
 
+  // State at the latest `remember`.
+  #groupBefore = 0;
+  #scopeBefore = 0;
+  #serviceAtBefore = 0;
+  #serviceLengthBefore = 0;
+
   constructor(out: DoorOutput) {
     this.#out = out;
+  }
+
+  get isOpen(): boolean {
+    return this.#group > 0;
+  }
+
+  /** Keeps the state for `undo`. */
+  remember(): void {
+    this.#groupBefore = this.#group;
+    this.#scopeBefore = this.#scope;
+    this.#serviceAtBefore = this.#serviceAt;
+    this.#serviceLengthBefore = this.#serviceLength;
+  }
+
+  undo(): void {
+    this.#group = this.#groupBefore;
+    this.#scope = this.#scopeBefore;
+    this.#serviceAt = this.#serviceAtBefore;
+    this.#serviceLength = this.#serviceLengthBefore;
   }
 
   /** Gives the resources of the next records these attributes, encoded, with SLACK behind `length`; their bytes are added to what a group takes. */

@@ -115,7 +115,7 @@ export class KnownRecords {
 
   /** Everything of the record but its times. `lines` is the memory of the reader's line. */
   write(set: number, lines: DataView, levels: Levels | undefined): void {
-    const { pairs, tagCount, fieldCount, kinds } = this.#reader;
+    const { pairs, numbers, tagCount, fieldCount, kinds } = this.#reader;
     const fieldsAt = tagCount * PAIR;
     const end = fieldsAt + fieldCount * PAIR;
     let index = set * KNOWN_PAIRS;
@@ -135,6 +135,8 @@ export class KnownRecords {
         if (mark === Column.body) isDone = this.#body(lines, from, size);
       } else if (kind === Literal.integer && (code & ODD_KEY) === 0)
         isDone = this.#integer(this.#starts[index]!, pairs[i + Pair.low]!, pairs[i + Pair.high]!);
+      else if (kind === Literal.float && (code & ODD_KEY) === 0)
+        isDone = this.#double(this.#starts[index]!, numbers[i / PAIR]!);
       if (!isDone)
         this.#fields.pair(
           i,
@@ -198,6 +200,21 @@ export class KnownRecords {
     view.setUint8(at + 1, o - at - 2);
     view.setUint8(value - 1, o - value);
     out.length = o;
+    return true;
+  }
+
+  #double(start: number, number: number): true {
+    const out = this.#out;
+    const { view, length: at } = out;
+    const key = this.#bytes[start + 3]!;
+    for (let k = 0; k < key + 5; k += 8)
+      view.setBigUint64(at + k, this.#view.getBigUint64(start + k, true), true);
+    const value = at + key + 7;
+    view.setUint8(at + 1, value + 6 - at);
+    view.setUint8(value - 2, 9);
+    view.setUint8(value - 1, AnyValue.double_value);
+    view.setFloat64(value, number, true);
+    out.length = value + 8;
     return true;
   }
 

@@ -5,7 +5,7 @@ import { KEY_ESCAPED, LITERAL_MASK, PAIR, Pair, VALUE_ESCAPED } from "../line/pa
 import type { LineReader } from "../line/reader.ts";
 import { sameKey } from "../line/same-key.ts";
 import { unescapeName, unescapeString } from "../line/unescape.ts";
-import { AnyValue, ArrayValue, KeyValue, LogRecord, Resource } from "../otlp/tags.gen.ts";
+import { AnyValue, ArrayValue, KeyValue, LogRecord } from "../otlp/tags.gen.ts";
 import { readHex } from "../wire/hex.ts";
 import { SLACK } from "../wire/slack.ts";
 import { DoorIds, Id } from "./door-ids.ts";
@@ -46,7 +46,6 @@ const constant = (text: string) => {
   new TextEncoder().encodeInto(text, bytes);
   return { view: new DataView(bytes.buffer), length: text.length };
 };
-const SERVICE_NAME = constant("service.name");
 const WEIR_TAGS = constant("weir.tags");
 const WEIR_UINT = constant("weir.uint");
 
@@ -116,19 +115,6 @@ export class RecordFields {
     if ((all & Column.otherId) !== 0) this.hasOtherIds = true;
     if ((all & BOTH) === BOTH) for (let n = 0; n < count; n++) this.#codes[n]! &= ~Column.derived;
     return service;
-  }
-
-  /** Resource attribute `service.name`. The value's bytes come last. */
-  writeService(source: DataView, from: number, length: number): void {
-    this.#source = source;
-    this.#from = from;
-    this.#length = length;
-    const value = 1 + sizeOfLength(length) + length;
-    const pair = 2 + SERVICE_NAME.length + 1 + sizeOfLength(value) + value;
-    this.#out.byte(Resource.attributes);
-    this.#out.varint(pair);
-    this.#constantKey(SERVICE_NAME, value);
-    this.#textValue();
   }
 
   /** What the table says about the name of pair `n`, after `look`. */
@@ -323,14 +309,6 @@ export class RecordFields {
     const { pairs } = this.#reader;
     const at = pairs[i + Pair.keyAt]!;
     return Buffer.from(this.#bytes.subarray(at, pairs[i + Pair.keyEnd]!)).toString("latin1");
-  }
-
-  #constantKey(key: typeof WEIR_TAGS, valueSize: number): void {
-    this.#out.byte(KeyValue.key);
-    this.#out.varint(key.length);
-    this.#out.copy(key.view, 0, key.length);
-    this.#out.byte(KeyValue.value);
-    this.#out.varint(valueSize);
   }
 
   #textValue(): void {

@@ -5,14 +5,15 @@ import { describeProblem, Problem } from "../line/problems.ts";
 import { LineReader } from "../line/reader.ts";
 import { type Precision, TimeScale } from "../line/time.ts";
 import { unescapeMeasurement, unescapeName } from "../line/unescape.ts";
-import { LogRecord, ResourceLogs, ScopeLogs } from "../otlp/tags.gen.ts";
+import { LogRecord, ScopeLogs } from "../otlp/tags.gen.ts";
 import { SLACK } from "../wire/slack.ts";
+import { DoorGroups, GROUP_BYTES } from "./door-groups.ts";
 import { KnownRecords } from "./door-known.ts";
 import { DoorOutput } from "./door-output.ts";
 import { type DoorPlan, planOf } from "./door-plan.ts";
 import { RecordFields } from "./door-record.ts";
 import type { LineShape } from "./line-shapes.ts";
-import { NO_ATTRIBUTE, type ResourceAttribute } from "./resource-attribute.ts";
+import type { ResourceAttribute } from "./resource-attribute.ts";
 
 /** One OTLP logs request. */
 export interface DoorResult {
@@ -47,6 +48,7 @@ export class LineDoor {
   readonly #reader = new LineReader();
   readonly #out = new DoorOutput();
   readonly #fields = new RecordFields(this.#reader, this.#out);
+  readonly #groups = new DoorGroups(this.#out);
   readonly #known = new KnownRecords(this.#reader, this.#out, this.#fields);
   readonly #time: TimeScale;
   readonly #arrival = new TimeScale("ns");
@@ -57,8 +59,8 @@ export class LineDoor {
   readonly #service: Uint8Array;
   readonly #serviceView: DataView;
   readonly #onBadLine: OnBadLine | undefined;
-  /** Of every resource of the request, beside `service.name`. */
-  #carried = NO_ATTRIBUTE;
+  /** Bytes that every resource of the request has beside `service.name`. */
+  #carriedLength = 0;
   readonly #scratch = new Uint8Array((1 << 16) + SLACK);
   readonly #scratchView = new DataView(this.#scratch.buffer);
   readonly #scales = new Map<Precision, TimeScale>();
@@ -77,11 +79,6 @@ export class LineDoor {
   #hasSpread = false;
   /** State before the latest `append`, for `undo`. */
   readonly #before = new Before();
-  /** Content of the open ResourceLogs and ScopeLogs; 0 when none is open. */
-  #group = 0;
-  #scope = 0;
-  #serviceAt = 0;
-  #serviceLength = 0;
   /** The open ResourceLogs is for lines without a tag for the service. */
   #isUntagged = false;
 
@@ -113,7 +110,8 @@ export class LineDoor {
 
   /** An attribute for every resource of the request that begins now, and of those behind it. Its lines are numbered from 1. */
   carry(attribute: ResourceAttribute): void {
-    this.#carried = attribute;
+    this.#carriedLength = attribute.length;
+    this.#groups.setResource(attribute.view, attribute.length);
     this.#finished = 0;
   }
 
@@ -180,10 +178,7 @@ export class LineDoor {
   #remember(): void {
     const before = this.#before;
     before.length = this.#out.length;
-    before.group = this.#group;
-    before.scope = this.#scope;
-    before.serviceAt = this.#serviceAt;
-    before.serviceLength = this.#serviceLength;
+    this.#groups.remember();
     before.isUntagged = this.#isUntagged;
     before.items = this.#items;
     before.badLines = this.#badLines;
@@ -196,10 +191,7 @@ export class LineDoor {
   undo(): void {
     const before = this.#before;
     this.#out.length = before.length;
-    this.#group = before.group;
-    this.#scope = before.scope;
-    this.#serviceAt = before.serviceAt;
-    this.#serviceLength = before.serviceLength;
+    this.#groups.undo();
     this.#isUntagged = before.isUntagged;
     this.#items = before.items;
     this.#badLines = before.badLines;
@@ -215,7 +207,7 @@ export class LineDoor {
 
   /** Ends the request, or a part of it, and starts an empty one. */
   finish(): DoorResult {
-    this.#closeGroup();
+    this.#groups.close();
     const length = this.#out.length;
     const result: DoorResult = {
       bytes: this.#out.take(),
@@ -246,7 +238,7 @@ export class LineDoor {
     const out = this.#out;
     const size = reader.lineEnd - reader.lineAt;
     const bound = 3 * size + 64 * (reader.tagCount + reader.fieldCount) + 256;
-    out.ensure(2 * bound + this.#service.length + this.#carried.length);
+    out.ensure(2 * bound + this.#service.length + this.#carriedLength + GROUP_BYTES);
     const set = reader.set;
     const isKnown = this.#known.has(set);
     const shape = isKnown ? this.#known.shapes[set]! : this.#shapeOfLine(bytes);
@@ -325,65 +317,24 @@ export class LineDoor {
 
   /** Consecutive lines with the same service share one ResourceLogs. */
   #openGroup(bytes: Uint8Array, view: DataView, serviceTag: number): void {
-    if (serviceTag < 0 && this.#isUntagged && this.#group > 0) return;
-    let source = this.#serviceView;
-    let from = 0;
-    let length = Math.max(0, this.#service.length - SLACK);
-    if (serviceTag >= 0) {
-      const { pairs } = this.#reader;
-      source = view;
-      from = pairs[serviceTag + Pair.valueAt]!;
-      length = pairs[serviceTag + Pair.valueEnd]! - from;
-      if ((pairs[serviceTag + Pair.flags]! & VALUE_ESCAPED) !== 0) {
-        length = unescapeName(this.#scratch, 0, bytes, from, from + length);
-        source = this.#scratchView;
-        from = 0;
-      }
-    }
-    if (this.#group > 0 && this.#isCurrent(source, from, length)) return;
+    if (serviceTag < 0 && this.#isUntagged && this.#groups.isOpen) return;
     this.#isUntagged = serviceTag < 0;
-    this.#closeGroup();
-    const out = this.#out;
-    out.byte(0x0a); // ExportLogsServiceRequest.resource_logs
-    this.#group = out.open(GROUP_BOUND);
-    this.#serviceLength = length;
-    const carried = this.#carried;
-    if (length + carried.length > 0) {
-      out.byte(ResourceLogs.resource);
-      const room = length + carried.length + 64;
-      const resource = out.open(room);
-      if (carried.length > 0) out.copy(carried.view, 0, carried.length);
-      if (length > 0) this.#fields.writeService(source, from, length);
-      out.close(resource, room);
-      this.#serviceAt = out.length - length;
+    if (serviceTag < 0) {
+      this.#groups.open(this.#serviceView, 0, Math.max(0, this.#service.length - SLACK));
+      return;
     }
-    out.byte(ResourceLogs.scope_logs);
-    this.#scope = out.open(GROUP_BOUND);
-  }
-
-  #isCurrent(source: DataView, from: number, length: number): boolean {
-    if (length !== this.#serviceLength) return false;
-    const { view } = this.#out;
-    for (let i = 0; i < length; i++)
-      if (view.getUint8(this.#serviceAt + i) !== source.getUint8(from + i)) return false;
-    return true;
-  }
-
-  #closeGroup(): void {
-    if (this.#group === 0) return;
-    this.#out.close(this.#scope, GROUP_BOUND);
-    this.#out.close(this.#group, GROUP_BOUND);
-    this.#group = 0;
+    const { pairs } = this.#reader;
+    const from = pairs[serviceTag + Pair.valueAt]!;
+    const end = pairs[serviceTag + Pair.valueEnd]!;
+    if ((pairs[serviceTag + Pair.flags]! & VALUE_ESCAPED) !== 0)
+      this.#groups.open(this.#scratchView, 0, unescapeName(this.#scratch, 0, bytes, from, end));
+    else this.#groups.open(view, from, end - from);
   }
 }
 
 /** Where a door was before an `append`. */
 class Before {
   length = 0;
-  group = 0;
-  scope = 0;
-  serviceAt = 0;
-  serviceLength = 0;
   isUntagged = false;
   items = 0;
   badLines = 0;

@@ -36,9 +36,9 @@ test("an attribute is carried by every resource, with and without a service", ()
   door.carry(resourceAttribute("influxdb.database", database));
   append(door, "m,service=a v=1\nm,service=a v=2\nm v=3\nm v=4\nm,service=b v=5");
   expect(resources(door)).toEqual([
-    [`influxdb.database=${database},service.name=a`, 2],
+    [`service.name=a,influxdb.database=${database}`, 2],
     [`influxdb.database=${database}`, 2],
-    [`influxdb.database=${database},service.name=b`, 1],
+    [`service.name=b,influxdb.database=${database}`, 1],
   ]);
   door.carry(resourceAttribute("ключ", "значение"));
   append(door, "m v=1");
