@@ -9,6 +9,7 @@ import { freePorts, Service } from "../test/support/service.ts";
 import { functionLines, payloads } from "./cases.ts";
 import { jsonOf } from "./json.ts";
 import type { GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
+import { pushBody } from "./push.ts";
 import { functionRecords } from "./records.ts";
 import {
   BARE,
@@ -65,11 +66,12 @@ const HTTP_KINDS = {
 } as const;
 const JSON_TYPE = "application/json";
 const PROTOBUF = "application/x-protobuf";
-/** Receivers that take lines or records over HTTP, by what `--only` finds: where, what, and how many in a request. */
+/** Receivers that take lines, records or whole bodies over HTTP, by what `--only` finds: where, what, and how many in a request. */
 const LINE_DOORS = {
   influxdb_in: ["influxdb", "/api/v2/write?org=o&bucket=b", functionLines, [100, 5_000]],
   datakit: ["datakit", "/v1/write/logging", functionLines, [100, 1_000]],
   http_logs: ["httpLogs", "/logs/ingest", functionRecords, [100, 1_000]],
+  loki_in: ["loki", "/loki/api/v1/push", pushBody, [100, 1_000]],
 } as const;
 const MOST_PAYLOADS = 16;
 /** V8 needs this long at full load until the hot path is compiled for good, on one core. */
@@ -231,7 +233,7 @@ interface LineJob {
   readonly what: string;
   readonly port: number;
   readonly path: string;
-  readonly make: (n: number) => string[];
+  readonly make: (n: number) => string[] | Uint8Array;
   readonly n: number;
   readonly isDurable: boolean;
 }
@@ -241,8 +243,10 @@ async function lineRow(
   load: ChildProcess,
   { what, port, path, make, n, isDurable }: LineJob,
 ): Promise<Row> {
-  const body = Buffer.from(make(n).join("\n"));
-  const requests = [requestOf(path, body, "text/plain; charset=utf-8")];
+  const made = make(n);
+  const isText = Array.isArray(made);
+  const body = isText ? Buffer.from(made.join("\n")) : made;
+  const requests = [requestOf(path, body, isText ? "text/plain; charset=utf-8" : PROTOBUF)];
   const job: HttpLoad = { kind: "http", port, requests, connections: 8, ms: MS };
   await give(load, { ...job, ms: WARM_MS });
   await settled(service);

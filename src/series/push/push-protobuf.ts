@@ -8,39 +8,39 @@ const VARINT_MAX = 10;
 const WORD = 4_294_967_296;
 const NANOS = 1_000_000_000;
 
+type Field = readonly [name: string, wire: number];
+
 /** A message, for errors, and its fields by number. */
 interface Shape {
   readonly name: string;
-  readonly fields: readonly (readonly [name: string, wire: number] | undefined)[];
+  readonly fields: readonly (Field | undefined)[];
+  /** Bits of the fields that have a length. */
+  readonly texts: number;
+}
+
+function shapeOf(name: string, ...fields: readonly Field[]): Shape {
+  const bit = ([, wire]: Field, i: number) => (wire === Wire.bytes ? 2 << i : 0);
+  const texts = fields.reduce((sum, field, i) => sum | bit(field, i), 0);
+  return { name, fields: [undefined, ...fields], texts };
 }
 
 /** logproto of Loki: pkg/push/push.proto. */
-const PUSH: Shape = {
-  name: "PushRequest",
-  fields: [undefined, ["Streams", Wire.bytes], ["Format", Wire.bytes]],
-};
-const STREAM: Shape = {
-  name: "StreamAdapter",
-  fields: [undefined, ["Labels", Wire.bytes], ["Entries", Wire.bytes], ["Hash", Wire.varint]],
-};
-const ENTRY: Shape = {
-  name: "EntryAdapter",
-  fields: [
-    undefined,
-    ["Timestamp", Wire.bytes],
-    ["Line", Wire.bytes],
-    ["StructuredMetadata", Wire.bytes],
-    ["Parsed", Wire.bytes],
-  ],
-};
-const TIMESTAMP: Shape = {
-  name: "Timestamp",
-  fields: [undefined, ["Seconds", Wire.varint], ["Nanos", Wire.varint]],
-};
-const PAIR: Shape = {
-  name: "LabelPairAdapter",
-  fields: [undefined, ["Name", Wire.bytes], ["Value", Wire.bytes]],
-};
+const PUSH = shapeOf("PushRequest", ["Streams", Wire.bytes], ["Format", Wire.bytes]);
+const STREAM = shapeOf(
+  "StreamAdapter",
+  ["Labels", Wire.bytes],
+  ["Entries", Wire.bytes],
+  ["Hash", Wire.varint],
+);
+const ENTRY = shapeOf(
+  "EntryAdapter",
+  ["Timestamp", Wire.bytes],
+  ["Line", Wire.bytes],
+  ["StructuredMetadata", Wire.bytes],
+  ["Parsed", Wire.bytes],
+);
+const TIMESTAMP = shapeOf("Timestamp", ["Seconds", Wire.varint], ["Nanos", Wire.varint]);
+const PAIR = shapeOf("LabelPairAdapter", ["Name", Wire.bytes], ["Value", Wire.bytes]);
 
 /**
  * A PushRequest in protobuf, after snappy, given to a door entry by entry, without an object or string per entry. What is no protobuf, or has
@@ -164,6 +164,25 @@ export class PushProtobuf {
 
   /** Reads the field at `p`, which ends at `end` at the latest; gives the place behind it. Of one that the shape has not, 0 is the number. */
   #read(shape: Shape, p: number, end: number): number {
+    const memory = this.#memory;
+    const tag = memory[p]!;
+    const length = memory[p + 1]!;
+    // Nearly all: a text or message of less than 128 bytes that the shape has. Behind the end there is slack to look at.
+    if (
+      (tag & 0x87) === Wire.bytes &&
+      length < 128 &&
+      (shape.texts & (1 << (tag >>> 3))) !== 0 &&
+      p + 2 + length <= end
+    ) {
+      this.#field = tag >>> 3;
+      this.#at = p + 2;
+      this.#to = p + 2 + length;
+      return this.#to;
+    }
+    return this.#readAny(shape, p, end);
+  }
+
+  #readAny(shape: Shape, p: number, end: number): number {
     p = this.#varint(p, end);
     const wire = this.#low & 7;
     const field = (this.#low >>> 3) | (this.#high << 29);
