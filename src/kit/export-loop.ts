@@ -51,7 +51,6 @@ export async function runExportLoop<S extends Signal>(
       .finally(() => {
         inFlight.delete(delivery);
         route.rangesInFlight -= 1;
-        lanes.give();
       });
     inFlight.add(delivery);
   }

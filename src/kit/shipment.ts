@@ -61,8 +61,8 @@ export class Shipment<S extends Signal> {
   readonly #bytes: number;
   /** A stack: the next part is the last element. */
   readonly #parts: Part[] = [];
-  /** Lanes that send other parts at the same time; false = stopped. */
-  readonly #others: Promise<boolean>[] = [];
+  /** One per lane that sends or has sent parts; false = stopped. */
+  readonly #inLanes: Promise<boolean>[] = [];
   readonly #tally = new RangeTally();
 
   constructor(route: DeliveryRoute<S>, range: Range<S>) {
@@ -75,13 +75,13 @@ export class Shipment<S extends Signal> {
     this.#push(0, range.items);
   }
 
-  /** The tally once every item has its end; undefined when stopped before: the range stays queued. */
+  /** The tally once every item has its end; undefined when stopped before: the range stays queued. Gives back the lane taken for it. */
   async run(): Promise<Tally | undefined> {
     using _held = this.#route.lanes.hold(this.#bytes);
-    let isDone = await this.#sendParts();
-    for (const other of this.#others) isDone = (await other) && isDone;
-    if (!isDone) return undefined;
-    return this.#tally.result();
+    this.#sendInLane();
+    let isDone = true;
+    for (const lane of this.#inLanes) isDone = (await lane) && isDone;
+    return isDone ? this.#tally.result() : undefined;
   }
 
   async #sendParts(): Promise<boolean> {
@@ -92,11 +92,14 @@ export class Shipment<S extends Signal> {
 
   /** What did not fit into this request goes out at the same time, while there are free lanes. */
   #sendAlongside(): void {
-    const { lanes } = this.#route;
-    if (this.#parts.length === 0 || !lanes.tryTake()) return;
-    const other = this.#sendParts().finally(() => lanes.give());
-    other.catch(() => {}); // run() throws it
-    this.#others.push(other);
+    if (this.#parts.length > 0 && this.#route.lanes.tryTake()) this.#sendInLane();
+  }
+
+  /** A lane with nothing left to send is given back, whatever the other lanes of the range still do. */
+  #sendInLane(): void {
+    const sending = this.#sendParts().finally(() => this.#route.lanes.give());
+    sending.catch(() => {}); // run() throws it
+    this.#inLanes.push(sending);
   }
 
   #push(from: number, to: number, after?: Part): void {

@@ -30,6 +30,26 @@ test("parts of one range go out at the same time, on as many lanes as are free",
   expect(rig.reader.settled.get(1)).toMatchObject({ delivered: 40 });
 });
 
+test("a lane with nothing left to send is given back, however long another one waits with the rest of its range", async () => {
+  const mended = Promise.withResolvers<void>();
+  const rig = exportRig({
+    frames: [10, 1, 1],
+    lanes: 2,
+    limits: { bytes: MIB, items: 5, lanes: 2 },
+    timeoutMs: 0,
+    post: async (lines) => {
+      if (lines.includes("1.5")) await mended.promise;
+      return sent;
+    },
+  });
+  const running = rig.run();
+  await until(() => rig.reader.order.length === 2);
+  expect(rig.reader.order).toEqual([2, 3]);
+  mended.resolve();
+  await until(() => rig.reader.settled.get(1)?.delivered === 10);
+  await running.stop();
+});
+
 test("one lane keeps the order, whatever a range holds", async () => {
   const rig = exportRig({
     frames: [9, 9, 9],
