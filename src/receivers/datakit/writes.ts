@@ -1,5 +1,6 @@
 import { admitBody } from "../../kit/admitted-body.ts";
 import { BadLines } from "../../kit/bad-lines.ts";
+import { namedCoding } from "../../kit/coding-magic.ts";
 import type { Body, Coding } from "../../kit/compression.ts";
 import { Exporting } from "../../kit/exporting.ts";
 import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
@@ -13,7 +14,7 @@ import type { ResourceAttribute } from "../../series/resource-attribute.ts";
 import { type Code, failure, refusal, TAKEN } from "./answers.ts";
 import { badPoints } from "./bad-points.ts";
 import { carriedBy } from "./categories.ts";
-import { namedCoding, realCoding } from "./coding.ts";
+import { realCoding } from "./coding.ts";
 import type { Config } from "./config.ts";
 import { ECHO_BYTES_MAX, echo } from "./echo.ts";
 import { type Parameters, readParameters } from "./parameters.ts";
