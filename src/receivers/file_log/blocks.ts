@@ -41,7 +41,7 @@ export class Blocks implements Parter {
       const isOpen = behind < 0 && !chunk.isEnd;
       if (isOpen && !(chunk.isFull && begin === chunk.from)) break;
       const end = behind < 0 ? this.#bound(p, to) : behind;
-      const line = texts.text(bytes.subarray(p, Math.min(end, p + most)));
+      const line = texts.text(bytes.subarray(p, Math.min(end, p + most))).replace(/\r?\n$/, "");
       if (p > begin && (end - begin > most || this.#isStart(line))) {
         take(p);
         isOver = turn.isOver();
