@@ -9,7 +9,10 @@ export const FIRST_LEASE_BYTES = 1 << 20;
 /** The same for a body that does not declare its length. */
 export const UNKNOWN_LEASE_BYTES = 1 << 16;
 
-/** Of a declared body that has become larger, memory for the whole is reserved: copying much at once would hold up the event loop. */
+/**
+ * Memory for the whole of a declared body is reserved at once where it is not more, and else when so much has come: copying takes time, and
+ * copying much at once would hold up the event loop.
+ */
 const RESERVE_BYTES = 4 << 20;
 
 /** Bytes to admit for a body of `declaredBytes` (below 0: unknown) before it is read. */
@@ -81,7 +84,8 @@ export class GrowingBody {
 
   #enlarge(): void {
     // The system gives pages only to what is written, so this takes no memory that the lease does not cover.
-    const isReserved = this.#isDeclared && this.#capacity > RESERVE_BYTES;
+    const isReserved =
+      this.#isDeclared && (this.#most <= RESERVE_BYTES || this.#capacity > RESERVE_BYTES);
     const roomy = Buffer.allocUnsafeSlow((isReserved ? this.#most : this.#capacity) + SLACK);
     const old = this.#bytes;
     this.#bytes = roomy;

@@ -54,6 +54,19 @@ test("a large declared body is copied at most once more, and has one piece of me
   expect(bytes.subarray(0, length).every((byte) => byte === 3)).toBe(true);
 });
 
+test("a declared body of up to 4 MiB stays in the memory that it began in, and its lease grows as it comes", () => {
+  const budget = createBudget(8 * MIB);
+  using lease = budget.take(MIB);
+  const growing = new GrowingBody(4 * MIB, 64 * MIB, lease);
+  const chunk = new Uint8Array(MIB).fill(5);
+  expect(growing.add(chunk)).toBe(true);
+  const { buffer } = growing.body().bytes;
+  expect(budget.used).toBe(MIB);
+  for (let i = 1; i < 4; i++) expect(growing.add(chunk)).toBe(true);
+  expect(growing.body().bytes.buffer).toBe(buffer);
+  expect([growing.length, budget.used]).toEqual([4 * MIB, 4 * MIB]);
+});
+
 test("when the budget has no more, the chunk is not taken; a discarded body holds nothing", () => {
   const budget = createBudget(2 * MIB);
   using lease = budget.take(MIB);
