@@ -1,3 +1,4 @@
+import type { Components } from "../components.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
@@ -6,10 +7,11 @@ import { ExtensionsApi } from "../lambda/extensions-api.ts";
 import { ExtensionLoop } from "../lambda/loop.ts";
 import { readSettings, type Settings, SettingsError } from "../lambda/own-config.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
+import type { TelemetryListener } from "../receivers/telemetry_api/index.ts";
 import { createLogger } from "../service/log.ts";
 import { Service } from "../service/service.ts";
 import { parseArguments } from "./arguments.ts";
-import { createLambdaComponents } from "./lambda-components.ts";
+import { createLokiComponents } from "./lambda-components.ts";
 import { version } from "./version.ts";
 
 const USAGE = `weir lambda-extension [--config <file> …] [--name <file name in /opt/extensions>]
@@ -85,8 +87,14 @@ class Extension {
     let phase: "init" | "exit" = "init";
     try {
       const events = this.#isManaged ? (["SHUTDOWN"] as const) : (["INVOKE", "SHUTDOWN"] as const);
-      // Both take their time, and neither needs the other.
-      const [service] = await Promise.all([this.#service(), this.#api.register(name, events)]);
+      // Both take their time, and neither needs the other; but only a registered extension can say why it gives up.
+      const [made, registered] = await Promise.allSettled([
+        this.#service(),
+        this.#api.register(name, events),
+      ]);
+      if (made.status === "rejected") throw made.reason;
+      if (registered.status === "rejected") throw registered.reason;
+      const service = made.value;
       await this.#subscribe();
       phase = "exit";
       const { minBatch, flushMs, buffering } = this.#settings;
@@ -108,7 +116,7 @@ class Extension {
   }
 
   async #service(): Promise<Service> {
-    const components = createLambdaComponents({
+    const components = await this.#components({
       listens: (address, { types }) => {
         this.#port = parseEndpoint(address).port;
         this.#types = types;
@@ -133,11 +141,13 @@ class Extension {
     return service;
   }
 
-  #create(
-    config: Config,
-    components: ReturnType<typeof createLambdaComponents>,
-    log: Logger,
-  ): Service {
+  /** A part of the bundle of its own holds what only whole configurations name. */
+  async #components(listener: TelemetryListener): Promise<Components> {
+    if (this.#settings.isOwn) return createLokiComponents(listener);
+    return (await import("./lambda-all-components.ts")).createAllLambdaComponents(listener);
+  }
+
+  #create(config: Config, components: Components, log: Logger): Service {
     const onFailure = (error: Error) => this.#died.reject(error);
     process.stderr.on("error", () => {});
     process.on("uncaughtException", onFailure);

@@ -8,8 +8,9 @@ export interface Settings {
   readonly minBatch: number;
   readonly flushMs: number;
   readonly buffering: Buffering;
-  /** A whole configuration to run, or one that the environment stands for. */
   readonly sources: readonly string[];
+  /** Whether the sources are what the environment stands for, and no whole configuration. */
+  readonly isOwn: boolean;
 }
 
 /** What the environment says wrongly; the text is for whoever reads the function's log. */
@@ -37,6 +38,7 @@ export function readSettings(env: Env, sources: readonly string[]): Settings {
       maxBytes: numberIn(env, "WEIR_BUFFER_MAX_BYTES", 262_144, 262_144, 1_048_576),
       timeoutMs: numberIn(env, "WEIR_BUFFER_TIMEOUT_MS", 25, 25, 30_000),
     },
+    isOwn: given.length === 0,
     sources:
       given.length > 0 ? given : [`yaml:${JSON.stringify(toLoki(env, functionName, minBatch))}`],
   };
@@ -74,13 +76,9 @@ function toLoki(env: Env, functionName: string, minBatch: number): object {
         types: ["function"],
         function_name: plain(functionName),
         line_format: env["WEIR_LINE_FORMAT"] || "promtail",
-      },
-    },
-    processors: {
-      resource: {
-        attributes: Object.entries(attributes)
-          .filter(([, value]) => value !== "")
-          .map(([key, value]) => ({ key, value: plain(value), action: "upsert" })),
+        resource_attributes: Object.fromEntries(
+          Object.entries(attributes).map(([key, value]) => [key, plain(value)]),
+        ),
       },
     },
     exporters: {
@@ -102,7 +100,7 @@ function toLoki(env: Env, functionName: string, minBatch: number): object {
     service: {
       telemetry: { logs: { level: "warn" }, metrics: { level: "none" } },
       pipelines: {
-        logs: { receivers: ["telemetry_api"], processors: ["resource"], exporters: ["loki"] },
+        logs: { receivers: ["telemetry_api"], exporters: ["loki"] },
       },
     },
   };

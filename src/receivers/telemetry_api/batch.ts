@@ -144,6 +144,7 @@ export class BatchMaker {
       "faas.name": functionName,
       "cloud.provider": "aws",
       "cloud.platform": "aws_lambda",
+      ...this.#config.resource_attributes,
     };
   }
 

@@ -38,6 +38,12 @@ export const config = z.strictObject({
     .max(256)
     .default("")
     .describe("service.name of everything. Empty: the name of the function."),
+  resource_attributes: z
+    .record(z.string().min(1).max(128), z.string().max(1_024))
+    .default({})
+    .describe(
+      "Attributes of every resource, for example source and function, which Loki gets as labels.",
+    ),
   line_format: z
     .enum(["record", "promtail"])
     .default("record")
