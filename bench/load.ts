@@ -23,6 +23,14 @@ export interface GrpcLoad {
   readonly streams: number;
   readonly ms: number;
 }
+export interface ForwardLoad {
+  readonly kind: "forward";
+  readonly port: number;
+  /** Base64 of a message; its sender waits for the acknowledgement before it sends it again. */
+  readonly message: string;
+  readonly connections: number;
+  readonly ms: number;
+}
 export interface UdpLoad {
   readonly kind: "udp";
   readonly port: number;
@@ -35,13 +43,25 @@ export interface LoadResult {
   readonly other: number;
 }
 
-export type Load = HttpLoad | GrpcLoad | UdpLoad;
+export type Load = HttpLoad | GrpcLoad | ForwardLoad | UdpLoad;
 
 process.on("message", (load: Load) => {
-  const done = load.kind === "http" ? http(load) : load.kind === "grpc" ? grpc(load) : udp(load);
-  done.then((result) => process.send?.(result)).catch((error) => console.error(error));
+  run(load).then((result) => process.send?.(result)).catch((error) => console.error(error));
 });
 process.on("disconnect", () => process.exit());
+
+function run(load: Load): Promise<LoadResult> {
+  switch (load.kind) {
+    case "http":
+      return http(load);
+    case "grpc":
+      return grpc(load);
+    case "forward":
+      return forward(load);
+    case "udp":
+      return udp(load);
+  }
+}
 
 async function http(load: HttpLoad): Promise<LoadResult> {
   const requests = load.requests.map((request) => Buffer.from(request, "base64"));
@@ -106,6 +126,26 @@ async function grpc(load: GrpcLoad): Promise<LoadResult> {
   );
   for (const session of sessions) session.close();
   return { ok, other };
+}
+
+async function forward(load: ForwardLoad): Promise<LoadResult> {
+  const message = Buffer.from(load.message, "base64");
+  let ok = 0;
+  const end = performance.now() + load.ms;
+  const connection = () =>
+    new Promise<void>((resolve) => {
+      const socket = connect(load.port, "127.0.0.1", () => socket.write(message));
+      socket.setNoDelay(true);
+      socket.on("error", () => resolve());
+      socket.on("close", () => resolve());
+      socket.on("data", () => {
+        ok++;
+        if (performance.now() < end) socket.write(message);
+        else socket.end();
+      });
+    });
+  await Promise.all(Array.from({ length: load.connections }, connection));
+  return { ok, other: 0 };
 }
 
 /** Sends at a steady rate; `ok` is how many. What the kernel drops, it counts at the receiver's socket. */

@@ -4,7 +4,7 @@ import { RENAMES } from "./cases.ts";
 import { bareFiles } from "./span-cases.ts";
 
 /** What listens, beside health and metrics. */
-export const DOORS = ["http", "grpc", "udp", "influxdb", "datakit", "httpLogs", "loki"] as const;
+export const DOORS = ["http", "grpc", "udp", "influxdb", "datakit", "httpLogs", "loki", "forward"] as const;
 export type Ports = Readonly<Record<(typeof DOORS)[number], number>>;
 
 /** Where logs go that do not become lines. */
@@ -51,6 +51,7 @@ receivers:
   influxdb: { endpoint: "127.0.0.1:${ports.influxdb}" }
   datakit: { endpoint: "127.0.0.1:${ports.datakit}" }
   http_logs: { endpoint: "127.0.0.1:${ports.httpLogs}" }
+  fluent_forward: { endpoint: "127.0.0.1:${ports.forward}" }
   loki: { endpoint: "127.0.0.1:${ports.loki}", limits: { reject_old_samples: false } }
 extensions:
   health_check: { endpoint: "127.0.0.1:${telemetry.health}" }
@@ -87,7 +88,7 @@ service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${telemetry.metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, line_protocol, influxdb, datakit, http_logs, loki], processors: [${processors}], exporters: [${logsTo}] }
+    logs: { receivers: [otlp, line_protocol, influxdb, datakit, http_logs, loki, fluent_forward], processors: [${processors}], exporters: [${logsTo}] }
     traces: { receivers: [otlp], exporters: [${spansTo}] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `;

@@ -8,8 +8,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts, Service } from "../test/support/service.ts";
 import { functionLines, payloads } from "./cases.ts";
 import { jsonOf } from "./json.ts";
-import type { GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
+import type { ForwardLoad, GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
 import { pushBody } from "./push.ts";
+import { packedMessage } from "./forward.ts";
 import { functionRecords } from "./records.ts";
 import {
   BARE,
@@ -156,6 +157,12 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
         run: (service, ports) =>
           lineRow(service, load, { what, port: ports[port], path, make, n, isDurable }),
       };
+  for (const [isDurable, n] of OTLP_JOBS)
+    yield {
+      what: "forward",
+      isDurable,
+      run: (service, { forward }) => forwardRow(service, load, forward, { n, isDurable }),
+    };
   for (const n of [100, 1000])
     yield {
       what: "grpc",
@@ -254,6 +261,23 @@ async function lineRow(
   return measured(service, name, async () => {
     const { ok, other } = await give(load, job);
     return { sent: ok * n, note: other > 0 ? ` (${other} requests refused)` : "" };
+  });
+}
+
+async function forwardRow(
+  service: Service,
+  load: ChildProcess,
+  port: number,
+  { n, isDurable }: { readonly n: number; readonly isDurable: boolean },
+): Promise<Row> {
+  const message = Buffer.from(packedMessage(n)).toString("base64");
+  const job: ForwardLoad = { kind: "forward", port, message, connections: 8, ms: MS };
+  await give(load, { ...job, ms: WARM_MS });
+  await settled(service);
+  const name = `fluent_forward → function_logs lines, ${n} in a packed message${isDurable ? ", journal before the ack" : ""}`;
+  return measured(service, name, async () => {
+    const { ok } = await give(load, job);
+    return { sent: ok * n, note: "" };
   });
 }
 

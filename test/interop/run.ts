@@ -3,6 +3,7 @@
  * here is a visible skip, not a failure. The last line is the total.
  */
 import { collector } from "./collector.ts";
+import { fluentLoggers } from "./fluent-loggers.ts";
 import { h2spec } from "./h2spec.ts";
 import { influxdbClients } from "./influxdb-clients.ts";
 import { influxdb1 } from "./influxdb1.ts";
@@ -23,6 +24,7 @@ const PEERS: readonly Peer[] = [
   loki,
   ...influxdbClients,
   telegraf,
+  ...fluentLoggers,
 ];
 
 const wanted = process.argv.slice(2);

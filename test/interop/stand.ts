@@ -15,6 +15,9 @@ export class Stand {
   readonly http: string;
   /** Takes INFLUXDB_TOKEN, and hands queries to the store. */
   readonly influxdb: string;
+  readonly forward: string;
+  /** The same, with the key emp-shared, the user "user" and the password "pass". */
+  readonly forwardSecured: string;
   readonly service: Service;
   readonly #store: string;
 
@@ -24,14 +27,16 @@ export class Stand {
     this.grpc = `127.0.0.1:${ports.grpc}`;
     this.http = `127.0.0.1:${ports.http}`;
     this.influxdb = `127.0.0.1:${ports.influxdb}`;
+    this.forward = `127.0.0.1:${ports.forward}`;
+    this.forwardSecured = `127.0.0.1:${ports.forwardSecured}`;
     this.#store = `http://127.0.0.1:${ports.store}`;
   }
 
   static async start(): Promise<Stand> {
     const directory = await mkdtemp(join(tmpdir(), "weir-interop-"));
-    const [grpc = 0, http = 0, store = 0, health = 0, metrics = 0, influxdb = 0] =
-      await freePorts(6);
-    const ports = { grpc, http, store, health, metrics, influxdb };
+    const free = await freePorts(PORTS.length);
+    const ports = Object.fromEntries(PORTS.map((name, i) => [name, free[i]])) as Ports;
+    const { health, metrics } = ports;
     const config = join(directory, "weir.yaml");
     await writeFile(config, weirConfig(directory, ports));
     const stand = new Stand(directory, new Service(config, health, metrics), ports);
@@ -79,15 +84,25 @@ export class Stand {
 }
 
 export type Row = Readonly<Record<string, unknown>>;
-type Ports = Readonly<
-  Record<"grpc" | "http" | "store" | "health" | "metrics" | "influxdb", number>
->;
+const PORTS = [
+  "grpc",
+  "http",
+  "store",
+  "health",
+  "metrics",
+  "influxdb",
+  "forward",
+  "forwardSecured",
+] as const;
+type Ports = Readonly<Record<(typeof PORTS)[number], number>>;
 
 function weirConfig(directory: string, ports: Ports): string {
   return `
 receivers:
   otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${ports.grpc}" }, http: { endpoint: "127.0.0.1:${ports.http}" } } }
   influxdb: { endpoint: "127.0.0.1:${ports.influxdb}", tokens: [${INFLUXDB_TOKEN}], query_upstream: "http://127.0.0.1:${ports.store}" }
+  fluent_forward: { endpoint: "127.0.0.1:${ports.forward}" }
+  fluent_forward/secured: { endpoint: "127.0.0.1:${ports.forwardSecured}", shared_key: emp-shared, username: user, password: pass }
 extensions:
   health_check: { endpoint: "127.0.0.1:${ports.health}" }
   file_storage: { directory: "${directory}/queue" }
@@ -102,7 +117,7 @@ service:
   extensions: [health_check, file_storage, embedded_store]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${ports.metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, influxdb], exporters: [influxdb] }
+    logs: { receivers: [otlp, influxdb, fluent_forward, fluent_forward/secured], exporters: [influxdb] }
     traces: { receivers: [otlp], exporters: [influxdb] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `;

@@ -1,6 +1,6 @@
 /**
- * `npm run torture -- --kills 50 [--faults] [--pinned] [--seed 1]`: the service is killed with SIGKILL at random moments under load over HTTP and
- * gRPC, with sinks that refuse, hang and reset. Nothing acknowledged may be lost, duplicates stay within the bound of DESIGN §7 plus
+ * `npm run torture -- --kills 50 [--faults] [--pinned] [--seed 1]`: the service is killed with SIGKILL at random moments under load over HTTP,
+ * gRPC and the forward protocol, with sinks that refuse, hang and reset. Nothing acknowledged may be lost, duplicates stay within the bound of DESIGN §7 plus
  * ambiguous sends, and the law balances after each start. `--faults`: two of three sinks also answer badly in every way, reject items
  * for good and go down; the third must not notice. `--pinned`: one more route, slow and dead until the end; what it needs is copied out
  * of the segments of the others, which it does not keep. The last line is the total.
@@ -30,14 +30,14 @@ const { values } = parseArgs({
 const kills = Number(values.kills);
 const random = seeded(Number(values.seed));
 
-const [http = 0, slow = 0, grpc = 0, health = 0, metrics = 0] = await freePorts(5);
+const [http = 0, slow = 0, grpc = 0, forward = 0, health = 0, metrics = 0] = await freePorts(6);
 const sinks = sinksOf(values.faults, values.pinned, random);
 const ports = await Promise.all(sinks.map((sink) => sink.start()));
 const directory = await mkdtemp(join(tmpdir(), "weir-torture-"));
 const config = join(directory, "config.yaml");
 await writeFile(
   config,
-  yaml(directory, sinks, { http, slow, grpc, health, metrics, sinks: ports }),
+  yaml(directory, sinks, { http, slow, grpc, forward, health, metrics, sinks: ports }),
 );
 
 const service = new Service(config, health, metrics);
@@ -51,7 +51,7 @@ const exposedBefore = sinks.map(() => 0);
 let overexposed = 0;
 
 await service.start();
-senders.start(http, grpc);
+senders.start(http, grpc, forward);
 if (values.pinned) slowSenders.start(slow);
 let startedMs = Date.now();
 for (let kill = 1; kill <= kills; kill++) {
@@ -139,6 +139,7 @@ function report(): void {
   console.log(
     `sent ${senders.sent}, acknowledged ${senders.acknowledged.length}, refused ${senders.refused}, without an answer ${senders.failed} items`,
   );
+  const told = [...senders.told].map(([protocol, items]) => `${protocol} ${items}`).join(", ");
   const checks: [string, boolean][] = [
     [`${kills} kills, the law balances after each start`, unbalanced === 0],
     ["the law balances at the end", laws.length === sinks.length && laws.every(isBalanced)],
@@ -148,7 +149,7 @@ function report(): void {
       overexposed === 0,
     ],
     ["SIGTERM ends it with exit code 0", exitCode === 0],
-    ["something was acknowledged", senders.acknowledged.length > 0],
+    [`acknowledged over each protocol: ${told}`, senders.told.size === 3],
   ];
   if (pinned !== undefined)
     checks.push([

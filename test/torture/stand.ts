@@ -33,6 +33,7 @@ interface Ports {
   /** Where the dead sink's items arrive. */
   readonly slow: number;
   readonly grpc: number;
+  readonly forward: number;
   readonly health: number;
   readonly metrics: number;
   /** Of the sinks, in their order. */
@@ -41,18 +42,19 @@ interface Ports {
 
 /** The service's configuration: one pipeline for each sink, and a journal of many small segments. */
 export function yaml(directory: string, sinks: readonly Sink[], ports: Ports): string {
-  const { http, slow, grpc, health, metrics } = ports;
+  const { http, slow, grpc, forward, health, metrics } = ports;
   const exporters = sinks.map(({ name }, i) => {
     const tables = name.startsWith("influxdb") ? "database: weir, tables: [function_logs], " : "";
     return `  ${name}: { endpoint: "http://127.0.0.1:${ports.sinks[i]}", ${tables}${DELIVERY} }\n`;
   });
   const pipelines = sinks.map(
     ({ name }) =>
-      `    logs/${name.replace("/", "_")}: { receivers: [${name === DEAD ? "otlp/slow" : "otlp"}], exporters: [${name}] }\n`,
+      `    logs/${name.replace("/", "_")}: { receivers: [${name === DEAD ? "otlp/slow" : "otlp, fluent_forward"}], exporters: [${name}] }\n`,
   );
   return `
 receivers:
   otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${grpc}" }, http: { endpoint: "127.0.0.1:${http}" } } }
+  fluent_forward: { endpoint: "127.0.0.1:${forward}" }
   otlp/slow: { protocols: { http: { endpoint: "127.0.0.1:${slow}" } } }
 extensions:
   health_check: { endpoint: "127.0.0.1:${health}" }

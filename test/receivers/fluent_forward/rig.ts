@@ -69,9 +69,9 @@ export class Sender {
   }
 }
 
-/** Waits until it holds, for 5 s at most. */
+/** Waits until it holds, for 15 s at most. */
 export async function until(holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 5_000; !holds() && Date.now() < end; )
+  for (const end = Date.now() + 15_000; !holds() && Date.now() < end; )
     await new Promise((resolve) => setTimeout(resolve, 5));
   expect(holds()).toBe(true);
 }
