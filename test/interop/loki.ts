@@ -24,13 +24,16 @@ const LARGE = 155;
 export const loki: Peer = {
   name: "loki",
   what: "Grafana Loki 3.7.8 with small limits as a destination, both APIs, restarted during the run",
-  install,
+  install: installLoki,
   run,
 };
 
-async function install(): Promise<string | undefined> {
-  const missing = telemetrygenMissing();
-  if (missing !== undefined) return missing;
+async function installLoki(): Promise<string | undefined> {
+  return telemetrygenMissing() ?? buildLoki();
+}
+
+/** Builds it from source; why not, when it cannot be. */
+export async function buildLoki(): Promise<string | undefined> {
   const home = folder(HOME);
   for (const name of ["main.go", "go.sum"])
     copyFileSync(join(SOURCES, "loki", name), join(home, name));
@@ -203,22 +206,26 @@ async function restart(check: Check, { service, server, http, grpc }: Stand): Pr
   );
 }
 
-class Loki {
+/** A Loki of this machine, with small limits. */
+export class Loki {
   readonly #directory: string;
   readonly #http: number;
   readonly #grpc: number;
+  readonly #config: typeof lokiConfig;
   #child: ChildProcess | undefined;
   #log = "";
 
-  constructor(directory: string, http: number, grpc: number) {
+  /** `config`: its YAML, for other limits. */
+  constructor(directory: string, http: number, grpc: number, config = lokiConfig) {
     this.#directory = directory;
     this.#http = http;
     this.#grpc = grpc;
+    this.#config = config;
   }
 
   async start(): Promise<void> {
     const config = join(this.#directory, "loki.yaml");
-    await writeFile(config, lokiConfig(this.#directory, this.#http, this.#grpc));
+    await writeFile(config, this.#config(this.#directory, this.#http, this.#grpc));
     const child = spawn(join(folder(HOME), "loki"), [`-config.file=${config}`], {
       cwd: this.#directory,
       stdio: ["ignore", "ignore", "pipe"],
@@ -314,7 +321,8 @@ async function drained(service: Service): Promise<void> {
     if ((await service.law()).every(({ appended, queued }) => appended > 0 && queued === 0)) return;
 }
 
-function lokiConfig(directory: string, http: number, grpc: number): string {
+/** YAML. */
+export function lokiConfig(directory: string, http: number, grpc: number): string {
   return `
 auth_enabled: true
 server: { http_listen_address: 127.0.0.1, http_listen_port: ${http}, grpc_listen_address: 127.0.0.1, grpc_listen_port: ${grpc}, log_level: warn }

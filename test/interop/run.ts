@@ -8,6 +8,7 @@ import { h2spec } from "./h2spec.ts";
 import { influxdbClients } from "./influxdb-clients.ts";
 import { influxdb1 } from "./influxdb1.ts";
 import { loki } from "./loki.ts";
+import { lokiPushes } from "./loki-pushes.ts";
 import type { Peer } from "./peer.ts";
 import { sdks } from "./sdk.ts";
 import { telegraf } from "./telegraf.ts";
@@ -22,6 +23,7 @@ const PEERS: readonly Peer[] = [
   collector,
   toCollector,
   loki,
+  lokiPushes,
   ...influxdbClients,
   telegraf,
   ...fluentLoggers,

@@ -242,11 +242,11 @@ export function pushCases(nowMs: number): PushCase[] {
   return cases;
 }
 
-/** An answer without what differs from one run to the next, and without long repetitions. */
+/** An answer without what differs from one run to the next (Loki lists several errors in any order), and without long repetitions. */
 export function plainAnswer(status: number, text: string): string {
   const plain = text
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, "<time>")
     .replace(/\d{10,}/g, "<number>")
     .replace(/(.)\1{49,}/g, "$1…");
-  return `${status} ${plain}`;
+  return `${status} ${plain.trim().split("; ").sort().join("; ")}`;
 }
