@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { createComponents } from "../src/components.ts";
+import type { NamedTypes } from "../src/config/config.ts";
+import { loadConfig } from "../src/config/load.ts";
 import { isSecret, keysOf, schemaAt } from "../src/config/schema-shape.ts";
 import type { ExporterContext } from "../src/kit/backend.ts";
 import { createIndexer } from "../src/otlp/indexing.ts";
@@ -21,7 +23,7 @@ const KINDS = {
   exporters: "exporter",
   extensions: "extension",
 } as const;
-const registry = createComponents();
+const registry = await createComponents();
 const sections = Object.keys(KINDS) as (keyof typeof KINDS)[];
 const all = sections.flatMap((section) =>
   [...registry[section]].map(([type, component]) => ({ section, type, component })),
@@ -188,5 +190,30 @@ describe.each(parts)("%s", (_name, create) => {
     ]);
     await component.stop(AbortSignal.timeout(2_000));
     expect(failures).toEqual([]);
+  });
+});
+
+test("only what a configuration names is read; of a section with a type that nobody knows, everything", async () => {
+  const text = (receiver: string) => `
+receivers: { ${receiver}: { protocols: { http: } } }
+processors: { batch: }
+exporters: { otlphttp: { endpoint: "http://127.0.0.1:4318" } }
+service: { pipelines: { logs: { receivers: [${receiver}], processors: [batch], exporters: [otlphttp] } } }`;
+  const load = async (receiver: string) => {
+    const read: Record<string, string[]> = {};
+    const catalog = async (named: NamedTypes) => {
+      const components = await createComponents(named);
+      for (const section of sections) read[section] = [...components[section].keys()];
+      return components;
+    };
+    const sources = [`yaml:${text(receiver)}`];
+    const loaded = await loadConfig({ sources, sets: [], env: {}, catalog, cwd: ROOT });
+    return { read, problems: loaded.ok ? [] : loaded.problems.map(({ message }) => message) };
+  };
+  const named = { receivers: ["otlp"], processors: [], exporters: ["otlp_http"], extensions: [] };
+  expect(await load("otlp")).toEqual({ read: named, problems: [] });
+  expect(await load("otpl")).toEqual({
+    read: { ...named, receivers: [...registry.receivers.keys()] },
+    problems: ['unknown receiver type "otpl" (did you mean "otlp"?)'],
   });
 });

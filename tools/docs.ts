@@ -34,7 +34,7 @@ interface Json {
 const ROOT = join(import.meta.dirname, "..");
 const SECTIONS = ["receivers", "processors", "exporters", "extensions"] as const;
 const isCheck = process.argv.includes("--check");
-const components = createComponents();
+const components = await createComponents();
 const stale: string[] = [];
 
 for (const section of SECTIONS)

@@ -86,9 +86,10 @@ async function printConfig(args: readonly string[], output: Output): Promise<num
   return (await import("./print-config.ts")).runPrintConfig(args, await catalog(), output);
 }
 
-/** Reads the code of the service and nothing else; main.ts uses it to fill the compile cache. Not for people, so help does not name it. */
+/** Reads the code of the service and of all components, and nothing else; main.ts uses it to fill the compile cache. Help does not name it. */
 async function warmUp(): Promise<number> {
   await import("./run.ts");
+  await catalog();
   return 0;
 }
 

@@ -17,19 +17,23 @@ export interface RunOptions {
 
 /** Runs the service until SIGINT or SIGTERM. Resolves with the exit code: 0 after a clean stop, 1 when it could not start or a part died. */
 export async function runService({ sources, sets }: RunOptions): Promise<number> {
-  const components = createComponents();
+  // The code of a component that is not named stays out of memory.
+  const read: { components?: Components } = {};
   const loaded = await loadConfig({
     sources,
     sets,
     env: process.env,
-    catalog: components,
+    catalog: async (named) => {
+      read.components = await createComponents(named);
+      return read.components;
+    },
     cwd: process.cwd(),
   });
   if (!loaded.ok) return complain(loaded);
   const log = createLogger(loaded.config.service.telemetry.logs);
   for (const { file, line, column, message } of loaded.warnings)
     log.warn({ where: `${file}:${line}:${column}` }, message);
-  return serve(loaded, components, log);
+  return serve(loaded, read.components ?? (await createComponents()), log);
 }
 
 function complain({ problems }: Extract<Loaded, { ok: false }>): number {

@@ -44,7 +44,7 @@ async function configured(args: Arguments): Promise<string[]> {
     sources: args.list("config"),
     sets: args.list("set"),
     env: process.env,
-    catalog: createComponents(),
+    catalog: createComponents,
     cwd: process.cwd(),
   });
   if (!loaded.ok) throw new UsageError(loaded.problems.map(formatProblem).join("\n"));

@@ -1,5 +1,5 @@
 import { suggestion } from "../lib/nearest.ts";
-import type { Catalog, ComponentConfig, ComponentSchema, Section } from "./config.ts";
+import type { Catalog, ComponentConfig, ComponentSchema, NamedTypes, Section } from "./config.ts";
 import { locate } from "./locate.ts";
 import { aliasOf, parseId, SECTIONS } from "./names.ts";
 import { parseOptions } from "./options.ts";
@@ -34,6 +34,28 @@ export function readComponents(
     exporters: read("exporters"),
     connectors: read("connectors"),
     extensions: read("extensions"),
+  };
+}
+
+/** What the sections name; mistakes are told when they are read. Of the processors without those that are `translated`. */
+export function namedTypes(root: Node, translated: ReadonlyMap<string, unknown>): NamedTypes {
+  const named = (section: Section) => {
+    const node = nodeAt(root, [section]);
+    const types = new Set<string>();
+    if (node?.kind !== "map") return types;
+    for (const key of node.entries.keys()) {
+      const parsed = parseId(key);
+      if (typeof parsed !== "string") types.add(aliasOf(section, parsed.type) ?? parsed.type);
+    }
+    return types;
+  };
+  const processors = named("processors");
+  return {
+    receivers: named("receivers"),
+    processors: new Set([...processors].filter((type) => !translated.has(type))),
+    exporters: named("exporters"),
+    connectors: named("connectors"),
+    extensions: named("extensions"),
   };
 }
 

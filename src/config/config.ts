@@ -40,6 +40,12 @@ export interface Catalog {
 
 export type Section = keyof Catalog;
 
+/** The types that a configuration names, by today's names. */
+export type NamedTypes = Readonly<Record<Section, ReadonlySet<string>>>;
+
+/** A catalog of the types that are named, at least. */
+export type ReadCatalog = (named: NamedTypes) => Promise<Catalog>;
+
 /** One configured component. */
 export interface ComponentConfig {
   /** As written: "otlp", or "influxdb/eu". */

@@ -1,8 +1,8 @@
 import type { z } from "zod";
 import { suggestion } from "../lib/nearest.ts";
 import { checkAuthenticators } from "./authenticators.ts";
-import { isNothing, readComponents, type Written } from "./components.ts";
-import type { Catalog, Config, Loaded, TelemetryConfig } from "./config.ts";
+import { isNothing, namedTypes, readComponents, type Written } from "./components.ts";
+import type { Catalog, Config, Loaded, ReadCatalog, TelemetryConfig } from "./config.ts";
 import { expand } from "./expand.ts";
 import { checkListeners } from "./listeners.ts";
 import { parseOptions } from "./options.ts";
@@ -26,7 +26,8 @@ export interface LoadOptions {
   /** `a.b.c=value`; win over all sources. */
   readonly sets: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly catalog: Catalog;
+  /** All that there is, or how to read what the configuration names. */
+  readonly catalog: Catalog | ReadCatalog;
   /** Relative paths start here. */
   readonly cwd: string;
 }
@@ -42,7 +43,7 @@ export async function loadWithTree(
 ): Promise<{ readonly loaded: Loaded; readonly root: Node | undefined }> {
   const problems = new Problems();
   const root = await readRoot(options, problems);
-  const config = root && check(root, withTranslated(options.catalog), problems, options.cwd);
+  const config = root && check(root, await catalogFor(root, options), problems, options.cwd);
   const order = (list: Problems["errors"]) => inReadingOrder(list, options.sources);
   const warnings = order(problems.warnings);
   if (config && problems.errors.length === 0)
@@ -62,6 +63,11 @@ async function readRoot(options: LoadOptions, problems: Problems): Promise<Node 
     if (!TOP_KEYS.includes(key))
       problems.error(at, `unknown key "${key}"${suggestion(key, TOP_KEYS)}`);
   return root;
+}
+
+async function catalogFor(root: Node, { catalog }: LoadOptions): Promise<Catalog> {
+  if (typeof catalog !== "function") return withTranslated(catalog);
+  return withTranslated(await catalog(namedTypes(root, translated)));
 }
 
 /** The catalog, with the processors that are accepted and become something else. */

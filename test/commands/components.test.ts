@@ -43,7 +43,7 @@ test("the default configuration is right, without a warning", async () => {
     sources: ["otel-config.yaml"],
     sets: [],
     env: {},
-    catalog: createComponents(),
+    catalog: createComponents,
     cwd,
   });
   expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([]);

@@ -16,7 +16,7 @@ exporters: { debug: }
 service: { pipelines: { logs: { receivers: [otlp, influxdb], exporters: [debug] } } }
 `,
     ],
-    { catalog: createComponents() },
+    { catalog: createComponents },
   );
   expect(messages(loaded)).toEqual([]);
   expect(warnings(loaded)).toEqual([

@@ -34,7 +34,7 @@ service: { pipelines: { logs: { receivers: [otlp], exporters: [influxdb] } } }
     sources: ["c.yaml"],
     sets: [],
     env: {},
-    catalog: createComponents(),
+    catalog: createComponents,
     cwd,
   });
   expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([]);

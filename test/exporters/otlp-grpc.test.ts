@@ -338,7 +338,7 @@ test("the Collector's old name is accepted, with one warning", async () => {
 receivers: { otlp: { protocols: { http: {} } } }
 exporters: { otlp: { endpoint: "collector:4317", tls: { insecure: true }, compression: gzip, balancer_name: round_robin } }
 service: { pipelines: { logs: { receivers: [otlp], exporters: [otlp] } } }`;
-  const catalog = createComponents();
+  const catalog = createComponents;
   const sources = [`yaml:${text}`];
   const loaded = await loadConfig({ sources, sets: [], env: {}, catalog, cwd: process.cwd() });
   if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join());

@@ -84,7 +84,7 @@ service:
 ${signals.map((signal) => `    ${signal}: { receivers: [otlp], exporters: [${exporter}] }`).join("\n")}
 `,
     ],
-    { catalog: createComponents() },
+    { catalog: createComponents },
   );
 
 test("series rows of every signal are taken", async () => {

@@ -6,7 +6,8 @@ import { expect, test } from "vitest";
 const ROOT = join(import.meta.dirname, "..", "..");
 
 test("the parts of the service load without Node's fetch", () => {
-  const code = `await import(${JSON.stringify(join(ROOT, "src/components.ts"))});
+  const code = `const { createComponents } = await import(${JSON.stringify(join(ROOT, "src/components.ts"))});
+    await createComponents();
     await import(${JSON.stringify(join(ROOT, "src/service/service.ts"))});
     console.log(process.moduleLoadList.filter((name) => name.includes("deps/undici")).length)`;
   const loaded = execFileSync(process.execPath, ["--input-type=module", "-e", code]);

@@ -34,7 +34,7 @@ service:
     ${pipelines}
 `,
         ],
-        { catalog: createComponents() },
+        { catalog: createComponents },
         { "jobs.yaml": table },
       ),
     );
@@ -85,7 +85,7 @@ exporters: { debug: }
 service: { pipelines: { PIPE: { receivers: [${type}], exporters: [debug] } } }
 `;
     const of = async (signal: string) =>
-      messages(await load([text.replace("PIPE", signal)], { catalog: createComponents() }));
+      messages(await load([text.replace("PIPE", signal)], { catalog: createComponents }));
     expect(await of("traces")).toEqual([]);
     expect(await of("logs")).toEqual([
       `a.yaml:1:${25 + type.length}: spans: lines become spans, and there is no pipeline for them: add receiver "${type}" to a pipeline of traces`,
@@ -100,7 +100,7 @@ exporters: { debug: }
 service: { pipelines: { logs: { receivers: [otlp], exporters: [debug] } } }
 `,
       ],
-      { catalog: createComponents() },
+      { catalog: createComponents },
     );
     expect(messages(otherwise)).toEqual([]);
   });
