@@ -5,9 +5,18 @@ import type { Source } from "./source.ts";
 const ORPHANS_MAX = 1_024;
 /** How long a file that is like another one may grow to become its copy (ms); later it is a file of its own. */
 const COPY_MS = 3_000;
+/** A file that is found so long before or after another one was emptied (ms) may be its copy. */
+const EMPTIED_MS = 10_000;
 
-/** "own": a content that nobody has read. "wait": a copy of a file that is still read. Else: the content that was read before under another name. */
-export type Identity = "own" | "wait" | Followed;
+/** What was read before under another name goes on. */
+export interface Adopted {
+  readonly file: Followed;
+  /** What is open of the file that it was, to be closed. */
+  readonly closing: Source | undefined;
+}
+
+/** "own": a content that nobody has read. "wait": it cannot be told yet, or it is a copy of a file that is still read. */
+export type Identity = "own" | "wait" | Adopted;
 
 /** All contents that were read, and which of them a new file is. */
 export class Contents {
@@ -17,6 +26,8 @@ export class Contents {
   readonly #orphans = new Set<Followed>();
   readonly #fingerprint: number;
   #nextKey = 1;
+  /** Grows when a content changes its file, or loses it. */
+  #moves = 0;
 
   constructor(fingerprint: number) {
     this.#fingerprint = fingerprint;
@@ -24,6 +35,9 @@ export class Contents {
 
   /** What an earlier process read: orphans, until their files are found. */
   restore(file: Followed): void {
+    // Of several contents of one file, only the latest can still be there.
+    const before = this.orphanOf(file.inode);
+    if (before !== undefined) before.replacedAtMs = performance.now();
     this.#orphans.add(file);
     this.#nextKey = Math.max(this.#nextKey, Number(file.key) + 1 || 1);
   }
@@ -40,10 +54,11 @@ export class Contents {
     return this.#files.get(inode);
   }
 
-  /** An orphan that had this inode; whether it is the same content, its bytes must say. */
+  /** The latest orphan that had this inode; whether it is the same content, its bytes must say. */
   orphanOf(inode: string): Followed | undefined {
-    for (const orphan of this.#orphans) if (orphan.inode === inode) return orphan;
-    return undefined;
+    let latest: Followed | undefined;
+    for (const orphan of this.#orphans) if (orphan.inode === inode) latest = orphan;
+    return latest;
   }
 
   /** A file that nobody knows. */
@@ -59,6 +74,7 @@ export class Contents {
 
   /** The file is an orphan's content: it goes on where that was left, under its key. Returns what is to be closed. */
   adopt(orphan: Followed, file: Followed): Source | undefined {
+    this.#moves++;
     this.#orphans.delete(orphan);
     if (this.#files.get(orphan.inode) === orphan) this.#files.delete(orphan.inode);
     const closing = orphan.source;
@@ -73,6 +89,7 @@ export class Contents {
 
   /** The file is gone; its content is remembered. Returns the keys of what is forgotten instead. */
   orphan(file: Followed): readonly string[] {
+    this.#moves++;
     if (this.#files.get(file.inode) === file) this.#files.delete(file.inode);
     const isUntouched = file.offset === 0 && Object.keys(file.mark).length === 0;
     if (isUntouched && !file.isDone) return [file.key];
@@ -108,6 +125,19 @@ export class Contents {
     head: Uint8Array,
     tailAt: (offset: number, length: number) => Promise<Uint8Array>,
   ): Promise<Identity> {
+    const moves = this.#moves;
+    const identity = await this.#identityOf(file, head, tailAt);
+    // What was compared may be another file's by now.
+    if (moves !== this.#moves) return "wait";
+    if (typeof identity === "string") return identity;
+    return { file: identity, closing: this.adopt(identity, file) };
+  }
+
+  async #identityOf(
+    file: Followed,
+    head: Uint8Array,
+    tailAt: (offset: number, length: number) => Promise<Uint8Array>,
+  ): Promise<"own" | "wait" | Followed> {
     const isAged = performance.now() - file.grewAtMs > COPY_MS;
     const fits = async (other: Followed): Promise<boolean> => {
       const { offset, tail } = other;
@@ -125,7 +155,8 @@ export class Contents {
         const isOver = other.isGone && !other.isQueued && other.offset >= other.size;
         return isOver ? other : "wait";
       }
-      if (!isAged) return "wait";
+      const isVerified = other.head.bytes !== undefined;
+      if (!isAged || !isVerified) return "wait";
     }
     return "own";
   }
@@ -136,7 +167,7 @@ export class Contents {
     if (orphan.head.length >= this.#fingerprint || orphan.inode === file.inode) return true;
     // Nobody packs what was not a log before.
     if (file.isArchive) return true;
-    return Math.abs(orphan.replacedAtMs - file.grewAtMs) < COPY_MS;
+    return Math.abs(orphan.replacedAtMs - file.grewAtMs) < EMPTIED_MS;
   }
 }
 

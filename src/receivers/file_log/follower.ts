@@ -268,8 +268,9 @@ export class Follower implements Component {
     try {
       outcome = await this.#reading.turn(file);
     } catch (error) {
-      outcome = "later";
+      outcome = "idle";
       if (!isGone(error)) this.#failed(file, error);
+      else if (file.isGone) this.#forgotten.push(...this.#contents.orphan(file));
     }
     // Its content may turn out to be another one.
     const now = this.#contents.byInode(file.inode) ?? file;

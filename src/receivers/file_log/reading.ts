@@ -154,8 +154,8 @@ export class Reading {
       file.isIdentified = true;
       return undefined;
     }
-    await this.#contents.adopt(identity, file)?.close();
-    identity.head = printOf(head);
+    identity.file.head = printOf(head);
+    await identity.closing?.close();
     return "more";
   }
 
