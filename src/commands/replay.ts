@@ -18,6 +18,11 @@ Where
 ${STORAGE_HELP}
 `;
 
+/** Said when there was nothing to queue: it may not be what the operator meant. */
+const NOTHING = `Of what is retained of that time, nothing is left that the route never got. To send what it has settled once more, name the route
+itself with --of; what its destination rejected is with: weir dead-letter list
+`;
+
 const FLAGS = { from: "text", until: "text", to: "text", of: "text" } as const;
 
 /** `weir replay`: queues retained items for a route once more. Returns the exit code. */
@@ -42,6 +47,8 @@ async function replay(args: Arguments, { out }: Output): Promise<void> {
   for (const directory of await storageDirectories(args))
     for await (const { end } of ask(directory, "replay", body)) {
       const { items = 0, frames = 0 } = end ?? {};
-      if (end !== undefined) out(`${directory}: ${items} items in ${frames} frames queued again\n`);
+      if (end === undefined) continue;
+      out(`${directory}: ${items} items in ${frames} frames queued again\n`);
+      if (items === 0) out(NOTHING);
     }
 }

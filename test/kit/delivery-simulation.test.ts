@@ -22,7 +22,7 @@ import {
 import { encodeRequest } from "../support/otlp.ts";
 import { type Random, seeded } from "../support/seeded.ts";
 
-const SEEDS = Number(process.env["WEIR_FUZZ"] ?? 40);
+const SEEDS = Number(process.env["WEIR_FUZZ"] ?? 15);
 const STEP_MS = 10;
 const SENDING_MS = 6_000;
 /** Longer than the longest pause between two attempts, and an attempt that hangs. */
