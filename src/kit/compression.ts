@@ -114,7 +114,8 @@ interface Job {
 /** Decodes into at most `room` bytes; when that is too little, again with four times as much, up to the limit. */
 function attempt(job: Job, room: number): Body | Refusal | Promise<Body | Refusal> {
   if (job.lease?.grow(room) === false) return outOfMemory(job.lease);
-  if (room >= SYNC_BYTES) return attemptOnThreadPool(job, room);
+  // Much input may make little output: an empty gzip member has 20 bytes.
+  if (Math.max(room, job.input.length) >= SYNC_BYTES) return attemptOnThreadPool(job, room);
   try {
     return slacked(decodeNow(job, room));
   } catch (error) {

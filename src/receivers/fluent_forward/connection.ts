@@ -9,7 +9,6 @@ import type { Handshake, Security } from "./handshake.ts";
 import { Inbox } from "./inbox.ts";
 import { readJsonMessage } from "./json-message.ts";
 import type { Message } from "./message.ts";
-import { MsgpackMessages } from "./msgpack-message.ts";
 import { Partials } from "./partials.ts";
 import { NO_ROOM, Settlement } from "./settlement.ts";
 
@@ -36,7 +35,6 @@ export class ForwardConnection {
   readonly #nowMs: () => number;
   readonly #stop = new AbortController();
   readonly #settlement: Settlement;
-  readonly #reader = new MsgpackMessages();
   readonly #partials: Partials;
   /** Until the sender has shown who it is. */
   #handshake: Handshake | undefined;
@@ -178,7 +176,7 @@ export class ForwardConnection {
   #read(inbox: Inbox, from: number, to: number): readonly Message[] {
     const message = this.#isJson
       ? readJsonMessage(inbox.bytes, from, to)
-      : this.#reader.read(inbox.bytes, inbox.view, from, to);
+      : this.#door.reader.read(inbox.bytes, inbox.view, from, to);
     const { content, ack, problem, tag, isForeign } = message;
     if (isForeign) this.#door.foreign(tag);
     if (content.kind === "none" && ack === undefined && problem === undefined) return [];

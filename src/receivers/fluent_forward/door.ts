@@ -8,12 +8,14 @@ import { NOTHING_GIVEN } from "../../series/records/given-attributes.ts";
 import type { Config } from "./config.ts";
 import { MessageRecords, type Tags } from "./entries.ts";
 import type { Message } from "./message.ts";
+import { MsgpackMessages } from "./msgpack-message.ts";
 
 const LOG_EVERY_MS = 60_000;
 
 /** What all connections of a receiver share: the way of messages into the pipelines, the counts, and what is said once a minute. */
 export class MessageDoor {
   readonly context: Context;
+  readonly reader = new MsgpackMessages();
   readonly #intake: Intake;
   readonly #exporting: Exporting;
   readonly #records: RecordRequests;
