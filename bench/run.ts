@@ -27,6 +27,7 @@ import { jsonIndexJob, jsonLinesJob, jsonParseJob } from "./json.ts";
 import { lokiJob } from "./loki.ts";
 import { type Figure, FULL, heapGrowth, measure, QUICK } from "./measure.ts";
 import { forwardJob, forwardStringsJob } from "./forward.ts";
+import { pushDoorJob, pushObjectsJob } from "./push.ts";
 import { recordDoorJob, recordStringsJob } from "./records.ts";
 import { allTablesJob, bareJob, REQUESTS, threeSignalsJob, userTables } from "./span-cases.ts";
 
@@ -215,6 +216,9 @@ async function micro(): Promise<void> {
   row("JSON points → lines, an array of 100", jsonPointsJob(100));
   row("record door, NDJSON → OTLP", recordDoorJob(100));
   row("JSON.parse + template strings, NDJSON", recordStringsJob(100));
+  row("push door, Loki's protobuf → OTLP", pushDoorJob("protobuf", 100));
+  row("push door, Loki's JSON → OTLP", pushDoorJob("json", 100));
+  row("protobufjs + objects, Loki's protobuf", pushObjectsJob(100));
   row("record door, a packed message of 100 → OTLP", forwardJob(100));
   row("@msgpack/msgpack + template strings, a packed message", forwardStringsJob(100));
   for (const isDurable of [false, true])
