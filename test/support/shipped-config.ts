@@ -41,7 +41,7 @@ export class ShippedService implements AsyncDisposable {
     const config = join(directory, "config.yaml");
     const metrics = /prometheus: \{ host: [\d.]+, port: (\d+) \}/.exec(text)?.[1] ?? "0";
     const shipped = new ShippedService(directory, config, ports, metrics);
-    await writeFile(config, shipped.real(text).replaceAll("./data/", `${directory}/`));
+    await writeFile(config, shipped.real(text));
     await shipped.service.start();
     return shipped;
   }
@@ -53,9 +53,10 @@ export class ShippedService implements AsyncDisposable {
     return real;
   }
 
-  /** A text with the ports of the configuration replaced by the real ones. */
+  /** A text with the ports and directories of the configuration replaced by the real ones. */
   real(text: string): string {
-    return text.replace(/\b\d{4,5}\b/g, (port) => String(this.#ports.get(port) ?? port));
+    const withPorts = text.replace(/\b\d{4,5}\b/g, (port) => String(this.#ports.get(port) ?? port));
+    return withPorts.replaceAll("./data/", `${this.#directory}/`);
   }
 
   /** Runs a command of a page; resolves with what it prints. */
