@@ -3,7 +3,7 @@
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
  * of it `--only` idle, http, renames, loki, grpc or udp. `--lanes`: how delivery uses its lanes; `--delay`: how long an
  * item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second; `--routes <n>`:
- * what so many idle or dead routes cost; `--drain`: how a backlog of `--mib` drains.
+ * what so many idle or dead routes cost; `--only lambda`: the Lambda layer's cold start; `--drain`: how a backlog of `--mib` drains.
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -76,6 +76,7 @@ const FUNCTION_LOGS = ["function_logs"];
 
 if (values.ratios) console.log(RATIOS + JSON.stringify(ratios()));
 else if (values.gate) gate();
+else if (values.only === "lambda") await (await import("./lambda.ts")).lambdaBench();
 else if (values.lanes) await (await import("./lanes.ts")).lanesBench();
 else if (values.delay) await (await import("./delay.ts")).delayBench();
 else if (values.routes) await (await import("./isolation.ts")).routesBench(Number(values.routes));

@@ -152,7 +152,15 @@ class Extension {
     process.stderr.on("error", () => {});
     process.on("uncaughtException", onFailure);
     process.on("unhandledRejection", (reason) => onFailure(new Error(String(reason))));
-    return new Service({ config, components, version: version(), log, self: [], onFailure });
+    return new Service({
+      config,
+      components,
+      version: version(),
+      log,
+      self: [],
+      settles: false,
+      onFailure,
+    });
   }
 
   async #subscribe(): Promise<void> {

@@ -35,6 +35,8 @@ export interface ServiceOptions {
   readonly log: Logger;
   /** The command line that starts this program again: extensions run their children with it. */
   readonly self: readonly string[];
+  /** False: what the start leaves in memory is not collected at once, because the time of the start matters more. */
+  readonly settles?: boolean;
   /** A part of the service died: stop and exit with an error. */
   readonly onFailure: (error: Error) => void;
 }
@@ -102,7 +104,7 @@ export class Service {
         ),
       );
     for (const receiver of graph.receivers.values()) await receiver.start();
-    settleDown();
+    if (this.#options.settles !== false) settleDown();
     this.#memory = new MemoryKeeper();
     loop.reset();
     this.#state = "ready";

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { ID, invocation, OTHER } from "../receivers/telemetry_api/rig.ts";
+import { ID, invocation, OTHER } from "../receivers/telemetry_api/events.ts";
 import { FakeLambda } from "../support/fake-lambda.ts";
 import { type HttpSink, httpSink } from "../support/http-sink.ts";
 

@@ -1,17 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { PipelineError } from "../../../src/otlp/status.ts";
-import {
-  at,
-  fixture,
-  ID,
-  invocation,
-  LambdaRig,
-  OTHER,
-  post,
-  start,
-  stopAll,
-  TRACE_ID,
-} from "./rig.ts";
+import { at, ID, invocation, OTHER, TRACE_ID } from "./events.ts";
+import { fixture, LambdaRig, post, start, stopAll } from "./rig.ts";
 
 /** In the captured batches. */
 const REPORTS = 4;
