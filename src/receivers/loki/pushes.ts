@@ -141,6 +141,7 @@ export class Pushes {
       if (rejected === 0) return TAKEN;
       return failure(400, errors.isEmpty ? why : errors.text());
     } finally {
+      reader.release();
       if (this.#readers.length < READERS_KEPT) this.#readers.push(reader);
     }
   }

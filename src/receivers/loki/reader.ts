@@ -6,6 +6,8 @@ import { PushProtobuf } from "../../series/push/push-protobuf.ts";
 import type { RecordDoor } from "../../series/records/record-door.ts";
 import type { ResourceAttribute } from "../../series/resource-attribute.ts";
 
+const NO_BYTES = new Uint8Array(0);
+
 /** How a push is written. */
 export type Format = "json" | "protobuf";
 
@@ -47,6 +49,12 @@ export class PushReader implements RecordSource {
     this.entries.beginRequest(nowMs);
     if (format === "json") this.#json.begin(bytes, length);
     else this.#protobuf.begin(bytes, length);
+  }
+
+  /** The body is over, and its memory nobody's. */
+  release(): void {
+    this.#json.begin(NO_BYTES, 0);
+    this.#protobuf.begin(NO_BYTES, 0);
   }
 
   fill(door: RecordDoor, size: number): boolean {

@@ -1,3 +1,4 @@
+import { PipelineError } from "../../otlp/status.ts";
 import { SLACK } from "../../wire/slack.ts";
 import type { RecordDoor } from "../records/record-door.ts";
 import { PromtailLine } from "./promtail-line.ts";
@@ -21,6 +22,9 @@ export interface PushOptions {
   readonly isPromtailClient: boolean;
 }
 
+/** Every record has its stream's labels: a small body may become a large request. Bytes of a request that is made at a stretch, and of a step. */
+export const WHOLE_MAX: number = 64 << 20;
+const STEP_MAX = 4 << 20;
 const SEE = "or contact your Loki administrator to increase it";
 const FUNCTION_BYTES = 8;
 const FUNCTION = Buffer.alloc(FUNCTION_BYTES + SLACK);
@@ -49,6 +53,9 @@ export class PushEntries {
   #saysRefused = false;
   /** Of the stream, once an error names it. */
   #streamText = "";
+  /** Length of the request at which this step is over. */
+  #mostBytes = 0;
+  #isWhole = false;
 
   constructor({ limits, isPromtailClient }: PushOptions) {
     this.#limits = limits;
@@ -72,7 +79,22 @@ export class PushEntries {
     if (this.#isRefused) this.#streamText = problem;
   }
 
+  /** Begins a step; `isWhole`: it is the only one. */
+  beginStep(door: RecordDoor, isWhole: boolean): void {
+    this.#isWhole = isWhole;
+    this.#mostBytes = isWhole ? WHOLE_MAX : door.length + STEP_MAX;
+  }
+
+  /** Whether the step has made as much as it may. Throws where it is the only one. */
+  isFull(door: RecordDoor): boolean {
+    if (door.length <= this.#mostBytes) return false;
+    if (!this.#isWhole) return true;
+    const why = `with their labels, the entries of this body take more than ${WHOLE_MAX} bytes: send smaller batches`;
+    throw new PipelineError({ kind: "too_large", retryAfterMs: 0, why });
+  }
+
   begin(door: RecordDoor): void {
+    if (this.#isRefused) return;
     door.given = this.labels;
     door.service = this.labels.service;
     door.begin();
@@ -89,6 +111,7 @@ export class PushEntries {
     at: number,
     length: number,
   ): void {
+    if (this.#isRefused) return;
     this.#metadataBytes += nameLength + length;
     this.#metadataPairs++;
     const { maxMetadataBytes, maxMetadataPairs } = this.#limits;

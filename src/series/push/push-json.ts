@@ -73,10 +73,11 @@ export class PushJson {
   /** Gives the door about the next `size` bytes; false when there are no more. */
   fill(door: RecordDoor, size: number): boolean {
     const stop = this.#p + size;
+    this.#entries.beginStep(door, size === Number.POSITIVE_INFINITY);
     this.#scan.begin(this.#bytes, this.#view, this.#end);
     try {
       while (this.#inside !== Inside.over) {
-        if (this.#p >= stop) return true;
+        if (this.#p >= stop || this.#entries.isFull(door)) return true;
         this.#p = this.#step(door, this.#scan.space(this.#p));
       }
       return false;
@@ -163,6 +164,7 @@ export class PushJson {
     if (v === LETTER_N) return this.#good(this.#scan.literalEnd(value));
     if (v !== OPEN_LIST) throw this.#streamFault(JsonFault.list);
     if (!this.#hasLabels) this.#seekLabels(value);
+    this.#hasLabels = true;
     this.#open();
     this.#isOld = isOld;
     this.#inside = Inside.list;

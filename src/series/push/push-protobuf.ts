@@ -79,10 +79,12 @@ export class PushProtobuf {
 
   /** Gives the door about the next `size` bytes; false when there are no more. */
   fill(door: RecordDoor, size: number): boolean {
+    const entries = this.#entries;
+    entries.beginStep(door, size === Number.POSITIVE_INFINITY);
     const stop = (this.#streamAt < this.#streamEnd ? this.#streamAt : this.#p) + size;
     for (;;) {
       while (this.#streamAt < this.#streamEnd) {
-        if (this.#streamAt >= stop) return true;
+        if (this.#streamAt >= stop || entries.isFull(door)) return true;
         this.#streamAt = this.#read(STREAM, this.#streamAt, this.#streamEnd);
         if (this.#field === 2) this.#entry(door, this.#at, this.#to);
       }

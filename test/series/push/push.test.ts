@@ -156,6 +156,41 @@ describe("limits", () => {
     expect(reading.entries.errors.text()).not.toBe("");
   });
 
+  test("labels that make a small body large are too large at a stretch, and end a step", () => {
+    const labels = Object.fromEntries(
+      Array.from({ length: 15 }, (_, i) => [`l${i}`, "v".repeat(2_000)]),
+    );
+    const entries = Array.from({ length: 4_000 }, () => ({ nanos, line: "", metadata: [] }));
+    const { protobuf, json } = encodings([{ labels, entries }]);
+    const limits = { ...NO_LIMITS, maxValueBytes: 2_048 };
+    for (const [format, body] of [
+      ["protobuf", protobuf],
+      ["json", json],
+    ] as const) {
+      expect(() => new Reading(limits).read(format, body)).toThrow(/take more than 67108864 bytes/);
+      expect(recordsOf([new Reading(limits).read(format, body, 1 << 18)]).length).toBe(4_000);
+    }
+  });
+
+  test("a stream whose labels are not taken costs its entries next to nothing", () => {
+    const entries = Array.from({ length: 20_000 }, () => ({ nanos, line: "x", metadata: [] }));
+    const { protobuf } = encodings([{ labels: { a: "v".repeat(1 << 20) }, entries }]);
+    const reading = new Reading();
+    const started = performance.now();
+    expect(recordsOf([reading.read("protobuf", protobuf)])).toEqual([]);
+    expect(reading.entries.bad).toBe(20_000);
+    expect(performance.now() - started).toBeLessThan(1_000);
+  });
+
+  test("lists before labels, again and again, are looked through once", () => {
+    const lists = '"values":[],'.repeat(50_000);
+    const body = `{"streams":[{${lists}"values":[["${nanos}","x"]],"stream":{"a":"b"}}]}`;
+    const started = performance.now();
+    const [record] = recordsOf([new Reading().read("json", Buffer.from(body))]);
+    expect(record?.attributes).toEqual({ a: "b" });
+    expect(performance.now() - started).toBeLessThan(1_000);
+  });
+
   test("10,000 different errors are 20 in the answer, and a count", () => {
     const reading = new Reading({ ...NO_LIMITS, maxAgeMs: 1 });
     const entries = Array.from({ length: 10_000 }, (_, i) => ({
