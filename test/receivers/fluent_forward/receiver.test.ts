@@ -109,7 +109,7 @@ describe("modes", () => {
       Buffer.from(`["t.json",${T},{"log":"one","n":9007199254740993},{"chunk":"YQ=="}]\n \r\n`),
       Buffer.from(`["t.json",[[${T}.5,{"log":"]\\"["}],[null,{"log":"three"}]]]\n`),
     );
-    await until(() => rig.items === 3);
+    await until(() => rig.items === 3 && sender.told.length > 0);
     expect(sender.told.toString()).toBe('{"ack":"YQ=="}');
     const [one, two] = stored(rig);
     expect(one).toEqual({
