@@ -16,6 +16,8 @@ const STEP_BYTES = 1 << 18;
 /** Longest request that is made of one body: lengths in it have at most 28 bits, and one record may follow. */
 export const REQUEST_MAX: number = 128 << 20;
 
+function ignore(): void {}
+
 /** The records of one body, on their way through the door. */
 export interface RecordSource {
   /** Bytes of the body: large ones go in steps. */
@@ -35,8 +37,8 @@ export interface RecordsTaken extends Taken {
 }
 
 /**
- * Bodies of records, from the decoded body until it is durable. Small ones share a door; a large one has its own, and others have their
- * turn between its steps. Bad records cost themselves: they are counted, and said in the log once a minute.
+ * Bodies of records, from the decoded body until it is durable. Small ones share a door; large ones have another, one at a time, and others
+ * have their turn between its steps. Bad records cost themselves: they are counted, and said in the log once a minute.
  */
 export class RecordRequests {
   readonly #context: Context;
@@ -44,6 +46,10 @@ export class RecordRequests {
   readonly #exporting: Exporting;
   readonly #named: { readonly serviceName?: string };
   readonly #door: RecordDoor;
+  /** For large bodies, one at a time. A door is costly to make, and knows the shapes of the records that it had. */
+  #largeDoor: RecordDoor;
+  /** Ends with the last large body that is read. */
+  #turn: Promise<void> = Promise.resolve();
   readonly #bad = new RareLog(LOG_EVERY_MS);
   readonly #replacedTimes: Counter;
 
@@ -58,6 +64,7 @@ export class RecordRequests {
     this.#exporting = exporting;
     this.#named = named;
     this.#door = new RecordDoor(named);
+    this.#largeDoor = new RecordDoor(named);
     this.#replacedTimes = context.meter.counter(
       "weir_records_replaced_times_total",
       "Records whose time is before 1677 or after 2262: they carry the time of their arrival.",
@@ -98,25 +105,38 @@ export class RecordRequests {
     return this.#door.finish();
   }
 
-  async #readSlowly(
+  /** One at a time: several would share the same time, and hold their memory for longer. */
+  #readSlowly(source: RecordSource, given: GivenAttributes, lease: Lease): Promise<RecordRequest> {
+    const read = this.#turn.then(() => this.#readSteps(source, given, lease));
+    this.#turn = read.then(ignore, ignore);
+    return read;
+  }
+
+  async #readSteps(
     source: RecordSource,
     given: GivenAttributes,
     lease: Lease,
   ): Promise<RecordRequest> {
-    const door = new RecordDoor(this.#named);
+    const door = this.#largeDoor;
     this.#begin(door, given);
     let charged = 0;
-    for (let isMore = true; isMore; ) {
-      isMore = source.fill(door, STEP_BYTES);
-      if (!lease.grow(door.length - charged)) throw new PipelineError(outOfMemory(lease));
-      charged = door.length;
-      if (charged > REQUEST_MAX)
-        throw new PipelineError({
-          kind: "too_large",
-          retryAfterMs: 0,
-          why: `the records of this body take more than ${REQUEST_MAX} bytes: send smaller batches`,
-        });
-      if (isMore) await turn();
+    try {
+      for (let isMore = true; isMore; ) {
+        isMore = source.fill(door, STEP_BYTES);
+        if (!lease.grow(door.length - charged)) throw new PipelineError(outOfMemory(lease));
+        charged = door.length;
+        if (charged > REQUEST_MAX)
+          throw new PipelineError({
+            kind: "too_large",
+            retryAfterMs: 0,
+            why: `the records of this body take more than ${REQUEST_MAX} bytes: send smaller batches`,
+          });
+        if (isMore) await turn();
+      }
+    } catch (reason) {
+      // The body is refused as a whole: what was read of it, which may be much, must not come with the next one.
+      this.#largeDoor = new RecordDoor(this.#named);
+      throw reason;
     }
     return door.finish();
   }

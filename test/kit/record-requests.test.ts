@@ -8,22 +8,26 @@ import { ReceiverRig } from "../support/receiver-rig.ts";
 
 const TEXT = new DataView(new ArrayBuffer((12 << 20) + 16));
 
-/** A body that makes so many records of 12 MiB. */
+/** A large body that makes so many records, a step each. */
 class Texts implements RecordSource {
   readonly bytes = 2 << 20;
   readonly bad = 0;
   readonly firstBad = "";
+  readonly #text: DataView;
+  readonly #length: number;
   #left: number;
-  constructor(count: number) {
+  constructor(count: number, text = TEXT, length = 12 << 20) {
     this.#left = count;
+    this.#text = text;
+    this.#length = length;
   }
   fill(door: RecordDoor): boolean {
-    door.text(TEXT, 0, 12 << 20);
+    door.text(this.#text, 0, this.#length);
     return --this.#left > 0;
   }
 }
 
-test("a body whose records take more than 128 MiB is refused as too large, and nothing of it is kept", async () => {
+test("a body whose records take more than 128 MiB is refused as too large, and nothing of it is kept or comes with the next ones", async () => {
   const rig = new ReceiverRig("r");
   const { context, intake } = rig;
   const exporting = new Exporting(context, intake, "http");
@@ -37,4 +41,11 @@ test("a body whose records take more than 128 MiB is refused as too large, and n
     why: expect.stringContaining("send smaller batches"),
   });
   expect(rig.items).toBe(0);
+  const small = new DataView(new ArrayBuffer(16 + 3));
+  const taken = await Promise.all([
+    requests.take(new Texts(5, small, 3), NOTHING_GIVEN, lease),
+    requests.take(new Texts(2, small, 3), NOTHING_GIVEN, lease),
+  ]);
+  expect(taken.map(({ items }) => items)).toEqual([5, 2]);
+  expect(rig.items).toBe(7);
 });
