@@ -1,69 +1,29 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { ID, invocation, OTHER } from "../receivers/telemetry_api/events.ts";
 import { FakeLambda } from "../support/fake-lambda.ts";
-import { type HttpSink, httpSink } from "../support/http-sink.ts";
+import { httpSink } from "../support/http-sink.ts";
+import { runExtension, startExtension, streamsOf } from "../support/lambda-extension.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
-const children: ChildProcess[] = [];
-const closers: (() => Promise<void>)[] = [];
+const running: AsyncDisposable[] = [];
 
 afterEach(async () => {
-  for (const child of children.splice(0)) child.kill("SIGKILL");
-  for (const close of closers.splice(0)) await close();
+  for (const one of running.splice(0)) await one[Symbol.asyncDispose]();
 });
 
-/** The extension as a child process; resolves with what it printed and its exit code. */
-function run(env: Record<string, string>, args: readonly string[] = []) {
-  const child = spawn(process.execPath, ["src/main.ts", "lambda-extension", ...args], {
-    cwd: ROOT,
-    env: { PATH: process.env["PATH"] ?? "", WEIR_PORT: "0", ...env },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  children.push(child);
-  let said = "";
-  child.stderr?.on("data", (text) => {
-    said += String(text);
-  });
-  const ended = new Promise<{ code: number | null; said: string }>((resolve) =>
-    child.once("close", (code) => resolve({ code, said })),
-  );
-  return { ended };
-}
-
 /** A running extension, its Lambda and its Loki. */
-async function start(env: Record<string, string> = {}, args: readonly string[] = []) {
+async function start(env: Record<string, string> = {}) {
+  const started = await startExtension({ env });
+  running.push(started);
+  return started;
+}
+
+async function fakeLambda(): Promise<FakeLambda> {
   const lambda = await FakeLambda.start();
-  const loki = await httpSink({ status: 204 });
-  closers.push(
-    () => lambda.close(),
-    async () => loki[Symbol.asyncDispose](),
-  );
-  const { ended } = run(
-    {
-      AWS_LAMBDA_RUNTIME_API: lambda.address,
-      AWS_LAMBDA_FUNCTION_NAME: "resize",
-      LOKI_IP: loki.url,
-      ...env,
-    },
-    args,
-  );
-  await Promise.race([lambda.asked(1), ended.then(({ said }) => Promise.reject(new Error(said)))]);
-  return { lambda, loki, ended };
-}
-
-interface Stream {
-  readonly stream: Readonly<Record<string, string>>;
-  readonly values: readonly (readonly [string, string, Readonly<Record<string, string>>])[];
-}
-
-function streams({ requests }: HttpSink): Stream[] {
-  return requests.flatMap(
-    ({ body }) => (JSON.parse(String(body)) as { streams: Stream[] }).streams,
-  );
+  running.push({ [Symbol.asyncDispose]: () => lambda.close() });
+  return lambda;
 }
 
 describe("weir lambda-extension", () => {
@@ -79,8 +39,8 @@ describe("weir lambda-extension", () => {
     lambda.invoke(ID);
     expect(await lambda.post(invocation(ID, Date.now() % 1_000).slice(0, 3))).toEqual([200]);
     await lambda.asked(2);
-    expect(streams(loki)).toHaveLength(1);
-    const [{ stream, values } = { stream: {}, values: [] }] = streams(loki);
+    expect(streamsOf(loki)).toHaveLength(1);
+    const [{ stream, values } = { stream: {}, values: [] }] = streamsOf(loki);
     expect(loki.requests[0]?.url).toBe("/loki/api/v1/push");
     expect(stream).toMatchObject({ source: "Lambda", function: "resize", service_name: "resize" });
     expect(values[0]?.[1]).toMatch(
@@ -110,7 +70,7 @@ describe("weir lambda-extension", () => {
     lambda.shutDown();
     expect((await ended).code).toBe(0);
     expect(Date.now() - began).toBeLessThan(2_000);
-    expect(streams(loki).flatMap(({ values }) => values)).toHaveLength(2);
+    expect(streamsOf(loki).flatMap(({ values }) => values)).toHaveLength(2);
   });
 
   test("a dead Loki holds no invocation up for long, and what is lost at the end is said", async () => {
@@ -129,7 +89,7 @@ describe("weir lambda-extension", () => {
 
   test("a configuration file of its own: rows and spans go where it says", async () => {
     const other = await httpSink({ status: 200 });
-    closers.push(async () => other[Symbol.asyncDispose]());
+    running.push(other);
     const file = join(tmpdir(), `weir-lambda-${process.pid}.yaml`);
     await writeFile(
       file,
@@ -156,23 +116,21 @@ service:
 
 describe("what stops it", () => {
   test("no LOKI_IP: it says so as the seed's extension did, and exits before it registers", async () => {
-    const lambda = await FakeLambda.start();
-    closers.push(() => lambda.close());
-    const { ended } = run({ AWS_LAMBDA_RUNTIME_API: lambda.address });
+    const lambda = await fakeLambda();
+    const { ended } = runExtension({ AWS_LAMBDA_RUNTIME_API: lambda.address });
     expect(await ended).toEqual({ code: 1, said: "LOKI Ip undefined\n" });
     expect(lambda.calls).toEqual([]);
   });
 
   test("no Lambda around it: what to do", async () => {
-    const { code, said } = await run({ LOKI_IP: "127.0.0.1" }).ended;
+    const { code, said } = await runExtension({ LOKI_IP: "127.0.0.1" }).ended;
     expect([code, said]).toEqual([1, expect.stringContaining("AWS_LAMBDA_RUNTIME_API is missing")]);
   });
 
   test("a configuration that is wrong is told to Lambda as an error of the start", async () => {
-    const lambda = await FakeLambda.start();
-    closers.push(() => lambda.close());
+    const lambda = await fakeLambda();
     const env = { AWS_LAMBDA_RUNTIME_API: lambda.address, WEIR_CONFIG: "yaml:exporters: {}" };
-    const { code, said } = await run(env).ended;
+    const { code, said } = await runExtension(env).ended;
     expect([code, said]).toEqual([1, expect.stringContaining('"service" is missing')]);
     expect(lambda.errors).toEqual(["POST /2020-01-01/extension/init/error Extension.WeirStart"]);
   });

@@ -1,0 +1,67 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { FakeLambda } from "./fake-lambda.ts";
+import { type HttpSink, httpSink } from "./http-sink.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+type Env = Readonly<Record<string, string>>;
+
+/** The extension as a child process, with this environment and no other; `ended`: its exit code and what it printed. */
+export function runExtension(env: Env) {
+  const child = spawn(process.execPath, ["src/main.ts", "lambda-extension"], {
+    cwd: ROOT,
+    env: { PATH: process.env["PATH"] ?? "", WEIR_PORT: "0", ...env },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr.on("data", (text) => {
+    said += String(text);
+  });
+  const ended = new Promise<{ code: number | null; said: string }>((resolve) =>
+    child.once("close", (code) => resolve({ code, said })),
+  );
+  return { child, ended };
+}
+
+/** A running extension with a Lambda and a Loki of its own. `before`: what the start needs of that Loki. */
+export async function startExtension(options: {
+  readonly env?: Env;
+  readonly before?: (loki: HttpSink) => Promise<void>;
+}) {
+  const lambda = await FakeLambda.start();
+  const loki = await httpSink({ status: 204 });
+  await options.before?.(loki);
+  const { child, ended } = runExtension({
+    AWS_LAMBDA_RUNTIME_API: lambda.address,
+    AWS_LAMBDA_FUNCTION_NAME: "resize",
+    LOKI_IP: loki.url,
+    ...options.env,
+  });
+  const died = ended.then(({ said }) => Promise.reject(new Error(said)));
+  died.catch(() => undefined);
+  await Promise.race([lambda.asked(1), died]);
+  return {
+    lambda,
+    loki,
+    ended,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await lambda.close();
+      await loki[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A stream of a push in JSON: its labels, and its entries with their structured metadata. */
+interface Stream {
+  readonly stream: Env;
+  readonly values: readonly (readonly [time: string, line: string, metadata: Env])[];
+}
+
+/** All streams that were pushed. */
+export function streamsOf({ requests }: HttpSink): Stream[] {
+  return requests.flatMap(
+    ({ body }) => (JSON.parse(String(body)) as { streams: Stream[] }).streams,
+  );
+}
