@@ -118,15 +118,16 @@ export class Contents {
 
   /**
    * What the file is whose first bytes these are. `tailAt` reads the bytes before a position of it, to see whether they are those that were
-   * read there.
+   * read there; `isStill` looks whether another file has what was read of it.
    */
   async identify(
     file: Followed,
     head: Uint8Array,
     tailAt: (offset: number, length: number) => Promise<Uint8Array>,
+    isStill: (other: Followed) => Promise<boolean>,
   ): Promise<Identity> {
     const moves = this.#moves;
-    const identity = await this.#identityOf(file, head, tailAt);
+    const identity = await this.#identityOf(file, head, tailAt, isStill);
     // What was compared may be another file's by now.
     if (moves !== this.#moves) return "wait";
     if (typeof identity === "string") return identity;
@@ -137,6 +138,7 @@ export class Contents {
     file: Followed,
     head: Uint8Array,
     tailAt: (offset: number, length: number) => Promise<Uint8Array>,
+    isStill: (other: Followed) => Promise<boolean>,
   ): Promise<"own" | "wait" | Followed> {
     const isAged = performance.now() - file.grewAtMs > COPY_MS;
     const fits = async (other: Followed): Promise<boolean> => {
@@ -156,7 +158,7 @@ export class Contents {
         return isOver ? other : "wait";
       }
       const isVerified = other.head.bytes !== undefined;
-      if (!isAged || !isVerified) return "wait";
+      if (!isAged || !isVerified || !(await isStill(other))) return "wait";
     }
     return "own";
   }

@@ -1,3 +1,4 @@
+import type { BigIntStats } from "node:fs";
 import { glob, stat } from "node:fs/promises";
 import { dirname, matchesGlob } from "node:path";
 import { errorText } from "../../kit/error-text.ts";
@@ -56,15 +57,19 @@ export class Finder {
     try {
       const stats = await stat(path, { bigint: true });
       if (!stats.isFile()) return undefined;
-      const { dev, ino, birthtimeNs, size, mtimeMs } = stats;
-      const inode = this.#isByPath ? path : `${dev}:${ino}:${birthtimeNs}`;
-      return { path, inode, size: Number(size), changedMs: Number(mtimeMs) };
+      const inode = this.#isByPath ? path : inodeOf(stats);
+      return { path, inode, size: Number(stats.size), changedMs: Number(stats.mtimeMs) };
     } catch (error) {
       // Gone between the two looks, or a link that leads nowhere.
       if (!isGone(error)) this.#onTrouble(path, errorText(error));
       return undefined;
     }
   }
+}
+
+/** Device, inode and time of birth: systems use inodes again at once. */
+export function inodeOf({ dev, ino, birthtimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${birthtimeNs}`;
 }
 
 /** Whether an error says that there is no such file. */

@@ -198,9 +198,8 @@ export class Follower implements Component {
     if (size !== file.size) file.grewAtMs = performance.now();
     file.size = size;
     file.changedMs = changedMs;
-    const isShrunk = !file.isArchive && size < file.offset;
-    if (isShrunk && file.isQueued) return;
-    this.#enqueue(isShrunk ? this.#contents.restart(file) : file);
+    // Whether it has become smaller, reading sees for sure: what is found here may be old by now.
+    this.#enqueue(file);
   }
 
   #missing(file: Followed, isThere: boolean): void {
@@ -269,7 +268,7 @@ export class Follower implements Component {
       outcome = await this.#reading.turn(file);
     } catch (error) {
       outcome = "idle";
-      if (!isGone(error)) this.#failed(file, error);
+      if (!isGone(error)) await this.#failed(file, error);
       else if (file.isGone) this.#forgotten.push(...this.#contents.orphan(file));
     }
     // Its content may turn out to be another one.
@@ -288,7 +287,9 @@ export class Follower implements Component {
     if (outcome === "later") this.#due.set(now, performance.now() + this.#config.poll_interval);
   }
 
-  #failed(file: Followed, error: unknown): void {
+  /** It is opened again at the next try. */
+  async #failed(file: Followed, error: unknown): Promise<void> {
+    await this.#close(file);
     this.#due.set(file, performance.now() + TROUBLE_MS);
     // An archive that is being written is cut off.
     if (file.isArchive && performance.now() - file.grewAtMs < HOT_MS) return;

@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { outOfMemory } from "../../kit/budget.ts";
 import { RareLog } from "../../kit/rare-log.ts";
@@ -13,12 +14,14 @@ import type { Chunk, Parter, Taken } from "./chunk.ts";
 import type { Config } from "./config.ts";
 import { Container } from "./container.ts";
 import type { Contents } from "./contents.ts";
+import { inodeOf } from "./finder.ts";
 import { type Followed, isPrintOf, printOf, TAIL_BYTES } from "./followed.ts";
 import { givenOf } from "./given.ts";
 import { Lines } from "./lines.ts";
 import { readLogsJson } from "./logs-json.ts";
 import { GzipSource, PlainSource, type Source } from "./source.ts";
 
+const { O_NONBLOCK, O_RDONLY } = constants;
 /** Bytes that are read at once, where no record is longer. */
 export const CHUNK_BYTES: number = 256 << 10;
 /** Less is not tried where a queue is smaller than what was read. */
@@ -69,6 +72,7 @@ export class Reading {
   async turn(file: Followed): Promise<Outcome> {
     if (file.isDone) return "idle";
     const source = await this.#open(file);
+    if (source === undefined) return "later";
     if (this.#config.format === "logs_json") return this.#readWhole(file, source);
     if (!file.isIdentified || file.head.bytes === undefined) {
       const outcome = await this.#identify(file, source);
@@ -101,6 +105,7 @@ export class Reading {
   /** Begins at the present end: nothing of what is there is taken. */
   async skip(file: Followed): Promise<void> {
     const source = await this.#open(file);
+    if (source === undefined) return;
     if (this.#config.format === "logs_json") {
       const text = await readAll(source, WHOLE_MAX);
       this.#door.arrive(this.#context.nowMs());
@@ -122,10 +127,17 @@ export class Reading {
     file.isIdentified = true;
   }
 
-  async #open(file: Followed): Promise<Source> {
+  /** Undefined when the path has another file by now. */
+  async #open(file: Followed): Promise<Source | undefined> {
     if (file.source !== undefined) return file.source;
-    const { path, isArchive } = file;
-    file.source = isArchive ? new GzipSource(path) : new PlainSource(await open(path, "r"));
+    const { path, inode, isArchive } = file;
+    const handle = await open(path, O_RDONLY | O_NONBLOCK);
+    const isByPath = this.#config.format === "logs_json";
+    if (!isByPath && inodeOf(await handle.stat({ bigint: true })) !== inode) {
+      await handle.close();
+      return undefined;
+    }
+    file.source = isArchive ? new GzipSource(handle) : new PlainSource(handle);
     return file.source;
   }
 
@@ -146,8 +158,11 @@ export class Reading {
       file.isIdentified = true;
       return undefined;
     }
-    const identity = await this.#contents.identify(file, head, async (offset, length) =>
-      readSome(source, offset - length, length),
+    const identity = await this.#contents.identify(
+      file,
+      head,
+      async (offset, length) => readSome(source, offset - length, length),
+      isStill,
     );
     if (identity === "wait") return "later";
     if (identity === "own") {
@@ -306,6 +321,7 @@ export class Reading {
     if (isRefusal(admitted)) return admitted;
     using lease = admitted;
     const fresh = await this.#open(file);
+    if (fresh === undefined) return "later";
     const text = await readAll(fresh, WHOLE_MAX);
     await fresh.close();
     file.source = undefined;
@@ -328,6 +344,19 @@ function parterOf(config: Config): Parter {
   if (config.multiline !== undefined) return new Blocks(config);
   const isContainer = ["container", "docker", "cri"].includes(config.format);
   return isContainer ? new Container(config) : new Lines(config);
+}
+
+/** Whether the file has the bytes that were read last; a file without a name has. */
+async function isStill({ path, inode, offset, tail, isArchive }: Followed): Promise<boolean> {
+  if (isArchive) return true;
+  try {
+    await using handle = await open(path, O_RDONLY | O_NONBLOCK);
+    if (inodeOf(await handle.stat({ bigint: true })) !== inode) return true;
+    const bytes = await readSome(new PlainSource(handle), offset - tail.length, tail.length);
+    return isPrintOf(tail, bytes);
+  } catch {
+    return true;
+  }
 }
 
 async function readSome(source: Source, at: number, length: number): Promise<Uint8Array> {

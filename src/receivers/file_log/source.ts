@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { createGunzip, type Gunzip } from "node:zlib";
 
@@ -34,7 +33,7 @@ export class PlainSource implements Source {
 
 /** What a gzip file holds, also in several members. Places are those of the content; going back means to begin again. */
 export class GzipSource implements Source {
-  readonly #path: string;
+  readonly #handle: FileHandle;
   #stream: Gunzip | undefined;
   #chunks: AsyncIterator<Uint8Array> | undefined;
   #kept: Uint8Array = new Uint8Array(0);
@@ -42,8 +41,8 @@ export class GzipSource implements Source {
   #keptAt = 0;
   #isOver = false;
 
-  constructor(path: string) {
-    this.#path = path;
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
   }
 
   /** Rejects when the file is cut off, or no gzip file; another try begins at the front. */
@@ -74,6 +73,7 @@ export class GzipSource implements Source {
   async close(): Promise<void> {
     this.#stream?.destroy();
     this.#stream = this.#chunks = undefined;
+    await this.#handle.close();
   }
 
   async #next(): Promise<IteratorResult<Uint8Array> | undefined> {
@@ -88,7 +88,7 @@ export class GzipSource implements Source {
   #begin(): void {
     this.#stream?.destroy();
     const gunzip = createGunzip();
-    const file = createReadStream(this.#path);
+    const file = this.#handle.createReadStream({ start: 0, autoClose: false });
     file.on("error", (error) => gunzip.destroy(error));
     gunzip.on("close", () => file.destroy());
     this.#stream = file.pipe(gunzip);
