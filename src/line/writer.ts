@@ -1,4 +1,4 @@
-import { bytesBelowMark } from "../wire/marks.ts";
+import { bytesBelowMark, hasMark } from "../wire/marks.ts";
 
 /**
  * Line protocol out: text that can never become structure. Word-at-a-time where nothing has to be escaped, byte by byte elsewhere.
@@ -78,7 +78,7 @@ export class LineText {
       out.setInt32(o + 4, y, true);
       const odd = oddInName(x);
       const oddAfter = oddInName(y);
-      if ((odd | oddAfter) === 0) {
+      if (!hasMark(odd, oddAfter, end - p)) {
         p += 8;
         o += 8;
         continue;
@@ -86,7 +86,6 @@ export class LineText {
       const plain = bytesBelowMark(odd, oddAfter);
       p += plain;
       o += plain;
-      if (p >= end) break;
       const c = source.getUint8(p);
       if (c === BACKSLASH) {
         const next = this.#afterBackslashes(source, p, end);

@@ -1,4 +1,4 @@
-import { bytesBelowMark } from "../wire/marks.ts";
+import { bytesBelowMark, hasMark } from "../wire/marks.ts";
 
 /** Text as JSON strings, a word at a time where nothing has to be escaped. */
 
@@ -82,9 +82,8 @@ export function writeQuotedJsonText(
   const y = source.getInt32((from + rest + 4) | 0, true);
   out.setInt32((o + rest) | 0, x, true);
   out.setInt32((o + rest + 4) | 0, y, true);
-  if (last >= 0) odd |= oddInJson(x) | oddInJson(y);
-  else odd |= (oddInJson(x) & FIRST_BYTES[length]!) | (oddInJson(y) & LAST_BYTES[length]!);
-  if (odd !== 0) return writeOddJsonText(out, at, source, from, end);
+  const isOdd = odd !== 0 || hasMark(oddInJson(x), oddInJson(y), length - rest);
+  if (isOdd) return writeOddJsonText(out, at, source, from, end);
   const close = (o + length) | 0;
   out.setUint16(close, ESCAPED_QUOTE);
   return (close + 2) | 0;
@@ -106,14 +105,9 @@ function writeOddJsonText(
     const y = source.getInt32(p + 4, true);
     out.setInt32(o, x, true);
     out.setInt32(o + 4, y, true);
-    let odd = oddInJson(x);
-    let oddAfter = oddInJson(y);
-    const rest = end - p;
-    if (rest < 8) {
-      odd &= FIRST_BYTES[rest]!;
-      oddAfter &= LAST_BYTES[rest]!;
-    }
-    if ((odd | oddAfter) === 0) {
+    const odd = oddInJson(x);
+    const oddAfter = oddInJson(y);
+    if (!hasMark(odd, oddAfter, end - p)) {
       p += 8;
       o += 8;
       continue;
@@ -135,10 +129,6 @@ function writeOddJsonText(
   out.setUint16(o, ESCAPED_QUOTE);
   return o + 2;
 }
-
-/** By bytes that are left of eight: which of the first and of the last four are text. What stands behind a text is odd nearly always. */
-const FIRST_BYTES = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1, -1, -1, -1);
-const LAST_BYTES = Int32Array.of(0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff);
 
 /** Marks (bit 7 of a byte) `"`, `\` and control characters; the lowest mark is never wrong. */
 function oddInJson(x: number): number {

@@ -1,22 +1,31 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bytesBelowMark } from "../../src/wire/marks.ts";
+import { bytesBelowMark, hasMark } from "../../src/wire/marks.ts";
 
-const MARKS = 0x80808080 | 0;
-const word = fc.integer().map((bits) => bits & MARKS);
-
-/** The eight bytes one by one. */
-function slowly(marks: number, marksAfter: number): number {
-  const bytes = [marks, marksAfter].flatMap((x) => [0, 8, 16, 24].map((by) => (x >>> by) & 0x80));
-  return bytes.findIndex((byte) => byte !== 0);
+/** Two words of which these bytes have a mark. */
+function wordsOf(marked: readonly number[]): [number, number] {
+  const bytes = new DataView(new ArrayBuffer(8));
+  for (const at of marked) bytes.setUint8(at, 0x80);
+  return [bytes.getInt32(0, true), bytes.getInt32(4, true)];
 }
 
-test("the bytes below the lowest mark of two words are those that come before it", () => {
+const anyMarks = fc.uniqueArray(fc.nat(7));
+
+test("a mark counts where it stands within the text, however long that is", () => {
   fc.assert(
-    fc.property(word, word, (marks, marksAfter) => {
-      fc.pre((marks | marksAfter) !== 0);
-      expect(bytesBelowMark(marks, marksAfter)).toBe(slowly(marks, marksAfter));
+    fc.property(anyMarks, fc.nat(20), (marked, length) => {
+      const [marks, marksAfter] = wordsOf(marked);
+      expect(hasMark(marks, marksAfter, length)).toBe(marked.some((at) => at < length));
     }),
-    { numRuns: 500, seed: 1 },
+  );
+});
+
+test("the bytes below the lowest mark are counted over both words", () => {
+  fc.assert(
+    fc.property(anyMarks, (marked) => {
+      fc.pre(marked.length > 0);
+      const [marks, marksAfter] = wordsOf(marked);
+      expect(bytesBelowMark(marks, marksAfter)).toBe(Math.min(...marked));
+    }),
   );
 });
