@@ -33,6 +33,8 @@ export interface PlanRule {
   readonly part: number;
   readonly words: readonly { readonly from: Text; readonly to: Text }[];
   readonly rest: Text | undefined;
+  /** column: its text is taken as it is, and no source of it may turn out to be none. */
+  readonly isCopy: boolean;
 }
 
 const STATUS = { unset: 0, ok: 1, error: 2 } as const;
@@ -53,6 +55,7 @@ export function compileRule(
     part: 0,
     words: [],
     rest: undefined,
+    isCopy: false,
   };
   switch (gives.of) {
     case "value": {
@@ -65,10 +68,14 @@ export function compileRule(
       return { ...rule, columns: columns.filter(({ name }) => gives.columns.includes(name)) };
     case "derivation":
       return { ...rule, columns: ROUTE_INPUTS.map((names) => lookup.hidden(names, "both")) };
-    case "column":
+    case "column": {
+      const named = columns.filter(({ name }) => name === gives.column);
+      const changes =
+        gives.before !== undefined || gives.rest !== undefined || gives.words.size > 0;
       return {
         ...rule,
-        columns: columns.filter(({ name }) => name === gives.column),
+        columns: named,
+        isCopy: !changes && named.every(({ hasWords, mask }) => !hasWords && mask.careful === 0),
         text: lookup.text(gives.before?.text ?? ""),
         part: gives.before === undefined ? 0 : gives.before.last ? 2 : 1,
         words: [...gives.words].map(([from, to]) => ({
@@ -77,6 +84,7 @@ export function compileRule(
         })),
         rest: gives.rest === undefined ? undefined : lookup.text(gives.rest),
       };
+    }
   }
 }
 

@@ -293,9 +293,9 @@ export class RowWriter {
   #otherwise(table: PlanTable, column: PlanColumn, out: DataView, at: number): number {
     const rules = this.rules;
     const rule = column.otherwise[0];
-    if (rule?.gives === "derivation" && rule.when.test === "always" && column.code === Code.tag) {
+    if (rule !== undefined && column.code === Code.tag) {
       const start = this.constant(out, at, column.head);
-      const stop = rules.writeRoute(this.text, out, start, rule);
+      const stop = rules.writeTag(this.text, out, start, rule);
       if (stop >= 0) return stop;
     }
     if (!rules.find(table, column)) {

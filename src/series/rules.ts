@@ -74,13 +74,25 @@ export class Rules {
     return false;
   }
 
-  /** Writes the value of a tag whose first rule is `derive: request_route`, where that takes no more than copying; -1: it does. */
-  writeRoute(text: LineText, out: DataView, at: number, { columns }: PlanRule): number {
+  /** Writes the value of a tag whose first rule takes no more than copying; -1: it does, or gives nothing. */
+  writeTag(text: LineText, out: DataView, at: number, rule: PlanRule): number {
     const gather = this.#gather;
-    const method = this.#firstSlot(columns[METHOD_INPUT]!);
-    const route = this.#firstSlot(columns[ROUTE_INPUT]!);
+    const { slots } = gather;
+    if (rule.when.test !== "always") return -1;
+    if (rule.isCopy) {
+      const slot = this.#firstSlot(rule.columns[0]!);
+      if (slot < 0) return -1;
+      const kind = slots[slot]!;
+      if (kind === Kind.int) return this.#values.plain(out, at, kind, slots[slot + 1]!, 0);
+      if (kind !== Kind.text) return -1;
+      const stop = text.writeTagValue(out, at, gather.view, slots[slot + 1]!, slots[slot + 2]!);
+      return stop === at ? -1 : stop;
+    }
+    if (rule.gives !== "derivation") return -1;
+    const method = this.#firstSlot(rule.columns[METHOD_INPUT]!);
+    const route = this.#firstSlot(rule.columns[ROUTE_INPUT]!);
     if (method < 0 || route < 0) return -1;
-    return writeMethodAndRoute(text, out, at, gather, gather.slots, method, route);
+    return writeMethodAndRoute(text, out, at, gather, slots, method, route);
   }
 
   #gives(table: PlanTable, rule: PlanRule, steps: number): boolean {
