@@ -5,8 +5,9 @@ import { jsonRoom } from "../otlp/value-json.ts";
 import { copy } from "../wire/copy.ts";
 import { writeInt, writeUnder20000 } from "../wire/numbers.ts";
 import { type Plan, type PlanTable, WORD } from "./compile.ts";
+import { isFieldName } from "./field-name.ts";
 import type { Gather } from "./gather.ts";
-import { MEMBER as ImportedMember, KnownLeft, Quick } from "./known-left.ts";
+import { MEMBER as ImportedMember, KnownLeft, Quick, SharedMembers } from "./known-left.ts";
 import { MemberNames } from "./member-names.ts";
 import type { KeyOrder } from "./order.ts";
 import { KEY, type Program } from "./program.ts";
@@ -20,8 +21,6 @@ const Kind = ImportedKind;
 const MEMBER = ImportedMember;
 const COMMA = 44;
 const EQUALS = 61;
-const BACKSLASH = 92;
-const DELETE = 127;
 /** More columns than this are too many for InfluxDB 3 (500 in a table): further ones stay in `attributes`. */
 const FIELDS_MAX = 400;
 
@@ -55,6 +54,7 @@ export class AttributesField {
   #prefixed = 0;
   /** MEMBER ints of each of `#left`, where they are known. */
   #quick: Int32Array | undefined;
+  readonly #shared = new SharedMembers();
   /** `#left` of an item whose shape is not remembered. */
   #own: Int32Array = new Int32Array(64);
   readonly #known: (KnownLeft | undefined)[];
@@ -243,12 +243,11 @@ export class AttributesField {
 
   /** Members with their commas; those that stand in an earlier row of the item are copied, neighbours at once. */
   #members(from: number, to: number, out: DataView, at: number): number {
-    if (this.#isAlone) {
-      const quick = this.#quick;
-      return quick === undefined
-        ? this.#onlyMembers(from, to, out, at)
-        : this.#quickMembers(quick, from, to, out, at);
-    }
+    const quick = this.#quick;
+    if (quick !== undefined && this.#isAlone) return this.#quickMembers(quick, from, to, out, at);
+    if (quick !== undefined && to - from === this.#leftCount)
+      return this.#sharedMembers(quick, out, at);
+    if (this.#isAlone) return this.#onlyMembers(from, to, out, at);
     const { tape, view, entries } = this.#gather;
     const left = this.#left;
     const writtenFor = this.#writtenFor;
@@ -326,6 +325,15 @@ export class AttributesField {
     return o;
   }
 
+  /** All members of an item that has other rows: copied as a whole where one of these has the same. */
+  #sharedMembers(members: Int32Array, out: DataView, at: number): number {
+    const shared = this.#shared;
+    if (shared.has(this.#item, members)) return this.#run(out, at, shared.from, shared.end);
+    const end = this.#quickMembers(members, 0, this.#leftCount, out, at);
+    shared.keep(this.#item, members, at, end);
+    return end;
+  }
+
   /** Copies members. Of the first one in its row, the comma has given way. */
   #run(out: DataView, at: number, from: number, end: number): number {
     if (from === end) return at;
@@ -355,7 +363,7 @@ export class AttributesField {
   /** Those of the list whose names end so, as fields of their own types. */
   #fields(ends: readonly Uint8Array[], most: number, out: DataView, at: number): number {
     const order = this.#order;
-    const { tape, view, entries } = this.#gather;
+    const { tape, bytes, view, entries } = this.#gather;
     let o = at;
     let room = most;
     for (let k = 0; k < this.#leftCount && room > 0; k++) {
@@ -364,7 +372,7 @@ export class AttributesField {
       if ((tape[e]! & 15) === Kind.none) continue;
       const from = order.keyFrom(e);
       const end = order.keyEnd(e);
-      if (!this.#isField(ends, from, end)) continue;
+      if (!isFieldName(bytes, from, end, ends)) continue;
       out.setUint8(o, COMMA);
       const equals = this.#text.writeName(out, o + 1, view, from, end);
       out.setUint8(equals, EQUALS);
@@ -376,23 +384,5 @@ export class AttributesField {
       room--;
     }
     return o;
-  }
-
-  /** A name that would have to be changed is none: it might then be another column's. */
-  #isField(ends: readonly Uint8Array[], from: number, end: number): boolean {
-    const { bytes } = this.#gather;
-    let isOne = false;
-    for (let i = 0; i < ends.length && !isOne; i++) {
-      const text = ends[i]!;
-      const at = end - text.length;
-      let same = at > from ? 0 : -1;
-      while (same >= 0 && same < text.length && bytes[at + same] === text[same]) same++;
-      isOne = same === text.length;
-    }
-    for (let p = from; p < end && isOne; p++) {
-      const c = bytes[p]!;
-      if (c < 32 || c === DELETE || c === BACKSLASH) isOne = false;
-    }
-    return isOne;
   }
 }

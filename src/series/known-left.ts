@@ -24,4 +24,27 @@ export class KnownLeft {
   readonly members: Int32Array[] = Array.from({ length: SHAPES }, () => NO_MEMBERS);
 }
 
-const NO_MEMBERS = new Int32Array(0);
+/** Where the members of an item stand in the output, for further rows of it that have the same. */
+export class SharedMembers {
+  from = 0;
+  end = 0;
+  #item = 0;
+  #members: Int32Array = NO_MEMBERS;
+
+  /** Whether these members of the item, as `KnownLeft` has them, are there. */
+  has(item: number, members: Int32Array): boolean {
+    if (this.#item !== item || this.#members.length !== members.length) return false;
+    let different = 0;
+    for (let m = 0; m < members.length; m++) different |= this.#members[m]! ^ members[m]!;
+    return different === 0;
+  }
+
+  keep(item: number, members: Int32Array, from: number, end: number): void {
+    this.#item = item;
+    this.#members = members;
+    this.from = from;
+    this.end = end;
+  }
+}
+
+const NO_MEMBERS: Int32Array = new Int32Array(0);
