@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type * as undici from "undici";
+import { errorText } from "./error-text.ts";
 
 /** How requests reach their origin through a proxy. */
 export interface Proxied {
@@ -35,7 +36,8 @@ export function throughProxy(
         protocol: proxy.protocol,
         port: proxy.port,
       },
-      callback,
+      (...[error, socket]) =>
+        error === null ? callback(null, socket) : callback(unreachable(error), null),
     );
   if (origin.protocol === "http:")
     return {
@@ -46,7 +48,7 @@ export function throughProxy(
   const target = `${origin.hostname}:${origin.port === "" ? 443 : origin.port}`;
   const connect: undici.buildConnector.connector = (options, callback) =>
     dial(options, (error, socket) => {
-      if (error !== null) return callback(prefixed(error), null);
+      if (error !== null) return callback(error, null);
       tunnel(socket, target, credentials, timeoutMs).then(
         () => toOrigin({ ...options, httpSocket: socket }, callback),
         (reason: Error) => {
@@ -58,8 +60,8 @@ export function throughProxy(
   return { connect, pathPrefix: "", headers: [] };
 }
 
-function prefixed(error: Error): Error {
-  return new Error(`the proxy cannot be reached: ${error.message}`);
+function unreachable(error: Error): Error {
+  return new Error(`the proxy cannot be reached: ${errorText(error)}`);
 }
 
 /** Resolves when bytes written to the socket go to the target. */
@@ -86,7 +88,7 @@ function tunnel(
     else resolve();
   };
   const onEnd = () => reject(new Error("the proxy closed the connection"));
-  const onError = (error: Error) => reject(prefixed(error));
+  const onError = (error: Error) => reject(unreachable(error));
   socket.on("data", onData).once("close", onEnd).once("error", onError);
   const authorization = credentials === undefined ? "" : `Proxy-Authorization: ${credentials}\r\n`;
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`);

@@ -5,6 +5,7 @@ import { makeSlab } from "../../src/kit/slabs.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
 import { recordingLog, recordingMeter, sending } from "../support/export-rig.ts";
+import { rawDestination } from "../support/fault-destinations.ts";
 import { grpcSink } from "../support/grpc-sink.ts";
 import { httpSink } from "../support/http-sink.ts";
 import { batchOfSignal, indexer, rangeOf } from "../support/line-writing.ts";
@@ -268,6 +269,23 @@ test("token and dataset go with every request, over gRPC and over HTTP", async (
   expect(await post({ endpoint: http.url, protocol: "http" })).toMatchObject({ is: "sent" });
   expect(grpc.calls[0]?.headers).toMatchObject(expected);
   expect(http.requests[0]).toMatchObject({ url: "/v1/logs", headers: expected });
+});
+
+test.each([
+  [{ region: "eu-west-1" }, "ingress.eu-west-1.aws.dash0.com:4318"],
+  [{ region: "europe-west4", cloud: "gcp" }, "ingress.europe-west4.gcp.dash0.com:4318"],
+])("%j is at %s", async (options, address) => {
+  const asked: string[] = [];
+  const proxy = await rawDestination((socket) => {
+    socket.once("data", (head: Buffer) => {
+      asked.push(head.toString("latin1").split("\r\n")[0] ?? "");
+      socket.end("HTTP/1.1 403 No\r\n\r\n");
+    });
+  });
+  const backend = exporter({ ...options, protocol: "http", proxy_url: `http://${proxy}` });
+  const verdict = await backend.post(new Uint8Array([10, 0]), sending, AbortSignal.timeout(2_000));
+  expect(verdict).toMatchObject({ is: "retry", why: expect.stringContaining(address) });
+  expect(asked).toEqual([`CONNECT ${address} HTTP/1.1`]);
 });
 
 test.each([

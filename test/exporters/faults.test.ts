@@ -226,7 +226,7 @@ const STARTING_FAULTS: readonly (readonly [
     "a proxy that is away",
     overHttp,
     async () => ({ endpoint: "http://127.0.0.1:1", proxy_url: `http://${await closedPort()}` }),
-    /ECONNREFUSED/,
+    /proxy cannot be reached.*ECONNREFUSED/,
   ],
   [
     "a proxy that is away, for TLS",
