@@ -94,3 +94,9 @@ export async function rssMb(service: Service): Promise<number> {
   const status = await readFile(`/proc/${service.pid}/status`, "utf8").catch(() => "");
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
 }
+
+/** Milliseconds, since it started, that the main thread of the service was ready and another process had its core: a busy machine is not its fault. */
+export async function waitedMs({ pid }: Service): Promise<number> {
+  const schedule = await readFile(`/proc/${pid}/schedstat`, "utf8").catch(() => "");
+  return Number(schedule.split(" ")[1] ?? 0) / 1e6;
+}

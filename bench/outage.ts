@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isBalanced, type Law, type Service } from "../test/support/service.ts";
 import { delaysOf, post, stamped, timedSink } from "./delay.ts";
-import { pinToLoadCore, rssMb, withExporters } from "./delivery.ts";
+import { pinToLoadCore, rssMb, waitedMs, withExporters } from "./delivery.ts";
 import { writePages } from "./outage-pages.ts";
 
 export interface Outage {
@@ -28,6 +28,8 @@ export interface Second {
   readonly p50: number;
   readonly p99: number;
   readonly rssMb: number;
+  /** The service was ready and another process had its core, milliseconds. */
+  readonly waitedMs: number;
 }
 
 /** A stretch of the run, as indexes of seconds. */
@@ -68,6 +70,7 @@ export async function outageBench(outage: Outage): Promise<void> {
         acknowledged: sender.acknowledged,
         well: lawOf(laws, "well"),
         back: lawOf(laws, "back"),
+        waitedMs: await waitedMs(service),
       };
     };
     let before = await look();
@@ -85,6 +88,7 @@ export async function outageBench(outage: Outage): Promise<void> {
         p50,
         p99,
         rssMb: await rssMb(service),
+        waitedMs: now.waitedMs - before.waitedMs,
       });
       before = now;
     };
