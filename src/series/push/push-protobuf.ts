@@ -4,6 +4,9 @@ import { LabelError, LabelText } from "./label-text.ts";
 import type { PushEntries } from "./push-entries.ts";
 
 const Wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+/** Tags of LabelPairAdapter. */
+const NAME = 0x0a;
+const VALUE = 0x12;
 const VARINT_MAX = 10;
 const WORD = 4_294_967_296;
 const NANOS = 1_000_000_000;
@@ -147,6 +150,26 @@ export class PushProtobuf {
   }
 
   #pair(door: RecordDoor, from: number, end: number): void {
+    const memory = this.#memory;
+    const length = memory[from + 1]!;
+    const behind = from + 2 + length;
+    // Nearly all: a short name, then a short value, and nothing else.
+    if (
+      memory[from] === NAME &&
+      length < 128 &&
+      behind + 2 <= end &&
+      memory[behind] === VALUE &&
+      memory[behind + 1]! < 128 &&
+      behind + 2 + memory[behind + 1]! === end
+    ) {
+      const valueLength = end - behind - 2;
+      this.#entries.metadata(door, this.#view, from + 2, length, behind + 2, valueLength);
+      return;
+    }
+    this.#anyPair(door, from, end);
+  }
+
+  #anyPair(door: RecordDoor, from: number, end: number): void {
     let name = from;
     let nameEnd = from;
     let value = from;
