@@ -14,7 +14,7 @@ import type { Slab, Writer } from "../src/series/writer.ts";
 import { SLACK, withSlack } from "../src/wire/slack.ts";
 import { requestType } from "../test/support/otlp.ts";
 import { mixedLogs, mixedMetrics, plainLogs, plainMetrics, plainSpans } from "./payloads.ts";
-import { linesOfObjects, requestOfStrings, touchEveryByte } from "./twins.ts";
+import { linesOfObjects, linesOfPoints, requestOfStrings, touchEveryByte } from "./twins.ts";
 
 /** A job of the bench: does some records' work and says how many. */
 export type Job = () => number;
@@ -245,8 +245,8 @@ export function linesToLinesJob(lines: number, perDatagram: number): Job {
   };
 }
 
-/** JSON points of 290 bytes, to the lines that the door then reads. */
-export function jsonPointsJob(points: number): Job {
+/** JSON points of 290 bytes. */
+function jsonPointTexts(points: number): string {
   const point = (i: number) => ({
     measurement: "function_logs",
     tags: {
@@ -258,7 +258,12 @@ export function jsonPointsJob(points: number): Job {
     fields: { duration_ms: 1234, memory_used_mb: 45, exit_code: 0, message: "Function executed" },
     timestamp: "2024-01-15T10:30:00.000Z",
   });
-  const text = JSON.stringify(Array.from({ length: points }, (_, i) => point(i)));
+  return JSON.stringify(Array.from({ length: points }, (_, i) => point(i)));
+}
+
+/** JSON points, to the lines that the door then reads. */
+export function jsonPointsJob(points: number): Job {
+  const text = jsonPointTexts(points);
   const bytes = withSlack(new TextEncoder().encode(text));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const json = new JsonPoints();
@@ -266,6 +271,12 @@ export function jsonPointsJob(points: number): Job {
     json.read(bytes, view, 0, text.length);
     return json.points - json.bad;
   };
+}
+
+/** The same by way of JSON.parse and strings. */
+export function jsonPointStringsJob(points: number): Job {
+  const bytes = Buffer.from(jsonPointTexts(points));
+  return () => Buffer.from(linesOfPoints(bytes.toString())).length && points;
 }
 
 function doorOf(lines: number, perDatagram: number) {

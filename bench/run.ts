@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: CPU time per record of every stage, beside a calibration loop and the obvious twin in the same run.
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
- * of it `--only` idle, http, renames, loki, grpc or udp. `--lanes`: how delivery uses its lanes; `--delay`: how long an
- * item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second; `--routes <n>`:
+ * of it `--only` idle, http, large, renames, loki, json, influxdb_in, datakit, http_logs, loki_in, forward, grpc or udp. `--lanes`: how
+ * delivery uses its lanes; `--delay`: how long an item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second; `--routes <n>`:
  * what so many idle or dead routes cost; `--only lambda`: the Lambda layer's cold start; `--drain`: how a backlog of `--mib` drains.
  */
 import { spawnSync } from "node:child_process";
@@ -12,6 +12,7 @@ import {
   doorJob,
   indexJob,
   type Job,
+  jsonPointStringsJob,
   jsonPointsJob,
   lineStringsJob,
   linesJob,
@@ -22,11 +23,11 @@ import {
   renameJob,
   touchJob,
 } from "./cases.ts";
+import { forwardJob, forwardStringsJob } from "./forward.ts";
 import { journalRow } from "./journal.ts";
 import { jsonIndexJob, jsonLinesJob, jsonParseJob } from "./json.ts";
 import { lokiJob } from "./loki.ts";
 import { type Figure, FULL, heapGrowth, measure, QUICK } from "./measure.ts";
-import { forwardJob, forwardStringsJob } from "./forward.ts";
 import { pushDoorJob, pushObjectsJob } from "./push.ts";
 import { recordDoorJob, recordStringsJob } from "./records.ts";
 import { allTablesJob, bareJob, REQUESTS, threeSignalsJob, userTables } from "./span-cases.ts";
@@ -215,6 +216,7 @@ async function micro(): Promise<void> {
   for (const n of [1, 20])
     row(`lines → OTLP → index → lines, ${n} a datagram`, linesToLinesJob(1000, n));
   row("JSON points → lines, an array of 100", jsonPointsJob(100));
+  row("twin: JSON.parse + template strings, JSON points → lines", jsonPointStringsJob(100));
   row("record door, NDJSON → OTLP", recordDoorJob(100));
   row("JSON.parse + template strings, NDJSON", recordStringsJob(100));
   row("push door, Loki's protobuf → OTLP", pushDoorJob("protobuf", 100));

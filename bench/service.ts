@@ -116,6 +116,12 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
           isDurable,
           run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
         };
+  yield {
+    what: "large",
+    isDurable: false,
+    run: (service, { http: port }) =>
+      httpRow(service, load, { port, kind: "plain", n: 5_000, isDurable: false }),
+  };
   for (const to of Object.keys(LOG_EXPORTERS) as LogExporter[])
     for (const [isDurable, n] of OTLP_JOBS)
       yield {

@@ -98,6 +98,30 @@ function attributeOf(pair: string, isTag: boolean): object {
   return { key, value: { stringValue: text.replace(/\\([ ,=])/g, "$1") } };
 }
 
+interface JsonPoint {
+  readonly measurement: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly fields: Readonly<Record<string, string | number | boolean>>;
+  readonly timestamp: string;
+}
+
+/** An array of JSON points → lines: the obvious parser. */
+export function linesOfPoints(text: string): string {
+  const points = JSON.parse(text) as readonly JsonPoint[];
+  return points
+    .map(({ measurement, tags, fields, timestamp }) => {
+      const head = Object.entries(tags).map(
+        ([key, value]) => `,${escapeTag(key)}=${escapeTag(value)}`,
+      );
+      const values = Object.entries(fields).map(
+        ([key, value]) =>
+          `${escapeTag(key)}=${typeof value === "string" ? `"${escapeText(value)}"` : value}`,
+      );
+      return `${escapeTag(measurement)}${head.join("")} ${values.join()} ${Date.parse(timestamp)}000000`;
+    })
+    .join("\n");
+}
+
 /** The floor of byte-wise JavaScript: a loop that touches every byte. */
 export function touchEveryByte(bytes: Uint8Array, from: number, to: number): number {
   let sum = 0;

@@ -16,8 +16,8 @@ const LOG_EVERY_MS = 60_000;
 const STEP_BYTES = 1 << 18;
 const DESKS_KEPT = 2;
 /**
- * OTLP bytes, and bytes of lines, above which a request is parted: parts below SLICED_BYTES are indexed at once, which costs half. Never
- * behind a line of a spread table, whose rows are told apart within one batch.
+ * OTLP bytes, and bytes of lines, above which a request is parted: parts below SLICED_BYTES are indexed at once, and their memory is soon
+ * free. Never behind a line of a spread table, whose rows are told apart within one batch.
  */
 const PART_BYTES = SLICED_BYTES / 2;
 
