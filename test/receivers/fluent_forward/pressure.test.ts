@@ -7,6 +7,7 @@ import { encode } from "@msgpack/msgpack";
 import { afterEach, describe, expect, test } from "vitest";
 import { PipelineError } from "../../../src/otlp/status.ts";
 import type { ReceiverRig } from "../../support/receiver-rig.ts";
+import { freePorts } from "../../support/service.ts";
 import { stored } from "../http_logs/rig.ts";
 import { Sender, start, stopAll, until } from "./rig.ts";
 
@@ -162,9 +163,9 @@ describe("listening", () => {
   });
 
   test("a UDP port in use stops the start, and the TCP port is free again", async () => {
+    const [port = 0] = await freePorts(1);
     const udp = createSocket("udp4");
-    await new Promise<void>((resolve) => udp.bind(0, "127.0.0.1", resolve));
-    const { port } = udp.address();
+    await new Promise<void>((resolve) => udp.bind(port, "127.0.0.1", resolve));
     await expect(start({ endpoint: `127.0.0.1:${port}` })).rejects.toThrow("heartbeats");
     udp.close();
     await once(udp, "close");
