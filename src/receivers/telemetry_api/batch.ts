@@ -1,5 +1,6 @@
 import type { Body } from "../../kit/compression.ts";
 import type { Signal } from "../../otlp/tape.ts";
+import { RecordDoor } from "../../series/records/record-door.ts";
 import { TimeKind, TimeText } from "../../wire/time-text.ts";
 import type { Config, Stream } from "./config.ts";
 import { EventReader, type Events, recordObject, type TelemetryEvent } from "./events.ts";
@@ -41,6 +42,8 @@ export class BatchMaker {
   readonly #streams: ReadonlySet<string>;
   readonly #reader = new EventReader();
   readonly #times = new TimeText();
+  #door: RecordDoor | undefined;
+  #doorService = "";
 
   constructor(config: Config, signals: ReadonlySet<Signal>) {
     this.#config = config;
@@ -97,9 +100,9 @@ export class BatchMaker {
     if (!this.#signals.has("logs")) return undefined;
     const { line_format: format } = this.#config;
     const hasSpans = this.#hasSpans;
-    const serviceName = this.#serviceName(sandbox);
     const resource = this.#resource(sandbox);
-    const lines = new Lines({ format, serviceName, resource, hasSpans }, sandbox, bytes, nowMs);
+    const door = this.#takeDoor(this.#serviceName(sandbox));
+    const lines = new Lines(door, { format, resource, hasSpans }, sandbox, bytes, nowMs);
     for (const event of events)
       if (streamOf(event.type) !== "platform" && this.#streams.has(event.type)) lines.add(event);
     const rows = this.#streams.has("platform")
@@ -108,8 +111,19 @@ export class BatchMaker {
         )
       : [];
     const records = [...texts, ...rows];
-    if (lines.items + records.length === 0) return undefined;
-    return joined(lines.finish(), this.#encoded(records, sandbox));
+    const isEmpty = lines.items + records.length === 0;
+    const request = lines.finish();
+    this.#door = door;
+    return isEmpty ? undefined : joined(request, this.#encoded(records, sandbox));
+  }
+
+  /** The door of the batches before, whose memory is much more than a batch needs; not given back after a failure, so that it is always empty. */
+  #takeDoor(serviceName: string): RecordDoor {
+    const door = this.#door;
+    const isSame = door !== undefined && serviceName === this.#doorService;
+    this.#door = undefined;
+    this.#doorService = serviceName;
+    return isSame ? door : new RecordDoor(serviceName === "" ? {} : { serviceName });
   }
 
   #traces(ended: readonly Invocation[], sandbox: Sandbox, nowMs: number): Body | undefined {

@@ -1,5 +1,5 @@
 import { GivenAttributes } from "../../series/records/given-attributes.ts";
-import { RecordDoor, type RecordRequest } from "../../series/records/record-door.ts";
+import type { RecordDoor, RecordRequest } from "../../series/records/record-door.ts";
 import { SLACK } from "../../wire/slack.ts";
 import { recordObject, type TelemetryEvent, textAt } from "./events.ts";
 import { type Invocation, textOf } from "./invocation.ts";
@@ -30,7 +30,6 @@ const NOTHING_SAID: Said = { requestId: "", level: "" };
 
 export interface LineOptions {
   readonly format: "record" | "promtail";
-  readonly serviceName: string;
   readonly resource: Attributes;
   /** Whether invocations have spans, whose ids lines may carry. */
   readonly hasSpans: boolean;
@@ -47,14 +46,20 @@ export class Lines {
   /** Of which invocation the resource tells; "": of none; undefined: it is not set yet. */
   #resourceOf: string | undefined;
 
-  constructor(options: LineOptions, sandbox: Sandbox, bytes: Uint8Array, nowMs: number) {
+  /** `door`: an empty one. */
+  constructor(
+    door: RecordDoor,
+    options: LineOptions,
+    sandbox: Sandbox,
+    bytes: Uint8Array,
+    nowMs: number,
+  ) {
     this.#options = options;
     this.#sandbox = sandbox;
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const { serviceName } = options;
-    this.#door = new RecordDoor(serviceName === "" ? {} : { serviceName });
-    this.#door.arrive(nowMs);
+    this.#door = door;
+    door.arrive(nowMs);
     this.#setResource("");
   }
 
