@@ -9,6 +9,8 @@ const EQUALS = 61;
 /** A whole number that 64 bits may hold. */
 const INTEGER = /^-?\d{1,20}$/;
 const INT64 = 2n ** 63n;
+/** Whole numbers of so many characters are in no danger of being too large. */
+const SMALL_DIGITS = 15;
 
 /** Why a point can be no line. */
 export class BadPoint extends Error {
@@ -35,7 +37,13 @@ export class ScratchText {
   /** Puts a text in; returns its length. */
   set(text: string): number {
     this.ensure(text.length * 3);
-    return Buffer.from(this.bytes.buffer).write(text);
+    const { bytes } = this;
+    for (let i = 0; i < text.length; i++) {
+      const c = text.charCodeAt(i);
+      if (c > 127) return Buffer.from(bytes.buffer).write(text);
+      bytes[i] = c;
+    }
+    return text.length;
   }
 }
 
@@ -169,6 +177,7 @@ export function shortestText(source: string): string {
 /** A number or boolean of JSON as a field: a whole number without a point is an integer while 64 bits hold it, all others are floats. */
 export function literalOf(source: string): string {
   if (!INTEGER.test(source)) return source;
+  if (source.length <= SMALL_DIGITS && source !== "-0") return `${source}i`;
   const value = BigInt(source);
   if (value >= -INT64 && value < INT64) return `${value}i`;
   return value >= 0n && value < 2n * INT64 ? `${value}u` : source;
