@@ -97,11 +97,11 @@ service:
     }
     isOver = true;
     await writing;
-    const accepted = () => service.metric("weir_route_appended_items_total");
-    for (let before = -1, now = 0; before !== now; ) {
-      await sleep(1_000);
-      [before, now] = [now, await accepted()];
-    }
+    const appended = () => service.metric("weir_route_appended_items_total");
+    const end = Date.now() + 30_000;
+    while ((await appended()) < files.count && Date.now() < end) await sleep(200);
+    // More than there are would come now.
+    await sleep(1_000);
     await service.kill("SIGTERM");
     const times = await journaled(queue);
     const missing: string[] = [];

@@ -1,3 +1,4 @@
+import { createReadStream } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { createGunzip, type Gunzip } from "node:zlib";
 
@@ -88,7 +89,7 @@ export class GzipSource implements Source {
   #begin(): void {
     this.#stream?.destroy();
     const gunzip = createGunzip();
-    const file = this.#handle.createReadStream({ start: 0, autoClose: false });
+    const file = createReadStream("", { fd: this.#handle.fd, start: 0, autoClose: false });
     file.on("error", (error) => gunzip.destroy(error));
     gunzip.on("close", () => file.destroy());
     this.#stream = file.pipe(gunzip);

@@ -154,6 +154,19 @@ test("archives are read once: one whose content was read before it was packed no
   expect(rig.bodies.filter((body) => body === "more")).toHaveLength(1);
 });
 
+test("what nobody had read when a large file was packed is read from the archive, also after a restart", async () => {
+  await using rig = await FileRig.make();
+  await writeFile(rig.path("a.log"), lines("a", 0, 30_000));
+  await rig.start();
+  await rig.expectCount(30_000);
+  await rig.stop();
+  await writeFile(rig.path("a.log.1.gz"), gzipSync(lines("a", 0, 30_500)));
+  await unlink(rig.path("a.log"));
+  await rig.start();
+  await rig.expectCount(30_500);
+  expect(new Set(rig.bodies).size).toBe(30_500);
+});
+
 test("short files are known in their archives, too", async () => {
   await using rig = await FileRig.make();
   await writeFile(rig.path("a.log"), "one\ntwo\n");
