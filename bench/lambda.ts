@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { FakeLambda } from "../test/support/fake-lambda.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const RUNS = 3;
+const RUNS = 5;
 /** Of one invocation, and how many of them are measured warm. */
 const LINES = 1_000;
 const INVOCATIONS = 20;
