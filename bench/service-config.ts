@@ -1,10 +1,20 @@
 /** The configuration of the service that is measured. */
 import { join } from "node:path";
 import { RENAMES } from "./cases.ts";
+import { LOGS } from "./files.ts";
 import { bareFiles } from "./span-cases.ts";
 
 /** What listens, beside health and metrics. */
-export const DOORS = ["http", "grpc", "udp", "influxdb", "datakit", "httpLogs", "loki", "forward"] as const;
+export const DOORS = [
+  "http",
+  "grpc",
+  "udp",
+  "influxdb",
+  "datakit",
+  "httpLogs",
+  "loki",
+  "forward",
+] as const;
 export type Ports = Readonly<Record<(typeof DOORS)[number], number>>;
 
 /** Where logs go that do not become lines. */
@@ -51,8 +61,9 @@ receivers:
   influxdb: { endpoint: "127.0.0.1:${ports.influxdb}" }
   datakit: { endpoint: "127.0.0.1:${ports.datakit}" }
   http_logs: { endpoint: "127.0.0.1:${ports.httpLogs}" }
-  fluent_forward: { endpoint: "127.0.0.1:${ports.forward}" }
   loki: { endpoint: "127.0.0.1:${ports.loki}", limits: { reject_old_samples: false } }
+  fluent_forward: { endpoint: "127.0.0.1:${ports.forward}" }
+  file_log: { include: ["${join(directory, LOGS)}/*.log"], start_at: beginning }
 extensions:
   health_check: { endpoint: "127.0.0.1:${telemetry.health}" }
   file_storage: { directory: "${join(directory, "queue")}" }
@@ -88,7 +99,7 @@ service:
   extensions: [health_check, file_storage]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${telemetry.metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, line_protocol, influxdb, datakit, http_logs, loki, fluent_forward], processors: [${processors}], exporters: [${logsTo}] }
+    logs: { receivers: [otlp, line_protocol, influxdb, datakit, http_logs, loki, fluent_forward, file_log], processors: [${processors}], exporters: [${logsTo}] }
     traces: { receivers: [otlp], exporters: [${spansTo}] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `;

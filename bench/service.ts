@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts, Service } from "../test/support/service.ts";
 import { functionLines, payloads } from "./cases.ts";
+import { type FILE_LINES, growFiles } from "./files.ts";
+import { packedMessage } from "./forward.ts";
 import { jsonOf } from "./json.ts";
 import type { ForwardLoad, GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
 import { pushBody } from "./push.ts";
-import { packedMessage } from "./forward.ts";
 import { functionRecords } from "./records.ts";
 import {
   BARE,
@@ -57,6 +58,13 @@ const OTLP_JOBS = [
   [false, 1000],
   [true, 100],
 ] as const;
+/** What lines are, with the journal or without, where they go. */
+const FILE_JOBS = [
+  ["json", false],
+  ["text", false, "loki"],
+  ["json", true],
+] as const;
+const FILE_RECORDS = 600_000;
 const HTTP_KINDS = {
   plain: { path: "/v1/logs", what: "plain logs → function_logs lines" },
   mixed: { path: "/v1/logs", what: "mixed logs → function_logs lines" },
@@ -103,7 +111,7 @@ interface ServiceJob {
   readonly isDurable: boolean;
   /** Where logs or spans go; default: influxdb. */
   readonly to?: Destination;
-  readonly run: (service: Service, ports: Ports) => Promise<Row>;
+  readonly run: (service: Service, ports: Ports, directory: string) => Promise<Row>;
 }
 
 function* jobs(load: ChildProcess): Generator<ServiceJob> {
@@ -169,6 +177,13 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
       isDurable,
       run: (service, { forward }) => forwardRow(service, load, forward, { n, isDurable }),
     };
+  for (const [kind, isDurable, to] of FILE_JOBS)
+    yield {
+      what: "file_log",
+      isDurable,
+      ...(to !== undefined && { to }),
+      run: (service, _ports, directory) => fileRow(service, directory, { kind, isDurable }),
+    };
   for (const n of [100, 1000])
     yield {
       what: "grpc",
@@ -199,7 +214,7 @@ async function withService(
   const service = new Service(config, health, metrics, PINNED);
   try {
     await service.start();
-    return await run(service, ports);
+    return await run(service, ports, directory);
   } finally {
     await service.kill("SIGTERM");
     await rm(directory, { recursive: true, force: true });
@@ -285,6 +300,26 @@ async function forwardRow(
     const { ok } = await give(load, job);
     return { sent: ok * n, note: "" };
   });
+}
+
+async function fileRow(
+  service: Service,
+  directory: string,
+  { kind, isDurable }: { readonly kind: keyof typeof FILE_LINES; readonly isDurable: boolean },
+): Promise<Row> {
+  const taken = async () => service.metric("otelcol_receiver_accepted_log_records");
+  const grown = async () => {
+    const before = await taken();
+    const sent = await growFiles(directory, kind, FILE_RECORDS);
+    for (const end = Date.now() + 60_000; Date.now() < end; await sleep(50))
+      if ((await taken()) - before >= sent) break;
+    return { sent, note: "" };
+  };
+  await grown();
+  await grown();
+  await settled(service);
+  const what = kind === "json" ? "JSON lines → function_logs lines" : "text lines → Loki";
+  return measured(service, `file_log, ${what}${isDurable ? ", journal" : ""}`, grown);
 }
 
 async function grpcRow(
