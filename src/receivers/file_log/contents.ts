@@ -178,5 +178,7 @@ function isAlike(print: Print, head: Uint8Array): boolean {
   const { bytes } = print;
   if (bytes === undefined) return isPrintOf(print, head);
   const length = Math.min(bytes.length, head.length);
+  // Most differ soon, and there may be thousands.
+  for (let i = 0; i < 16 && i < length; i++) if (bytes[i] !== head[i]) return false;
   return length > 0 && Buffer.compare(bytes.subarray(0, length), head.subarray(0, length)) === 0;
 }
