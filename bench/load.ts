@@ -46,7 +46,9 @@ export interface LoadResult {
 export type Load = HttpLoad | GrpcLoad | ForwardLoad | UdpLoad;
 
 process.on("message", (load: Load) => {
-  run(load).then((result) => process.send?.(result)).catch((error) => console.error(error));
+  run(load)
+    .then((result) => process.send?.(result))
+    .catch((error) => console.error(error));
 });
 process.on("disconnect", () => process.exit());
 

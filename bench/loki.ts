@@ -1,6 +1,6 @@
 import type { Range } from "../src/otlp/range.ts";
-import { shippedTables } from "../src/series/load.ts";
 import { LokiWriter } from "../src/series/loki/writer.ts";
+import { shippedTables } from "../src/series/tables/load.ts";
 import { indexer, indexOf, type Job, makeSlab } from "./cases.ts";
 
 /** Wire bytes → Loki's push request before snappy: index and write, as the service does for each frame. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { loadTables, shippedTables } from "../src/series/load.ts";
-import type { Table } from "../src/series/tables.ts";
+import { loadTables, shippedTables } from "../src/series/tables/load.ts";
+import type { Table } from "../src/series/tables/tables.ts";
 import { type Job, linesJob, payloads } from "./cases.ts";
 
 /** Tables of served requests. */

@@ -1,10 +1,10 @@
 import type { Delivery } from "./config/blocks.ts";
 import type { NamedTypes } from "./config/config.ts";
-import type { ExporterFactory } from "./kit/backend.ts";
+import type { ExporterFactory } from "./kit/delivery/backend.ts";
 import { pickItems } from "./otlp/pick.ts";
 import { writeRequestJson } from "./otlp/write-json.ts";
 import type { ExtensionFactory, ProcessorFactory, ReceiverFactory } from "./pipeline/factory.ts";
-import type { Table } from "./series/tables.ts";
+import type { Table } from "./series/tables/tables.ts";
 
 /** Components by their types. */
 export interface Components {
@@ -23,8 +23,8 @@ type Makers<F> = Readonly<Record<string, (tables: Tables) => Promise<F>>>;
 const RECEIVERS: Makers<ReceiverFactory<unknown>> = {
   datakit: async (tables) =>
     (await import("./receivers/datakit/index.ts")).createDatakit(await tables()),
-  fluent_forward: async () => (await import("./receivers/fluent_forward/index.ts")).fluentForward,
   file_log: async () => (await import("./receivers/file_log/index.ts")).fileLog,
+  fluent_forward: async () => (await import("./receivers/fluent_forward/index.ts")).fluentForward,
   http_logs: async () => (await import("./receivers/http_logs/index.ts")).httpLogs,
   influxdb: async (tables) =>
     (await import("./receivers/influxdb/index.ts")).createInfluxdbReceiver(await tables()),
@@ -86,7 +86,7 @@ const EXTENSIONS: Makers<ExtensionFactory<unknown>> = {
 export async function createComponents(named?: NamedTypes): Promise<Components> {
   let read: Promise<readonly Table[]> | undefined;
   const tables = () => {
-    read ??= import("./series/load.ts").then(({ shippedTables }) => shippedTables());
+    read ??= import("./series/tables/load.ts").then(({ shippedTables }) => shippedTables());
     return read;
   };
   const [receivers, processors, exporters, extensions] = await Promise.all([

@@ -7,7 +7,7 @@ import { createComponents } from "../src/components.ts";
 import type { NamedTypes } from "../src/config/config.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { isSecret, keysOf, schemaAt } from "../src/config/schema-shape.ts";
-import type { ExporterContext } from "../src/kit/backend.ts";
+import type { ExporterContext } from "../src/kit/delivery/backend.ts";
 import { createIndexer } from "../src/otlp/indexing.ts";
 import type { Component, Intake } from "../src/pipeline/contracts.ts";
 import type { ExtensionContext } from "../src/pipeline/factory.ts";

@@ -10,7 +10,7 @@ import { createComponents } from "../src/components.ts";
 import { service } from "../src/config/service-schema.ts";
 import { translated } from "../src/config/translated.ts";
 import type { Declaration } from "../src/pipeline/factory.ts";
-import { shippedTables } from "../src/series/load.ts";
+import { shippedTables } from "../src/series/tables/load.ts";
 import { seriesPages } from "./series-pages.ts";
 import { seriesSchema } from "./series-schema.ts";
 

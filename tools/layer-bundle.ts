@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Plugin, rolldown } from "rolldown";
-import { shippedTables } from "../src/series/load.ts";
+import { shippedTables } from "../src/series/tables/load.ts";
 
 /** Source that stands for another in the bundle; it must be found there, so that a change of the source is noticed. */
 interface Change {
@@ -56,7 +56,7 @@ function changes(root: string): Change[] {
   };
   return [
     {
-      file: "src/series/load.ts",
+      file: "src/series/tables/load.ts",
       from: "export function shippedTables(): readonly Table[] {",
       to: `export function shippedTables(): readonly Table[] { return ${sourceOf(shippedTables())};`,
     },
@@ -66,17 +66,17 @@ function changes(root: string): Change[] {
       to: `export function version(): string { return ${JSON.stringify(version)};`,
     },
     {
-      file: "src/kit/http-client.ts",
+      file: "src/kit/client/http-client.ts",
       from: 'part("undici/lib/dispatcher/client.js")',
       to: "undiciClient",
     },
     {
-      file: "src/kit/http-client.ts",
+      file: "src/kit/client/http-client.ts",
       from: 'part("undici/lib/core/connect.js")',
       to: "undiciConnect",
     },
     {
-      file: "src/kit/http-client.ts",
+      file: "src/kit/client/http-client.ts",
       from: "const part = createRequire(import.meta.url);",
       to: `import undiciClient from "undici/lib/dispatcher/client.js";
 import undiciConnect from "undici/lib/core/connect.js";`,

@@ -1,7 +1,7 @@
-import { columnsInWords, matchInWords, rulesInWords } from "../src/series/describe.ts";
-import { exampleRows } from "../src/series/example-rows.ts";
-import { type Keys, PARTS, type Shape, TABLE } from "../src/series/grammar.ts";
-import type { Table } from "../src/series/tables.ts";
+import { columnsInWords, matchInWords, rulesInWords } from "../src/series/tables/describe.ts";
+import { exampleRows } from "../src/series/tables/example-rows.ts";
+import { type Keys, PARTS, type Shape, TABLE } from "../src/series/tables/grammar.ts";
+import type { Table } from "../src/series/tables/tables.ts";
 
 /** The pages of docs/series, by their names: one for each table, and the index. */
 export function seriesPages(tables: readonly Table[]): ReadonlyMap<string, string> {

@@ -1,6 +1,6 @@
-import { type Keys, PARTS, type Shape, TABLE } from "../src/series/grammar.ts";
+import { type Keys, PARTS, type Shape, TABLE } from "../src/series/tables/grammar.ts";
 
-/** JSON Schema of a table file, for editors: what `series/grammar.ts` says. */
+/** JSON Schema of a table file, for editors: what `series/tables/grammar.ts` says. */
 export function seriesSchema(): object {
   const definitions = Object.entries(PARTS).map(([name, { keys, isListed }]) => {
     const one = keysSchema(keys);

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { config as fileStorage } from "../extensions/file_storage/config.ts";
-import { request } from "../kit/node-http.ts";
+import { request } from "../kit/server/node-http.ts";
 import { createIndexer } from "../otlp/indexing.ts";
 import { controlSocket } from "../service/control.ts";
 import { Desk, type Line } from "../service/desk.ts";

@@ -6,7 +6,7 @@ import { createInfluxdb } from "../exporters/influxdb/index.ts";
 import { createOtlpHttp } from "../exporters/otlp_http/index.ts";
 import { basicAuth } from "../extensions/basic_auth/index.ts";
 import { bearerTokenAuth } from "../extensions/bearer_token_auth/index.ts";
-import type { ExporterFactory } from "../kit/backend.ts";
+import type { ExporterFactory } from "../kit/delivery/backend.ts";
 import { pickItems } from "../otlp/pick.ts";
 import { writeRequestJson } from "../otlp/write-json.ts";
 import type { ExtensionFactory, ProcessorFactory, ReceiverFactory } from "../pipeline/factory.ts";
@@ -14,8 +14,8 @@ import { attributes } from "../processors/attributes/index.ts";
 import { resource } from "../processors/resource/index.ts";
 import { otlp } from "../receivers/otlp/index.ts";
 import type { TelemetryListener } from "../receivers/telemetry_api/index.ts";
-import { shippedTables } from "../series/load.ts";
 import { compileLineWriter } from "../series/plan.ts";
+import { shippedTables } from "../series/tables/load.ts";
 import { byType, createLokiComponents } from "./lambda-components.ts";
 
 /** What a configuration for a function's sandbox may name. Nothing here writes to a disk. */

@@ -1,12 +1,12 @@
 import type { Components } from "../components.ts";
 import type { Delivery } from "../config/blocks.ts";
 import { createLoki } from "../exporters/loki/index.ts";
-import type { ExporterFactory } from "../kit/backend.ts";
+import type { ExporterFactory } from "../kit/delivery/backend.ts";
 import { pickItems } from "../otlp/pick.ts";
 import { writeRequestJson } from "../otlp/write-json.ts";
 import type { ReceiverFactory } from "../pipeline/factory.ts";
 import { createTelemetryApi, type TelemetryListener } from "../receivers/telemetry_api/index.ts";
-import { shippedTables } from "../series/load.ts";
+import { shippedTables } from "../series/tables/load.ts";
 
 /** What the way from Lambda to Loki needs: every other component would cost each cold start. */
 export function createLokiComponents(listener: TelemetryListener): Components {

@@ -2,7 +2,7 @@ import type { Components } from "../components.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
-import { parseEndpoint } from "../kit/listen-endpoint.ts";
+import { parseEndpoint } from "../kit/server/listen-endpoint.ts";
 import { ExtensionsApi } from "../lambda/extensions-api.ts";
 import { ExtensionLoop } from "../lambda/loop.ts";
 import { readSettings, type Settings, SettingsError } from "../lambda/own-config.ts";

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { nearest } from "../lib/nearest.ts";
-import { columnsInWords, matchInWords, rulesInWords } from "../series/describe.ts";
-import { exampleRows } from "../series/example-rows.ts";
-import { loadTables, shippedTables } from "../series/load.ts";
-import type { Table } from "../series/tables.ts";
-import { TableError } from "../series/yaml-place.ts";
+import { columnsInWords, matchInWords, rulesInWords } from "../series/tables/describe.ts";
+import { exampleRows } from "../series/tables/example-rows.ts";
+import { loadTables, shippedTables } from "../series/tables/load.ts";
+import type { Table } from "../series/tables/tables.ts";
+import { TableError } from "../series/tables/yaml-place.ts";
 import { UsageError } from "./arguments.ts";
 import type { Output } from "./output.ts";
 import { tableText } from "./table-text.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { databaseNameFault } from "../lib/database-name.ts";
 import { parseDuration } from "../lib/duration.ts";
-import { loadTables, shippedTables } from "../series/load.ts";
+import { loadTables, shippedTables } from "../series/tables/load.ts";
 import { type DeclaredTable, declaredTables } from "../store/declared.ts";
 import { textOf } from "../store/duck.ts";
 import { Store, type StoreOptions } from "../store/store.ts";

@@ -1,4 +1,4 @@
-import { type Body, type Coding, codingOf } from "./compression.ts";
+import { type Body, type Coding, codingOf } from "./server/compression.ts";
 
 /** The coding that a header names, Brotli among them; undefined for what nobody knows. */
 export function namedCoding(header: string | undefined): Coding | undefined {

@@ -12,7 +12,7 @@ import { MemberNames } from "./member-names.ts";
 import type { KeyOrder } from "./order.ts";
 import { KEY, type Program } from "./program.ts";
 import { ResourceJson } from "./resource-json.ts";
-import { COLUMNS_MAX } from "./tables.ts";
+import { COLUMNS_MAX } from "./tables/tables.ts";
 import { Scratch, type Values } from "./values.ts";
 
 // A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.

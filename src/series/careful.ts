@@ -4,7 +4,7 @@ import type { Gather } from "./gather.ts";
 import { ID_TEXT_MAX, isAllZero, readSpanId, readTraceId } from "./ids.ts";
 import { SLOT } from "./program.ts";
 import { isMethodPath } from "./request-route.ts";
-import type { IdForm } from "./tables.ts";
+import type { IdForm } from "./tables/tables.ts";
 
 /**
  * Finds the first source of a column that counts as present, where some may turn out to be none: ids and texts that must have a form, first

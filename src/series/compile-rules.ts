@@ -1,6 +1,6 @@
 import type { PlanColumn, Text } from "./compile.ts";
 import { ROUTE_INPUTS } from "./request-route.ts";
-import type { ColumnKind, Condition, Rule } from "./tables.ts";
+import type { ColumnKind, Condition, Rule } from "./tables/tables.ts";
 
 /** What rules need of the compiler. */
 export interface Lookup {

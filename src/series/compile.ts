@@ -4,8 +4,8 @@ import { Constants } from "../wire/copy.ts";
 import { compileCondition, compileRule, type Lookup, type PlanRule } from "./compile-rules.ts";
 import { MaskTable, type PlanMask, type Uses, uses } from "./masks.ts";
 import { Code, PARTS } from "./slots.ts";
-import type { Column, ColumnKind, Source, Table } from "./tables.ts";
-import { SPAN_KINDS } from "./tables.ts";
+import type { Column, ColumnKind, Source, Table } from "./tables/tables.ts";
+import { SPAN_KINDS } from "./tables/tables.ts";
 
 /** Key ids run from 1 to 4,096; 0 is "not interned". */
 export const KEY_IDS = 4097;

@@ -1,4 +1,4 @@
-import type { IdForm } from "./tables.ts";
+import type { IdForm } from "./tables/tables.ts";
 
 const TRACE = /^[0-9a-f]{32}$/;
 const SPAN = /^[0-9a-f]{16}$/;

@@ -4,10 +4,10 @@ import type { PlanColumn, PlanTable, Text } from "./compile.ts";
 import type { Gather } from "./gather.ts";
 import { Act, type LineProgram, PAIR_OP } from "./line-program.ts";
 import type { LineRules } from "./line-rules.ts";
-import { NameList } from "./name-list.ts";
 import type { RowWriter } from "./rows.ts";
 import { Code, SlotKind } from "./slots.ts";
-import { COLUMNS_MAX } from "./tables.ts";
+import { NameList } from "./tables/name-list.ts";
+import { COLUMNS_MAX } from "./tables/tables.ts";
 import { Reason } from "./values.ts";
 
 const COMMA = 44;

@@ -8,10 +8,10 @@ import type { Gather } from "./gather.ts";
 import { LineCompiler } from "./line-compiler.ts";
 import { Act, type LineProgram, LinePrograms, PAIR_OP, PairOp } from "./line-program.ts";
 import { LineRules } from "./line-rules.ts";
-import { latin } from "./name-list.ts";
 import type { RowTypes } from "./row-types.ts";
 import type { RowWriter } from "./rows.ts";
 import { SlotKind } from "./slots.ts";
+import { latin } from "./tables/name-list.ts";
 import { Reason } from "./values.ts";
 import { Words } from "./words.ts";
 

@@ -1,7 +1,7 @@
 import type { Keys } from "../otlp/keys.ts";
 import type { PlanColumn } from "./compile.ts";
 import { Part } from "./slots.ts";
-import type { Form, Source } from "./tables.ts";
+import type { Form, Source } from "./tables/tables.ts";
 
 /** Sources of one column, each place counted (bits of a mask). */
 export const BITS = 32;

@@ -8,7 +8,7 @@ import {
 import type { Plan, PlanTable } from "./compile.ts";
 import type { Gather } from "./gather.ts";
 import type { Rules } from "./rules.ts";
-import type { Match, Table } from "./tables.ts";
+import type { Match, Table } from "./tables/tables.ts";
 
 // A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
 const Item = ImportedItem;

@@ -3,9 +3,9 @@ import type { Keys } from "../otlp/keys.ts";
 import type { Signal } from "../otlp/tape.ts";
 import { compilePlan } from "./compile.ts";
 import { ItemLineWriter } from "./line-writer.ts";
-import { compileMetrics } from "./metric-plan.ts";
-import { PointLineWriter } from "./point-writer.ts";
-import type { Table } from "./tables.ts";
+import { compileMetrics } from "./points/metric-plan.ts";
+import { PointLineWriter } from "./points/point-writer.ts";
+import type { Table } from "./tables/tables.ts";
 import type { TypeRegistry } from "./type-registry.ts";
 import type { Writer } from "./writer.ts";
 

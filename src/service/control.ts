@@ -1,8 +1,8 @@
 import { chmod, unlink } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { z } from "zod";
-import { createHttpServer, type HttpAnswer, type HttpRequest } from "../kit/http-server.ts";
-import { UNIX } from "../kit/server-listener.ts";
+import { createHttpServer, type HttpAnswer, type HttpRequest } from "../kit/server/http-server.ts";
+import { UNIX } from "../kit/server/server-listener.ts";
 import type { Component } from "../pipeline/contracts.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
 import type { Desk, Line } from "./desk.ts";

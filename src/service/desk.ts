@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { KnownRoute } from "../journal/journal.ts";
-import type { DeadLetterNote, KeptLetter } from "../kit/dead-letters.ts";
+import type { DeadLetterNote, KeptLetter } from "../kit/delivery/dead-letters.ts";
 import { SIGNALS, type Signal } from "../otlp/tape.ts";
 import { writeRequestJson } from "../otlp/write-json.ts";
 import { backfill, backfillRoutes, type Progress } from "./backfill.ts";

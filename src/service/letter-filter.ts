@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { KeptLetter } from "../kit/dead-letters.ts";
+import type { KeptLetter } from "../kit/delivery/dead-letters.ts";
 
 /** Which dead letters are meant. Nothing named: all of them. */
 export const letterFilter = z.strictObject({

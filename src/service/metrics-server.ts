@@ -1,4 +1,4 @@
-import { createHttpServer, type HttpServer } from "../kit/http-server.ts";
+import { createHttpServer, type HttpServer } from "../kit/server/http-server.ts";
 import { droppedLines } from "./law.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Route } from "./routes.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Frame, Journal, KnownRoute, Reader, Tally } from "../journal/journal.ts";
 import { hasRoute, routesOf, UNLIMITED, unionRoutes } from "../journal/routes.ts";
-import type { KeptLetter, LetterBox } from "../kit/dead-letters.ts";
+import type { KeptLetter, LetterBox } from "../kit/delivery/dead-letters.ts";
 import type { Range, Seq, Stored } from "../otlp/range.ts";
 import { isRefusal, PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Signal } from "../otlp/tape.ts";

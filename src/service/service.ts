@@ -3,7 +3,7 @@ import type { Components } from "../components.ts";
 import type { Config } from "../config/config.ts";
 import type { Config as FileStorage } from "../extensions/file_storage/config.ts";
 import { createBudget, defaultBudgetBytes, memoryLimitBytes } from "../kit/budget.ts";
-import { runExportLoop } from "../kit/export-loop.ts";
+import { runExportLoop } from "../kit/delivery/export-loop.ts";
 import { sleep } from "../lib/sleep.ts";
 import { createIndexer } from "../otlp/indexing.ts";
 import { isAuthenticator } from "../pipeline/auth.ts";

@@ -6,8 +6,8 @@ import { directoryLock } from "../journal/lock.ts";
 import { createMemoryIo } from "../journal/memory-io.ts";
 import { createJournal } from "../journal/open.ts";
 import { openDirectory } from "../journal/real-io.ts";
-import { type LetterBox, openDeadLetters } from "../kit/dead-letters.ts";
-import { TypeNotes } from "../kit/type-notes.ts";
+import { type LetterBox, openDeadLetters } from "../kit/delivery/dead-letters.ts";
+import { TypeNotes } from "../kit/delivery/type-notes.ts";
 import type { Indexer } from "../otlp/indexer.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
 

@@ -1,5 +1,5 @@
 import type { FramePlace } from "../journal/journal.ts";
-import type { KeptLetter } from "../kit/dead-letters.ts";
+import type { KeptLetter } from "../kit/delivery/dead-letters.ts";
 import type { Batch } from "../otlp/batch.ts";
 import { Kind, type Signal } from "../otlp/tape.ts";
 import { isReplayRoute } from "./replays.ts";

@@ -1,4 +1,4 @@
-import type { ColumnKind, Table } from "../series/tables.ts";
+import type { ColumnKind, Table } from "../series/tables/tables.ts";
 import type { Kind } from "./catalog.ts";
 
 /** A table that is there before its first row. */

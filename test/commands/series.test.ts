@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { main } from "../../src/commands/dispatch.ts";
-import { shippedTables } from "../../src/series/load.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "weir-series-"));
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
 import { createDash0 } from "../../src/exporters/dash0/index.ts";
-import { makeSlab } from "../../src/kit/slabs.ts";
+import { makeSlab } from "../../src/kit/delivery/slabs.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
 import { recordingLog, recordingMeter, sending } from "../support/export-rig.ts";

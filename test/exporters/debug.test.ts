@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createDebug } from "../../src/exporters/debug/index.ts";
 import { Sampler } from "../../src/exporters/debug/sampler.ts";
-import { makeSlab } from "../../src/kit/slabs.ts";
+import { makeSlab } from "../../src/kit/delivery/slabs.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
 import { recordingLog, recordingMeter } from "../support/export-rig.ts";

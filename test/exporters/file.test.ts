@@ -21,9 +21,9 @@ import { endOfRecords, recordOf } from "../../src/exporters/file/records.ts";
 import { Rotation } from "../../src/exporters/file/rotation.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
 import { writeRequestJson } from "../../src/otlp/write-json.ts";
-import { LineDoor } from "../../src/series/door.ts";
-import { shippedTables } from "../../src/series/load.ts";
+import { LineDoor } from "../../src/series/doors/door.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { SLACK, withSlack } from "../../src/wire/slack.ts";
 import {
   exportRig,

@@ -2,7 +2,7 @@ import { gunzipSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import { createInfluxdb } from "../../src/exporters/influxdb/index.ts";
 import { type Api, influxdbVerdict } from "../../src/exporters/influxdb/verdicts.ts";
-import type { Table } from "../../src/series/tables.ts";
+import type { Table } from "../../src/series/tables/tables.ts";
 import {
   exportRig,
   fakeIndexer,

@@ -5,7 +5,7 @@ import { addressOf, config as schema } from "../../src/exporters/loki/config.ts"
 import { createLoki } from "../../src/exporters/loki/index.ts";
 import { pushJson } from "../../src/exporters/loki/push-json.ts";
 import { lokiVerdict, VERDICTS } from "../../src/exporters/loki/verdicts.ts";
-import { makeSlab } from "../../src/kit/slabs.ts";
+import { makeSlab } from "../../src/kit/delivery/slabs.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
 import { writeRequestJson } from "../../src/otlp/write-json.ts";
 import { decodePush } from "../series/loki/push-proto.ts";

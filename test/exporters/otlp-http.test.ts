@@ -1,8 +1,8 @@
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import { createOtlpHttp } from "../../src/exporters/otlp_http/index.ts";
-import { otlpHttpVerdict } from "../../src/kit/otlp-verdicts.ts";
-import { makeSlab } from "../../src/kit/slabs.ts";
+import { otlpHttpVerdict } from "../../src/kit/client/otlp-verdicts.ts";
+import { makeSlab } from "../../src/kit/delivery/slabs.ts";
 import type { Batch } from "../../src/otlp/batch.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { pickItems } from "../../src/otlp/pick.ts";

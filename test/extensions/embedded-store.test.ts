@@ -7,8 +7,8 @@ import { embeddedStoreConfig } from "../../src/extensions/embedded_store/config.
 import { createEmbeddedStore } from "../../src/extensions/embedded_store/index.ts";
 import { StoreSupervisor } from "../../src/extensions/embedded_store/supervisor.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
-import { shippedTables } from "../../src/series/load.ts";
-import { TableChoice } from "../../src/series/table-choice.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
+import { TableChoice } from "../../src/series/tables/table-choice.ts";
 import { SELF, temporaryDirectory } from "../store/harness.ts";
 import { recordingLog, recordingMeter } from "../support/export-rig.ts";
 import { freePorts } from "../support/service.ts";

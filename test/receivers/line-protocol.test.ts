@@ -12,8 +12,8 @@ import type { Context } from "../../src/pipeline/factory.ts";
 import type { LogFields } from "../../src/pipeline/telemetry.ts";
 import { type Config, lineProtocolConfig } from "../../src/receivers/line_protocol/config.ts";
 import { createLineProtocol } from "../../src/receivers/line_protocol/index.ts";
-import { shippedTables } from "../../src/series/load.ts";
-import { TableChoice } from "../../src/series/table-choice.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
+import { TableChoice } from "../../src/series/tables/table-choice.ts";
 import { decodeRequest } from "../support/otlp.ts";
 
 const REFUSAL: Refusal = { kind: "refused", retryAfterMs: 1, why: "full" };

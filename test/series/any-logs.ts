@@ -1,7 +1,7 @@
 import fc from "fast-check";
-import { shippedTables } from "../../src/series/load.ts";
 import { ROUTE_INPUTS } from "../../src/series/request-route.ts";
-import type { Table } from "../../src/series/tables.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
+import type { Table } from "../../src/series/tables/tables.ts";
 
 const tables = shippedTables();
 /** What rules and matches look at beside sources. */

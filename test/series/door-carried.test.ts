@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { describeProblem } from "../../src/line/problems.ts";
-import { LineDoor } from "../../src/series/door.ts";
-import { lineShapes } from "../../src/series/line-shapes.ts";
-import { shippedTables } from "../../src/series/load.ts";
+import { LineDoor } from "../../src/series/doors/door.ts";
+import { lineShapes } from "../../src/series/doors/line-shapes.ts";
 import { NO_ATTRIBUTE, resourceAttribute } from "../../src/series/resource-attribute.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { decodeRequest } from "../support/otlp.ts";
 

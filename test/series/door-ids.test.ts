@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { lineDoor } from "../support/line-door.ts";
 import { batchOf, indexer, rangeOf, writeAll } from "../support/line-writing.ts";
 import { decodeRequest } from "../support/otlp.ts";

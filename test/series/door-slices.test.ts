@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Precision } from "../../src/line/time.ts";
-import { LineDoor } from "../../src/series/door.ts";
-import { lineShapes } from "../../src/series/line-shapes.ts";
-import { shippedTables } from "../../src/series/load.ts";
+import { LineDoor } from "../../src/series/doors/door.ts";
+import { lineShapes } from "../../src/series/doors/line-shapes.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 
 const NOW = 1_705_314_600_123;

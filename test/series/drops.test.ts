@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Signal } from "../../src/otlp/tape.ts";
-import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { batchOfSignal, indexer, rangeOf, slabOf } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
-import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { batchOfSignal, indexer, rangeOf } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { seeded } from "../support/seeded.ts";

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse, stringify } from "yaml";
-import { loadTables, shippedTables } from "../../src/series/load.ts";
+import { loadTables, shippedTables } from "../../src/series/tables/load.ts";
 import { seriesSchema } from "../../tools/series-schema.ts";
 
 /** The grammar is said once: what the schema for editors refuses, the loader refuses, and the shipped tables are right for both. */

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LineSpans } from "../../src/series/line-spans.ts";
-import { shippedTables } from "../../src/series/load.ts";
+import { LineSpans } from "../../src/series/doors/line-spans.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { lineDoor } from "../support/line-door.ts";
 import { batchOf, batchOfSignal, indexer, rangeOf, writeAll } from "../support/line-writing.ts";

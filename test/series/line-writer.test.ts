@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { mixedLogs, plainLogs } from "../../bench/payloads.ts";
-import { loadTables, shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { loadTables, shippedTables } from "../../src/series/tables/load.ts";
 import { batchOf, indexer, rangeOf, slabOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { readRows } from "../support/rows.ts";

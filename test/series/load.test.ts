@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { lineShapes } from "../../src/series/line-shapes.ts";
-import { loadTables, shippedTables } from "../../src/series/load.ts";
+import { lineShapes } from "../../src/series/doors/line-shapes.ts";
+import { loadTables, shippedTables } from "../../src/series/tables/load.ts";
 
 const TABLE = `measurement: m
 doc: d

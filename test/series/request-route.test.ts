@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Dialect } from "../../src/line/writer.ts";
-import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { batchOfSignal, indexer, rangeOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { slowLines } from "./slow-writer.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { type Point, readPoints } from "../line/points.ts";
 import { lineDoor } from "../support/line-door.ts";
 import { batchOf, indexer, rangeOf, writeAll } from "../support/line-writing.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Dialect } from "../../src/line/writer.ts";
-import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { FIELD_TYPES, TypeRegistry } from "../../src/series/type-registry.ts";
 import { lineDoor } from "../support/line-door.ts";
 import { batchOf, batchOfSignal, indexer, rangeOf, writeAll } from "../support/line-writing.ts";

@@ -1,4 +1,11 @@
-import type { Column, Condition, IdForm, Rule, Source, Table } from "../../src/series/tables.ts";
+import type {
+  Column,
+  Condition,
+  IdForm,
+  Rule,
+  Source,
+  Table,
+} from "../../src/series/tables/tables.ts";
 import { decodeRequest, type Json } from "../support/otlp.ts";
 import { slowRoute } from "./slow-route.ts";
 import {

@@ -1,4 +1,4 @@
-import type { Column, Source, Table } from "../../src/series/tables.ts";
+import type { Column, Source, Table } from "../../src/series/tables/tables.ts";
 import { decodeRequest, type Json } from "../support/otlp.ts";
 import {
   type Attribute,

@@ -1,4 +1,4 @@
-import type { Column } from "../../src/series/tables.ts";
+import type { Column } from "../../src/series/tables/tables.ts";
 import type { Json } from "../support/otlp.ts";
 
 /** Values of OTLP as text of a row, the obvious way: what the slow twins of the writers share. */

@@ -1,4 +1,4 @@
-import type { Column, Table } from "../../src/series/tables.ts";
+import type { Column, Table } from "../../src/series/tables/tables.ts";
 import type { Json } from "../support/otlp.ts";
 import { columnText, holds, type Item, itemsOf, present } from "./slow-columns.ts";
 import {

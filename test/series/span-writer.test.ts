@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { plainSpans } from "../../bench/payloads.ts";
-import { loadTables, shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
-import type { Table } from "../../src/series/tables.ts";
+import { loadTables, shippedTables } from "../../src/series/tables/load.ts";
+import type { Table } from "../../src/series/tables/tables.ts";
 import { batchOfSignal, indexer, rangeOf, slabOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { readRows } from "../support/rows.ts";

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { shippedTables } from "../../src/series/load.ts";
-import { TableChoice } from "../../src/series/table-choice.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
+import { TableChoice } from "../../src/series/tables/table-choice.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "weir-tables-"));
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -4,7 +4,11 @@ import type { FileIo } from "../../src/journal/file-io.ts";
 import type { Journal, RouteLimits } from "../../src/journal/journal.ts";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { createJournal } from "../../src/journal/open.ts";
-import { type LetterBox, openDeadLetters, readDeadLetterNote } from "../../src/kit/dead-letters.ts";
+import {
+  type LetterBox,
+  openDeadLetters,
+  readDeadLetterNote,
+} from "../../src/kit/delivery/dead-letters.ts";
 import type { Batch } from "../../src/otlp/batch.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { Replays, readAgainNote, readReplayNote } from "../../src/service/replays.ts";

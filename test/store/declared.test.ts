@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { exampleRows } from "../../src/series/example-rows.ts";
-import { shippedTables } from "../../src/series/load.ts";
+import { exampleRows } from "../../src/series/tables/example-rows.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import type { Kind } from "../../src/store/catalog.ts";
 import { type DeclaredTable, declaredTables } from "../../src/store/declared.ts";
 import { openStore } from "../../src/store/open.ts";

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { RetryOnFailure } from "../../src/config/blocks.ts";
 import type { Reader, ReadLimits, Tally } from "../../src/journal/journal.ts";
-import type { Backend, Sending, Verdict } from "../../src/kit/backend.ts";
-import type { DeadLetter, DeadLetters } from "../../src/kit/dead-letters.ts";
-import type { ExportLoopOptions } from "../../src/kit/delivery-route.ts";
-import { runExportLoop } from "../../src/kit/export-loop.ts";
+import type { Backend, Sending, Verdict } from "../../src/kit/delivery/backend.ts";
+import type { DeadLetter, DeadLetters } from "../../src/kit/delivery/dead-letters.ts";
+import type { ExportLoopOptions } from "../../src/kit/delivery/delivery-route.ts";
+import { runExportLoop } from "../../src/kit/delivery/export-loop.ts";
 import type { Batch } from "../../src/otlp/batch.ts";
 import type { Indexer } from "../../src/otlp/indexer.ts";
 import type { Range } from "../../src/otlp/range.ts";

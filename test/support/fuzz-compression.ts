@@ -1,6 +1,6 @@
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { createBudget } from "../../src/kit/budget.ts";
-import { decompress } from "../../src/kit/compression.ts";
+import { decompress } from "../../src/kit/server/compression.ts";
 import { isRefusal } from "../../src/otlp/status.ts";
 import { snappyBlock, snappyFramed } from "./snappy.ts";
 

@@ -1,6 +1,6 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { createBudget } from "../../src/kit/budget.ts";
-import { UNKNOWN_LEASE_BYTES } from "../../src/kit/growing-body.ts";
+import { UNKNOWN_LEASE_BYTES } from "../../src/kit/server/growing-body.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { isRefusal } from "../../src/otlp/status.ts";
 import { unpacked } from "../../src/receivers/fluent_forward/compressed.ts";

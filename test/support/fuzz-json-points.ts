@@ -1,4 +1,4 @@
-import { JsonPoints } from "../../src/kit/json-points.ts";
+import { JsonPoints } from "../../src/kit/doors/json-points.ts";
 import { Problem } from "../../src/line/problems.ts";
 import { LineReader } from "../../src/line/reader.ts";
 import { withSlack } from "../../src/wire/slack.ts";

@@ -1,5 +1,9 @@
 import { influxdbVerdict } from "../../src/exporters/influxdb/verdicts.ts";
-import { readExportResponse, readRetryDelay, readStatusText } from "../../src/kit/otlp-answer.ts";
+import {
+  readExportResponse,
+  readRetryDelay,
+  readStatusText,
+} from "../../src/kit/client/otlp-answer.ts";
 import { partialSuccessBody, statusBody } from "../../src/otlp/responses.ts";
 
 /** Child process: answers of destinations, damaged; exits 1 when a reader throws or gives what it must not. */

@@ -1,4 +1,4 @@
-import type { Body } from "../../src/kit/compression.ts";
+import type { Body } from "../../src/kit/server/compression.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { recordsOf } from "../../src/receivers/http_logs/bodies.ts";
 import { realCoding } from "../../src/receivers/http_logs/coding.ts";

@@ -1,14 +1,14 @@
 import { createInfluxdb } from "../../src/exporters/influxdb/index.ts";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { createJournal } from "../../src/journal/open.ts";
-import type { ExporterContext } from "../../src/kit/backend.ts";
-import { runExportLoop } from "../../src/kit/export-loop.ts";
+import type { ExporterContext } from "../../src/kit/delivery/backend.ts";
+import { runExportLoop } from "../../src/kit/delivery/export-loop.ts";
 import type { Batch } from "../../src/otlp/batch.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { pickItems } from "../../src/otlp/pick.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
-import { shippedTables } from "../../src/series/load.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import { MemoryDeadLetters, quickRetry, recordingLog, recordingMeter } from "./export-rig.ts";
 
 const LIMITS = { bytes: 1e12, items: 1e12, frames: 1e12, onFull: "refuse" } as const;

@@ -1,5 +1,5 @@
 import { createInfluxdbReceiver } from "../../src/receivers/influxdb/index.ts";
-import { shippedTables } from "../../src/series/load.ts";
+import { shippedTables } from "../../src/series/tables/load.ts";
 import type { ReceiverRig } from "./receiver-rig.ts";
 
 const factory = createInfluxdbReceiver(shippedTables());

@@ -1,9 +1,9 @@
-import { JsonPoints } from "../../src/kit/json-points.ts";
-import { looksLikeJson } from "../../src/kit/json-values.ts";
+import { JsonPoints } from "../../src/kit/doors/json-points.ts";
+import { looksLikeJson } from "../../src/kit/doors/json-values.ts";
 import type { Precision } from "../../src/line/time.ts";
-import { LineDoor } from "../../src/series/door.ts";
-import { lineShapes } from "../../src/series/line-shapes.ts";
-import type { Table } from "../../src/series/tables.ts";
+import { LineDoor } from "../../src/series/doors/door.ts";
+import { lineShapes } from "../../src/series/doors/line-shapes.ts";
+import type { Table } from "../../src/series/tables/tables.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 
 /** Turns one datagram, lines or JSON points, into the OTLP request that the line_protocol receiver makes of it. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { createJournal } from "../../src/journal/open.ts";
 import { openDirectory } from "../../src/journal/real-io.ts";
-import { readDeadLetterNote } from "../../src/kit/dead-letters.ts";
+import { readDeadLetterNote } from "../../src/kit/delivery/dead-letters.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { FAULTS, MOODS } from "./moods.ts";
 import { ID, Sink } from "./sinks.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { readJsonTime } from "../../src/kit/json-time.ts";
+import { readJsonTime } from "../../src/kit/doors/json-time.ts";
 import { TimeKind, TimeText } from "../../src/wire/time-text.ts";
 
 const reader = new TimeText();

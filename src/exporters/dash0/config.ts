@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { delivery, duration, secret } from "../../config/blocks.ts";
-import { grpcTarget } from "../../kit/grpc-target.ts";
-import { checkHttpClient, httpClientShape } from "../../kit/http-client-block.ts";
-import { tlsClientOf } from "../../kit/tls-block.ts";
+import { grpcTarget } from "../../kit/client/grpc-target.ts";
+import { checkHttpClient, httpClientShape } from "../../kit/client/http-client-block.ts";
+import { tlsClientOf } from "../../kit/tls/tls-block.ts";
 
 const { headers, proxy_url } = httpClientShape;
 

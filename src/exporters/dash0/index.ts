@@ -1,20 +1,20 @@
 import { Secret } from "../../config/blocks.ts";
+import { grpcTarget } from "../../kit/client/grpc-target.ts";
+import { OtlpGrpcSender } from "../../kit/client/otlp-grpc-sender.ts";
+import { OtlpHttpSender, signalAddress } from "../../kit/client/otlp-http-sender.ts";
+import type { OtlpSender } from "../../kit/client/otlp-sender.ts";
 import type {
   Backend,
   ExporterContext,
   ExporterFactory,
   Sending,
   Verdict,
-} from "../../kit/backend.ts";
-import { grpcTarget } from "../../kit/grpc-target.ts";
-import { leftOutCounter } from "../../kit/left-out-counter.ts";
-import { type ItemLimits, LimitedOtlpWriter } from "../../kit/limited-writer.ts";
-import { OtlpGrpcSender } from "../../kit/otlp-grpc-sender.ts";
-import { OtlpHttpSender, signalAddress } from "../../kit/otlp-http-sender.ts";
-import type { OtlpSender } from "../../kit/otlp-sender.ts";
-import { MAX_OTLP_ITEMS, putProtobuf } from "../../kit/otlp-writer.ts";
-import type { Pick } from "../../kit/request-writer.ts";
-import { putAttribute } from "../../kit/split-bodies.ts";
+} from "../../kit/delivery/backend.ts";
+import { leftOutCounter } from "../../kit/delivery/left-out-counter.ts";
+import { type ItemLimits, LimitedOtlpWriter } from "../../kit/delivery/limited-writer.ts";
+import { MAX_OTLP_ITEMS, putProtobuf } from "../../kit/delivery/otlp-writer.ts";
+import type { Pick } from "../../kit/delivery/request-writer.ts";
+import { putAttribute } from "../../kit/delivery/split-bodies.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import { type Config, config } from "./config.ts";
 

@@ -4,8 +4,8 @@ import type {
   ExporterFactory,
   Sending,
   Verdict,
-} from "../../kit/backend.ts";
-import { type BatchText, type Pick, textWriter } from "../../kit/request-writer.ts";
+} from "../../kit/delivery/backend.ts";
+import { type BatchText, type Pick, textWriter } from "../../kit/delivery/request-writer.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Writer } from "../../series/writer.ts";
 import { type Config, config } from "./config.ts";

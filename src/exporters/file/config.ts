@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { delivery, duration } from "../../config/blocks.ts";
-import { TABLES_DOC, type TableChoice } from "../../series/table-choice.ts";
+import { TABLES_DOC, type TableChoice } from "../../series/tables/table-choice.ts";
 
 /** As in the Collector: `rotation:` with nothing behind it is on, with the defaults. */
 const rotationBlock = z.strictObject({

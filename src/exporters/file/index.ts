@@ -1,21 +1,21 @@
 import { resolve } from "node:path";
+import { type BodyCoding, codingFor } from "../../kit/client/body-coding.ts";
 import type {
   Backend,
   ExporterContext,
   ExporterFactory,
   Sending,
   Verdict,
-} from "../../kit/backend.ts";
-import { type BodyCoding, codingFor } from "../../kit/body-coding.ts";
-import { DroppedFields } from "../../kit/dropped-fields.ts";
-import { jsonLinePut, jsonPut, otlpWriter, putProtobuf } from "../../kit/otlp-writer.ts";
-import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
-import type { BatchText, Pick, Put } from "../../kit/request-writer.ts";
+} from "../../kit/delivery/backend.ts";
+import { DroppedFields } from "../../kit/delivery/dropped-fields.ts";
+import { jsonLinePut, jsonPut, otlpWriter, putProtobuf } from "../../kit/delivery/otlp-writer.ts";
+import { LARGEST_LINE_ITEM } from "../../kit/delivery/oversize.ts";
+import type { BatchText, Pick, Put } from "../../kit/delivery/request-writer.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { compileLineWriter } from "../../series/plan.ts";
-import { TableChoice } from "../../series/table-choice.ts";
-import type { Table } from "../../series/tables.ts";
+import { TableChoice } from "../../series/tables/table-choice.ts";
+import type { Table } from "../../series/tables/tables.ts";
 import type { Writer } from "../../series/writer.ts";
 import { Appender } from "./appender.ts";
 import { endOfLines, endOfRows } from "./complete-lines.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { deliveryInLanes, secret, url } from "../../config/blocks.ts";
-import { checkHttpClient, httpClientShape } from "../../kit/http-client-block.ts";
-import { TABLES_DOC, type TableChoice } from "../../series/table-choice.ts";
+import { checkHttpClient, httpClientShape } from "../../kit/client/http-client-block.ts";
+import { TABLES_DOC, type TableChoice } from "../../series/tables/table-choice.ts";
 import { collectorShape, targetOf } from "./collector-options.ts";
 
 const MAX_BODY = 8 << 20;

@@ -1,23 +1,23 @@
 import { isUtf8 } from "node:buffer";
-import { clientAuthOf } from "../../kit/auth-block.ts";
+import { type BodyCoding, codingFor } from "../../kit/client/body-coding.ts";
+import { HttpClient } from "../../kit/client/http-client.ts";
 import type {
   Backend,
   ExporterContext,
   ExporterFactory,
   Sending,
   Verdict,
-} from "../../kit/backend.ts";
-import { type BodyCoding, codingFor } from "../../kit/body-coding.ts";
-import { DroppedFields } from "../../kit/dropped-fields.ts";
-import { HttpClient } from "../../kit/http-client.ts";
-import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
-import { rangeHeader } from "../../kit/range-header.ts";
-import { ClientTls } from "../../kit/tls-client.ts";
+} from "../../kit/delivery/backend.ts";
+import { DroppedFields } from "../../kit/delivery/dropped-fields.ts";
+import { LARGEST_LINE_ITEM } from "../../kit/delivery/oversize.ts";
+import { rangeHeader } from "../../kit/delivery/range-header.ts";
+import { clientAuthOf } from "../../kit/tls/auth-block.ts";
+import { ClientTls } from "../../kit/tls/tls-client.ts";
 import { getOrMake } from "../../lib/get-or-make.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { compileLineWriter } from "../../series/plan.ts";
-import { TableChoice } from "../../series/table-choice.ts";
-import type { Table } from "../../series/tables.ts";
+import { TableChoice } from "../../series/tables/table-choice.ts";
+import type { Table } from "../../series/tables/tables.ts";
 import { TypeRegistry } from "../../series/type-registry.ts";
 import type { Writer } from "../../series/writer.ts";
 import { collectorWarning, type Target, targetOf } from "./collector-options.ts";

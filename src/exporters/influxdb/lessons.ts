@@ -1,4 +1,4 @@
-import type { Verdict } from "../../kit/backend.ts";
+import type { Verdict } from "../../kit/delivery/backend.ts";
 import type { FieldType, TypeRegistry } from "../../series/type-registry.ts";
 
 /** v3: the field's table is that of the line. */

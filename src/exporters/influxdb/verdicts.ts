@@ -1,6 +1,6 @@
-import type { Verdict } from "../../kit/backend.ts";
-import type { HttpAnswer } from "../../kit/http-client.ts";
-import { findRule, type VerdictRule, verdictOf } from "../../kit/http-verdicts.ts";
+import type { HttpAnswer } from "../../kit/client/http-client.ts";
+import { findRule, type VerdictRule, verdictOf } from "../../kit/client/http-verdicts.ts";
+import type { Verdict } from "../../kit/delivery/backend.ts";
 
 /** Which write API answered. */
 export type Api = "v3" | "v2" | "v1";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { delivery, duration, url } from "../../config/blocks.ts";
-import { checkHttpClient, httpClientShape } from "../../kit/http-client-block.ts";
+import { checkHttpClient, httpClientShape } from "../../kit/client/http-client-block.ts";
 import { labelProblem } from "../../series/loki/labels.ts";
 
 const enabled = (what: string) => z.boolean().default(true).describe(what);

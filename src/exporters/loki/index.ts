@@ -1,27 +1,27 @@
 import { createRequire } from "node:module";
 import type * as snappy from "snappy";
-import { clientAuthOf } from "../../kit/auth-block.ts";
+import { codingFor } from "../../kit/client/body-coding.ts";
+import { HttpClient } from "../../kit/client/http-client.ts";
 import type {
   Backend,
   ExporterContext,
   ExporterFactory,
   Sending,
   Verdict,
-} from "../../kit/backend.ts";
-import { codingFor } from "../../kit/body-coding.ts";
-import { HttpClient } from "../../kit/http-client.ts";
-import { leftOutCounter } from "../../kit/left-out-counter.ts";
-import { LimitedOtlpWriter } from "../../kit/limited-writer.ts";
-import { jsonPut, putProtobuf } from "../../kit/otlp-writer.ts";
-import { LARGEST_LINE_ITEM } from "../../kit/oversize.ts";
-import { rangeHeader } from "../../kit/range-header.ts";
-import type { BatchText, Pick } from "../../kit/request-writer.ts";
-import { putAttribute } from "../../kit/split-bodies.ts";
-import { ClientTls } from "../../kit/tls-client.ts";
+} from "../../kit/delivery/backend.ts";
+import { leftOutCounter } from "../../kit/delivery/left-out-counter.ts";
+import { LimitedOtlpWriter } from "../../kit/delivery/limited-writer.ts";
+import { jsonPut, putProtobuf } from "../../kit/delivery/otlp-writer.ts";
+import { LARGEST_LINE_ITEM } from "../../kit/delivery/oversize.ts";
+import { rangeHeader } from "../../kit/delivery/range-header.ts";
+import type { BatchText, Pick } from "../../kit/delivery/request-writer.ts";
+import { putAttribute } from "../../kit/delivery/split-bodies.ts";
+import { clientAuthOf } from "../../kit/tls/auth-block.ts";
+import { ClientTls } from "../../kit/tls/tls-client.ts";
 import { Seldom } from "../../lib/seldom.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import { LokiWriter } from "../../series/loki/writer.ts";
-import type { Table } from "../../series/tables.ts";
+import type { Table } from "../../series/tables/tables.ts";
 import type { Writer } from "../../series/writer.ts";
 import { addressOf, type Config, config, oldConfigWarning } from "./config.ts";
 import { pushJson } from "./push-json.ts";

@@ -1,7 +1,7 @@
-import type { Verdict } from "../../kit/backend.ts";
-import type { HttpAnswer } from "../../kit/http-client.ts";
-import { findRule, type VerdictRule, verdictOf } from "../../kit/http-verdicts.ts";
-import { readStatusText } from "../../kit/otlp-answer.ts";
+import type { HttpAnswer } from "../../kit/client/http-client.ts";
+import { findRule, type VerdictRule, verdictOf } from "../../kit/client/http-verdicts.ts";
+import { readStatusText } from "../../kit/client/otlp-answer.ts";
+import type { Verdict } from "../../kit/delivery/backend.ts";
 
 const WRONG_PLACE = "is this the right endpoint and `api`? Everything stays queued";
 const CREDENTIALS = "check tenant_id, auth and headers";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { delivery } from "../../config/blocks.ts";
-import { checkGrpcClient, grpcClientShape } from "../../kit/grpc-client-block.ts";
+import { checkGrpcClient, grpcClientShape } from "../../kit/client/grpc-client-block.ts";
 
 export const config = z
   .strictObject({

@@ -1,14 +1,14 @@
+import { grpcTarget } from "../../kit/client/grpc-target.ts";
+import { OtlpGrpcSender } from "../../kit/client/otlp-grpc-sender.ts";
 import type {
   Backend,
   ExporterContext,
   ExporterFactory,
   Sending,
   Verdict,
-} from "../../kit/backend.ts";
-import { grpcTarget } from "../../kit/grpc-target.ts";
-import { OtlpGrpcSender } from "../../kit/otlp-grpc-sender.ts";
-import { MAX_OTLP_ITEMS, otlpWriter, putProtobuf } from "../../kit/otlp-writer.ts";
-import type { Pick } from "../../kit/request-writer.ts";
+} from "../../kit/delivery/backend.ts";
+import { MAX_OTLP_ITEMS, otlpWriter, putProtobuf } from "../../kit/delivery/otlp-writer.ts";
+import type { Pick } from "../../kit/delivery/request-writer.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Writer } from "../../series/writer.ts";
 import { type Config, config } from "./config.ts";

@@ -1,13 +1,18 @@
+import { OtlpHttpSender, signalAddress } from "../../kit/client/otlp-http-sender.ts";
 import type {
   Backend,
   ExporterContext,
   ExporterFactory,
   Sending,
   Verdict,
-} from "../../kit/backend.ts";
-import { OtlpHttpSender, signalAddress } from "../../kit/otlp-http-sender.ts";
-import { jsonPut, MAX_OTLP_ITEMS, otlpWriter, putProtobuf } from "../../kit/otlp-writer.ts";
-import type { BatchText, Pick } from "../../kit/request-writer.ts";
+} from "../../kit/delivery/backend.ts";
+import {
+  jsonPut,
+  MAX_OTLP_ITEMS,
+  otlpWriter,
+  putProtobuf,
+} from "../../kit/delivery/otlp-writer.ts";
+import type { BatchText, Pick } from "../../kit/delivery/request-writer.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Writer } from "../../series/writer.ts";
 import { type Config, config } from "./config.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration, secret } from "../../config/blocks.ts";
-import { readText } from "../../kit/file-watch.ts";
+import { readText } from "../../kit/tls/file-watch.ts";
 import { parseHtpasswd } from "./htpasswd.ts";
 
 const htpasswd = z

@@ -1,4 +1,4 @@
-import { type FromFiles, KeptUpToDate, readText } from "../../kit/file-watch.ts";
+import { type FromFiles, KeptUpToDate, readText } from "../../kit/tls/file-watch.ts";
 import type {
   Authenticator,
   ClientAuth,

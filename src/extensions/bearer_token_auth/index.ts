@@ -1,5 +1,5 @@
-import { type FromFiles, KeptUpToDate } from "../../kit/file-watch.ts";
-import { KnownTokens } from "../../kit/known-tokens.ts";
+import { type FromFiles, KeptUpToDate } from "../../kit/tls/file-watch.ts";
+import { KnownTokens } from "../../kit/tls/known-tokens.ts";
 import type {
   Authenticator,
   ClientAuth,

@@ -1,4 +1,4 @@
-import { readText } from "../../kit/file-watch.ts";
+import { readText } from "../../kit/tls/file-watch.ts";
 
 /** The tokens of a file, one per line. Throws with a sentence that never repeats what is in the file. */
 export function readTokens(path: string): readonly string[] {

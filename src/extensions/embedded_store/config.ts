@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { duration, listenEndpoint, secret } from "../../config/blocks.ts";
 import { databaseNameFault } from "../../lib/database-name.ts";
-import { TABLE_FILES_DOC, type TableChoice } from "../../series/table-choice.ts";
+import { TABLE_FILES_DOC, type TableChoice } from "../../series/tables/table-choice.ts";
 
 /** The options; `choice` checks `tables`. */
 export function embeddedStoreConfig(choice: TableChoice) {

@@ -1,6 +1,6 @@
 import type { ExtensionFactory } from "../../pipeline/factory.ts";
-import { TableChoice } from "../../series/table-choice.ts";
-import type { Table } from "../../series/tables.ts";
+import { TableChoice } from "../../series/tables/table-choice.ts";
+import type { Table } from "../../series/tables/tables.ts";
 import { type Config, embeddedStoreConfig } from "./config.ts";
 import { StoreSupervisor } from "./supervisor.ts";
 

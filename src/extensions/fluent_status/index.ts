@@ -1,4 +1,8 @@
-import { createHttpServer, type HttpAnswer, type HttpServer } from "../../kit/http-server.ts";
+import {
+  createHttpServer,
+  type HttpAnswer,
+  type HttpServer,
+} from "../../kit/server/http-server.ts";
 import type { ExtensionContext, ExtensionFactory, Running } from "../../pipeline/factory.ts";
 import { type Config, config } from "./config.ts";
 import { NO_RELOAD, PAGES } from "./pages.ts";

@@ -1,4 +1,4 @@
-import type { HttpAnswer } from "../../kit/http-server.ts";
+import type { HttpAnswer } from "../../kit/server/http-server.ts";
 import type { Running } from "../../pipeline/factory.ts";
 import { type Tallies, tally } from "./tallies.ts";
 

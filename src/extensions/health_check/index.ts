@@ -1,4 +1,4 @@
-import { createHttpServer } from "../../kit/http-server.ts";
+import { createHttpServer } from "../../kit/server/http-server.ts";
 import type { ExtensionFactory } from "../../pipeline/factory.ts";
 import { type Config, config } from "./config.ts";
 

@@ -1,5 +1,5 @@
-import type { HttpAnswer } from "../../kit/http-server.ts";
-import { retryPauseSeconds } from "../../kit/retry-pause.ts";
+import type { HttpAnswer } from "../../kit/server/http-server.ts";
+import { retryPauseSeconds } from "../../kit/server/retry-pause.ts";
 import type { ErrorKind, Refusal } from "../../otlp/status.ts";
 
 /** DataKit's names of what may be wrong, and their statuses. */

@@ -1,6 +1,6 @@
-import { type BadLines, shortened, V1_WORDS } from "../../kit/bad-lines.ts";
-import type { HttpAnswer } from "../../kit/http-server.ts";
-import type { LinesTaken } from "../../kit/line-requests.ts";
+import { type BadLines, shortened, V1_WORDS } from "../../kit/doors/bad-lines.ts";
+import type { LinesTaken } from "../../kit/doors/line-requests.ts";
+import type { HttpAnswer } from "../../kit/server/http-server.ts";
 import { Problem } from "../../line/problems.ts";
 import { failure } from "./answers.ts";
 import type { PointFormat } from "./point-sources.ts";

@@ -1,5 +1,5 @@
 import { isZlib, magicCoding } from "../../kit/coding-magic.ts";
-import type { Body, Coding } from "../../kit/compression.ts";
+import type { Body, Coding } from "../../kit/server/compression.ts";
 
 /**
  * The coding that a body really has: DataFlux Func says gzip of plain bodies that follow a compressed one, and proxies do the reverse.

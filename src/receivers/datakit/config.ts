@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { listenEndpoint, secret } from "../../config/blocks.ts";
-import { httpServerShape } from "../../kit/http-server-block.ts";
-import { lineTableMistakes, SPANS_DOC } from "../../series/span-tables.ts";
-import { TABLE_FILES_DOC, type TableChoice } from "../../series/table-choice.ts";
+import { httpServerShape } from "../../kit/server/http-server-block.ts";
+import { lineTableMistakes, SPANS_DOC } from "../../series/tables/span-tables.ts";
+import { TABLE_FILES_DOC, type TableChoice } from "../../series/tables/table-choice.ts";
 
 const MIB = 1024 * 1024;
 

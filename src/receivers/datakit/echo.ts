@@ -1,6 +1,6 @@
-import type { Body } from "../../kit/compression.ts";
-import type { HttpAnswer } from "../../kit/http-server.ts";
-import { PointLines } from "../../kit/point-lines.ts";
+import { PointLines } from "../../kit/doors/point-lines.ts";
+import type { Body } from "../../kit/server/compression.ts";
+import type { HttpAnswer } from "../../kit/server/http-server.ts";
 import { listRoom, writeListJson } from "../../line/list-json.ts";
 import { Literal } from "../../line/literals.ts";
 import { LITERAL_MASK, PAIR, Pair } from "../../line/pair.ts";

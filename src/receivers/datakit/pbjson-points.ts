@@ -1,4 +1,4 @@
-import { BadPoint, type PointLines } from "../../kit/point-lines.ts";
+import { BadPoint, type PointLines } from "../../kit/doors/point-lines.ts";
 
 /** Name of points that have none, as in DataKit. */
 export const DEFAULT_MEASUREMENT = "__default";

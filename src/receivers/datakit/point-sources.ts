@@ -1,9 +1,9 @@
-import type { Body } from "../../kit/compression.ts";
-import { JsonPoints } from "../../kit/json-points.ts";
-import { looksLikeJson } from "../../kit/json-values.ts";
-import { BodyLines, type LineSource } from "../../kit/line-requests.ts";
+import { JsonPoints } from "../../kit/doors/json-points.ts";
+import { looksLikeJson } from "../../kit/doors/json-values.ts";
+import { BodyLines, type LineSource } from "../../kit/doors/line-requests.ts";
+import type { Body } from "../../kit/server/compression.ts";
 import type { Precision } from "../../line/time.ts";
-import type { LineDoor } from "../../series/door.ts";
+import type { LineDoor } from "../../series/doors/door.ts";
 import { DEFAULT_MEASUREMENT, writePbJson } from "./pbjson-points.ts";
 import { ProtobufPoints } from "./protobuf-points.ts";
 

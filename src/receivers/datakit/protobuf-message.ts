@@ -1,4 +1,4 @@
-import { BadPoint } from "../../kit/point-lines.ts";
+import { BadPoint } from "../../kit/doors/point-lines.ts";
 import { isUtf8 } from "../../line/utf8.ts";
 
 /** Wire types of protobuf that point.proto uses, and the one that is only skipped. */

@@ -1,4 +1,4 @@
-import { BadPoint, PointLines } from "../../kit/point-lines.ts";
+import { BadPoint, PointLines } from "../../kit/doors/point-lines.ts";
 import { PAIRS_MAX, STRING_MAX } from "../../line/problems.ts";
 import { DEFAULT_MEASUREMENT } from "./pbjson-points.ts";
 import type { PointReader } from "./point-sources.ts";

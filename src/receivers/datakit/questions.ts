@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
+import type { HttpAnswer, HttpRequest } from "../../kit/server/http-server.ts";
 import { failure, goDuration, json, text, VERSION } from "./answers.ts";
 
 /** What clients ask before they write: whether somebody is there, and what time it is. Undefined: it is no such question. */

@@ -1,5 +1,5 @@
+import { RareLog } from "../../kit/doors/rare-log.ts";
 import { errorText } from "../../kit/error-text.ts";
-import { RareLog } from "../../kit/rare-log.ts";
 import { sleep } from "../../lib/sleep.ts";
 import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";

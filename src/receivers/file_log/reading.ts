@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { outOfMemory } from "../../kit/budget.ts";
-import { RareLog } from "../../kit/rare-log.ts";
-import { Turns } from "../../kit/turns.ts";
+import { Turns } from "../../kit/delivery/turns.ts";
+import { RareLog } from "../../kit/doors/rare-log.ts";
 import { isRefusal, PipelineError, type Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";

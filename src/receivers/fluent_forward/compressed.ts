@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { outOfMemory } from "../../kit/budget.ts";
-import { type Body, decompress } from "../../kit/compression.ts";
-import { zstdFrameEnd } from "../../kit/zstd-frames.ts";
+import { type Body, decompress } from "../../kit/server/compression.ts";
+import { zstdFrameEnd } from "../../kit/server/zstd-frames.ts";
 import { isRefusal, type Refusal } from "../../otlp/status.ts";
 import type { Lease } from "../../pipeline/contracts.ts";
 import { SLACK } from "../../wire/slack.ts";

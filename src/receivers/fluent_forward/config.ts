@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration, listenEndpoint, secret } from "../../config/blocks.ts";
-import { tlsServer } from "../../kit/tls-block.ts";
+import { tlsServer } from "../../kit/tls/tls-block.ts";
 
 const MIB = 1024 * 1024;
 

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { UNKNOWN_LEASE_BYTES } from "../../kit/growing-body.ts";
+import { UNKNOWN_LEASE_BYTES } from "../../kit/server/growing-body.ts";
 import { isRefusal } from "../../otlp/status.ts";
 import type { Config } from "./config.ts";
 import type { MessageDoor } from "./door.ts";

@@ -1,6 +1,6 @@
-import { Exporting, type Outcome } from "../../kit/exporting.ts";
-import { RareLog } from "../../kit/rare-log.ts";
-import { RecordRequests } from "../../kit/record-requests.ts";
+import { Exporting, type Outcome } from "../../kit/doors/exporting.ts";
+import { RareLog } from "../../kit/doors/rare-log.ts";
+import { RecordRequests } from "../../kit/doors/record-requests.ts";
 import { isRefusal, PipelineError, type Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";

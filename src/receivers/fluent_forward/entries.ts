@@ -1,6 +1,6 @@
-import { fluentTag } from "../../kit/fluent-tag.ts";
-import { MsgpackRecords } from "../../kit/msgpack-records.ts";
-import type { RecordSource } from "../../kit/record-requests.ts";
+import { fluentTag } from "../../kit/doors/fluent-tag.ts";
+import { MsgpackRecords } from "../../kit/doors/msgpack-records.ts";
+import type { RecordSource } from "../../kit/doors/record-requests.ts";
 import type { GivenAttributes } from "../../series/records/given-attributes.ts";
 import type { RecordDoor } from "../../series/records/record-door.ts";
 import { type JsonEntry, type Message, NO_RECORD } from "./message.ts";

@@ -1,4 +1,4 @@
-import type { Outcome } from "../../kit/exporting.ts";
+import type { Outcome } from "../../kit/doors/exporting.ts";
 
 /** Why a connection ends: what it sent cannot be read on, or must not be. */
 export class Fault extends Error {

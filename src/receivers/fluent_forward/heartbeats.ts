@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from "node:dgram";
-import { parseEndpoint } from "../../kit/listen-endpoint.ts";
-import { describeListenError } from "../../kit/listen-error.ts";
+import { parseEndpoint } from "../../kit/server/listen-endpoint.ts";
+import { describeListenError } from "../../kit/server/listen-error.ts";
 import type { Component } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 

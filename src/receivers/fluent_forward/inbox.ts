@@ -1,4 +1,4 @@
-import { GrowingBody } from "../../kit/growing-body.ts";
+import { GrowingBody } from "../../kit/server/growing-body.ts";
 import type { Lease } from "../../pipeline/contracts.ts";
 import { Fault } from "./fault.ts";
 import type { Frames } from "./frames.ts";

@@ -1,4 +1,4 @@
-import { serverSurroundings } from "../../kit/server-surroundings.ts";
+import { serverSurroundings } from "../../kit/server/server-surroundings.ts";
 import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
 import { type Config, config } from "./config.ts";

@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { defaultMaxConnections } from "../../kit/budget.ts";
-import { addressOf, Connections, closeListener, listen } from "../../kit/server-listener.ts";
-import type { ServerTls } from "../../kit/tls-server.ts";
+import { addressOf, Connections, closeListener, listen } from "../../kit/server/server-listener.ts";
+import type { ServerTls } from "../../kit/tls/tls-server.ts";
 import type { Component } from "../../pipeline/contracts.ts";
 import type { Config } from "./config.ts";
 import { ForwardConnection } from "./connection.ts";

@@ -1,6 +1,6 @@
-import type { Body } from "../../kit/compression.ts";
-import { MsgpackRecords } from "../../kit/msgpack-records.ts";
-import type { RecordSource } from "../../kit/record-requests.ts";
+import { MsgpackRecords } from "../../kit/doors/msgpack-records.ts";
+import type { RecordSource } from "../../kit/doors/record-requests.ts";
+import type { Body } from "../../kit/server/compression.ts";
 import { PipelineError } from "../../otlp/status.ts";
 import { FORM_MAX, readForm } from "./form.ts";
 import { JsonRecords } from "./json-records.ts";

@@ -1,5 +1,5 @@
 import { isZlib, magicCoding, namedCoding } from "../../kit/coding-magic.ts";
-import type { Body, Coding } from "../../kit/compression.ts";
+import type { Body, Coding } from "../../kit/server/compression.ts";
 
 /** The first bytes of framed Snappy: a chunk of six bytes that says "sNaP…". */
 const SNAPPY = [0xff, 0x06, 0x00, 0x00, 0x73];

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { listenEndpoint } from "../../config/blocks.ts";
-import { httpServerShape } from "../../kit/http-server-block.ts";
+import { httpServerShape } from "../../kit/server/http-server-block.ts";
 
 const MIB = 1024 * 1024;
 

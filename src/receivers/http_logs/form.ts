@@ -1,4 +1,4 @@
-import type { Body } from "../../kit/compression.ts";
+import type { Body } from "../../kit/server/compression.ts";
 import { HEX_VALUES } from "../../wire/hex.ts";
 
 /** Longest form that is decoded: it is done in one go. */

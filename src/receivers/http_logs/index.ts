@@ -1,6 +1,6 @@
-import { createHttpServer, type HttpServer } from "../../kit/http-server.ts";
-import { httpServerOptions } from "../../kit/http-server-block.ts";
-import { serverSurroundings } from "../../kit/server-surroundings.ts";
+import { createHttpServer, type HttpServer } from "../../kit/server/http-server.ts";
+import { httpServerOptions } from "../../kit/server/http-server-block.ts";
+import { serverSurroundings } from "../../kit/server/server-surroundings.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
 import { type Config, config } from "./config.ts";

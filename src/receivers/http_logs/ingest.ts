@@ -1,8 +1,8 @@
-import { admitBody } from "../../kit/admitted-body.ts";
-import { Exporting } from "../../kit/exporting.ts";
-import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
-import { RecordRequests, type RecordsTaken } from "../../kit/record-requests.ts";
-import { retryPauseSeconds } from "../../kit/retry-pause.ts";
+import { Exporting } from "../../kit/doors/exporting.ts";
+import { RecordRequests, type RecordsTaken } from "../../kit/doors/record-requests.ts";
+import { admitBody } from "../../kit/server/admitted-body.ts";
+import type { HttpAnswer, HttpRequest } from "../../kit/server/http-server.ts";
+import { retryPauseSeconds } from "../../kit/server/retry-pause.ts";
 import { type Refusal, STATUS } from "../../otlp/status.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";

@@ -1,5 +1,5 @@
-import type { Body } from "../../kit/compression.ts";
-import type { RecordSource } from "../../kit/record-requests.ts";
+import type { RecordSource } from "../../kit/doors/record-requests.ts";
+import type { Body } from "../../kit/server/compression.ts";
 import type { RecordDoor } from "../../series/records/record-door.ts";
 
 const NEWLINE = 10;

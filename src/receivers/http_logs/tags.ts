@@ -1,4 +1,4 @@
-import { fluentTag, TAG_MAX } from "../../kit/fluent-tag.ts";
+import { fluentTag, TAG_MAX } from "../../kit/doors/fluent-tag.ts";
 import { type GivenAttributes, NOTHING_GIVEN } from "../../series/records/given-attributes.ts";
 import { TimeKind, TimeText } from "../../wire/time-text.ts";
 import type { GivenTime } from "./bodies.ts";

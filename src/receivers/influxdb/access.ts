@@ -1,4 +1,4 @@
-import { KnownTokens } from "../../kit/known-tokens.ts";
+import { KnownTokens } from "../../kit/tls/known-tokens.ts";
 import type { HeaderOf, ServerAuth } from "../../pipeline/auth.ts";
 import type { Config } from "./config.ts";
 import { Fault } from "./fault.ts";

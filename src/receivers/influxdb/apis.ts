@@ -4,9 +4,9 @@ import {
   LISTED_MAX,
   shortened,
   V1_WORDS,
-} from "../../kit/bad-lines.ts";
-import type { HttpAnswer } from "../../kit/http-server.ts";
-import { retryPauseSeconds } from "../../kit/retry-pause.ts";
+} from "../../kit/doors/bad-lines.ts";
+import type { HttpAnswer } from "../../kit/server/http-server.ts";
+import { retryPauseSeconds } from "../../kit/server/retry-pause.ts";
 import { databaseNameFault } from "../../lib/database-name.ts";
 import { V1_PRECISIONS, V2_PRECISIONS, V3_PRECISIONS } from "../../line/precision-words.ts";
 import type { Precision } from "../../line/time.ts";

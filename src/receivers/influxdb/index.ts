@@ -1,10 +1,10 @@
-import { lineSpanIntake } from "../../kit/line-span-intake.ts";
+import { lineSpanIntake } from "../../kit/doors/line-span-intake.ts";
 import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
-import { lineShapes } from "../../series/line-shapes.ts";
-import { lacksSpans, needsOfSpans, spanTables } from "../../series/span-tables.ts";
-import { TableChoice } from "../../series/table-choice.ts";
-import type { Table } from "../../series/tables.ts";
+import { lineShapes } from "../../series/doors/line-shapes.ts";
+import { lacksSpans, needsOfSpans, spanTables } from "../../series/tables/span-tables.ts";
+import { TableChoice } from "../../series/tables/table-choice.ts";
+import type { Table } from "../../series/tables/tables.ts";
 import { type Config, influxdbConfig } from "./config.ts";
 import { createInfluxdbServer } from "./server.ts";
 

@@ -1,9 +1,14 @@
-import { answerStranger, grpcHttpStatus, refuseCall, single } from "../../kit/grpc-refusals.ts";
-import { GrpcCode } from "../../kit/grpc-status.ts";
-import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
-import type { OnHttp2Stream } from "../../kit/http-server-http2.ts";
-import { QueryUpstream, UpstreamDown } from "../../kit/query-upstream.ts";
-import { Http2QueryUpstream } from "../../kit/query-upstream-http2.ts";
+import { QueryUpstream, UpstreamDown } from "../../kit/doors/query-upstream.ts";
+import { Http2QueryUpstream } from "../../kit/doors/query-upstream-http2.ts";
+import {
+  answerStranger,
+  grpcHttpStatus,
+  refuseCall,
+  single,
+} from "../../kit/server/grpc-refusals.ts";
+import { GrpcCode } from "../../kit/server/grpc-status.ts";
+import type { HttpAnswer, HttpRequest } from "../../kit/server/http-server.ts";
+import type { OnHttp2Stream } from "../../kit/server/http-server-http2.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { Access } from "./access.ts";
 import type { Config } from "./config.ts";

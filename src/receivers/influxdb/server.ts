@@ -4,12 +4,12 @@ import {
   type HttpAnswer,
   type HttpRequest,
   type HttpServer,
-} from "../../kit/http-server.ts";
-import { httpServerOptions } from "../../kit/http-server-block.ts";
-import { serverSurroundings } from "../../kit/server-surroundings.ts";
+} from "../../kit/server/http-server.ts";
+import { httpServerOptions } from "../../kit/server/http-server-block.ts";
+import { serverSurroundings } from "../../kit/server/server-surroundings.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
-import type { LineShape } from "../../series/line-shapes.ts";
+import type { LineShape } from "../../series/doors/line-shapes.ts";
 import { Access } from "./access.ts";
 import { type Api, V1, V2, V3 } from "./apis.ts";
 import type { Config } from "./config.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
+import type { HttpAnswer, HttpRequest } from "../../kit/server/http-server.ts";
 
 const VERSION = "3.0.0";
 const PROCESS = randomUUID();

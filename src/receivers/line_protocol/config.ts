@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { duration, listenEndpoint } from "../../config/blocks.ts";
-import { lineTableMistakes, SPANS_DOC } from "../../series/span-tables.ts";
-import { TABLE_FILES_DOC, type TableChoice } from "../../series/table-choice.ts";
+import { lineTableMistakes, SPANS_DOC } from "../../series/tables/span-tables.ts";
+import { TABLE_FILES_DOC, type TableChoice } from "../../series/tables/table-choice.ts";
 
 const enabled = z
   .boolean()

@@ -1,4 +1,4 @@
-import { hasJsonStart, isJsonStart } from "../../kit/json-values.ts";
+import { hasJsonStart, isJsonStart } from "../../kit/doors/json-values.ts";
 import { NEWLINE } from "../../line/characters.ts";
 import { LineReader } from "../../line/reader.ts";
 import { SLACK } from "../../wire/slack.ts";

@@ -1,11 +1,11 @@
-import type { JsonPoints } from "../../kit/json-points.ts";
-import { lostCharactersCounter, replacedTimesCounter } from "../../kit/line-counts.ts";
-import { RareLog } from "../../kit/rare-log.ts";
+import type { JsonPoints } from "../../kit/doors/json-points.ts";
+import { lostCharactersCounter, replacedTimesCounter } from "../../kit/doors/line-counts.ts";
+import { RareLog } from "../../kit/doors/rare-log.ts";
 import type { Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
-import type { DoorResult } from "../../series/door.ts";
+import type { DoorResult } from "../../series/doors/door.ts";
 
 export type Transport = "udp" | "tcp";
 

@@ -1,11 +1,11 @@
-import { lineSpanIntake } from "../../kit/line-span-intake.ts";
+import { lineSpanIntake } from "../../kit/doors/line-span-intake.ts";
 import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
-import { LineDoor } from "../../series/door.ts";
-import { type LineShape, lineShapes } from "../../series/line-shapes.ts";
-import { lacksSpans, needsOfSpans, spanTables } from "../../series/span-tables.ts";
-import { TableChoice } from "../../series/table-choice.ts";
-import type { Table } from "../../series/tables.ts";
+import { LineDoor } from "../../series/doors/door.ts";
+import { type LineShape, lineShapes } from "../../series/doors/line-shapes.ts";
+import { lacksSpans, needsOfSpans, spanTables } from "../../series/tables/span-tables.ts";
+import { TableChoice } from "../../series/tables/table-choice.ts";
+import type { Table } from "../../series/tables/tables.ts";
 import { type Config, lineProtocolConfig } from "./config.ts";
 import { HandOver } from "./hand-over.ts";
 import { TcpListener } from "./tcp.ts";

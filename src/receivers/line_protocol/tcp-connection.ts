@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
-import { JsonPoints } from "../../kit/json-points.ts";
+import { JsonPoints } from "../../kit/doors/json-points.ts";
 import { isRefusal, PipelineError } from "../../otlp/status.ts";
 import type { Lease } from "../../pipeline/contracts.ts";
-import type { DoorResult, LineDoor } from "../../series/door.ts";
+import type { DoorResult, LineDoor } from "../../series/doors/door.ts";
 import type { TcpConfig } from "./config.ts";
 import { Framing } from "./framing.ts";
 import type { HandOver } from "./hand-over.ts";

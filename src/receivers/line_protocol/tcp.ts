@@ -1,9 +1,9 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { parseEndpoint } from "../../kit/listen-endpoint.ts";
-import { describeListenError } from "../../kit/listen-error.ts";
+import { parseEndpoint } from "../../kit/server/listen-endpoint.ts";
+import { describeListenError } from "../../kit/server/listen-error.ts";
 import type { Component } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
-import type { LineDoor } from "../../series/door.ts";
+import type { LineDoor } from "../../series/doors/door.ts";
 import type { TcpConfig } from "./config.ts";
 import type { HandOver } from "./hand-over.ts";
 import { TcpConnection } from "./tcp-connection.ts";

@@ -1,5 +1,5 @@
-import type { HttpAnswer } from "../../kit/http-server.ts";
-import { retryPauseSeconds } from "../../kit/retry-pause.ts";
+import type { HttpAnswer } from "../../kit/server/http-server.ts";
+import { retryPauseSeconds } from "../../kit/server/retry-pause.ts";
 import { ProtoWriter } from "../../otlp/build.ts";
 import { type Refusal, STATUS } from "../../otlp/status.ts";
 

@@ -1,4 +1,4 @@
-import { type Body, type Coding, decompress } from "../../kit/compression.ts";
+import { type Body, type Coding, decompress } from "../../kit/server/compression.ts";
 import { isRefusal, PipelineError } from "../../otlp/status.ts";
 import type { Lease } from "../../pipeline/contracts.ts";
 import type { Format } from "./reader.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { duration, listenEndpoint } from "../../config/blocks.ts";
-import { httpServerShape } from "../../kit/http-server-block.ts";
-import { queryUpstream } from "../../kit/query-upstream-block.ts";
+import { queryUpstream } from "../../kit/doors/query-upstream-block.ts";
+import { httpServerShape } from "../../kit/server/http-server-block.ts";
 import type { PushLimits } from "../../series/push/push-entries.ts";
 
 const MIB = 1024 * 1024;

@@ -1,8 +1,8 @@
-import { admitBody } from "../../kit/admitted-body.ts";
-import type { Body } from "../../kit/compression.ts";
-import { Exporting } from "../../kit/exporting.ts";
-import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
-import { RecordRequests } from "../../kit/record-requests.ts";
+import { Exporting } from "../../kit/doors/exporting.ts";
+import { RecordRequests } from "../../kit/doors/record-requests.ts";
+import { admitBody } from "../../kit/server/admitted-body.ts";
+import type { Body } from "../../kit/server/compression.ts";
+import type { HttpAnswer, HttpRequest } from "../../kit/server/http-server.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import { NOTHING_GIVEN } from "../../series/records/given-attributes.ts";

@@ -1,5 +1,5 @@
-import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
-import { QueryUpstream, UpstreamDown } from "../../kit/query-upstream.ts";
+import { QueryUpstream, UpstreamDown } from "../../kit/doors/query-upstream.ts";
+import type { HttpAnswer, HttpRequest } from "../../kit/server/http-server.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import { failure, NOT_FOUND } from "./answers.ts";
 import type { Config } from "./config.ts";

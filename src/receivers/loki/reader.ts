@@ -1,5 +1,5 @@
-import type { Body } from "../../kit/compression.ts";
-import type { RecordSource } from "../../kit/record-requests.ts";
+import type { RecordSource } from "../../kit/doors/record-requests.ts";
+import type { Body } from "../../kit/server/compression.ts";
 import { PushEntries, type PushOptions } from "../../series/push/push-entries.ts";
 import { PushJson } from "../../series/push/push-json.ts";
 import { PushProtobuf } from "../../series/push/push-protobuf.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { listenEndpoint } from "../../config/blocks.ts";
-import { grpcServerShape } from "../../kit/grpc-server-block.ts";
-import { httpServerShape } from "../../kit/http-server-block.ts";
+import { grpcServerShape } from "../../kit/server/grpc-server-block.ts";
+import { httpServerShape } from "../../kit/server/http-server-block.ts";
 
 const MIB = 1024 * 1024;
 

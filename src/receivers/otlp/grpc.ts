@@ -1,9 +1,9 @@
-import { Exporting, type Outcome } from "../../kit/exporting.ts";
-import type { UnaryMethod } from "../../kit/grpc-call.ts";
-import { createGrpcServer, type GrpcServer } from "../../kit/grpc-server.ts";
-import { grpcServerOptions } from "../../kit/grpc-server-block.ts";
-import { requestMetadata } from "../../kit/request-metadata.ts";
-import { serverSurroundings } from "../../kit/server-surroundings.ts";
+import { Exporting, type Outcome } from "../../kit/doors/exporting.ts";
+import type { UnaryMethod } from "../../kit/server/grpc-call.ts";
+import { createGrpcServer, type GrpcServer } from "../../kit/server/grpc-server.ts";
+import { grpcServerOptions } from "../../kit/server/grpc-server-block.ts";
+import { requestMetadata } from "../../kit/server/request-metadata.ts";
+import { serverSurroundings } from "../../kit/server/server-surroundings.ts";
 import { partialSuccessBody, successBody } from "../../otlp/responses.ts";
 import { PipelineError, STATUS } from "../../otlp/status.ts";
 import { SIGNALS, type Signal } from "../../otlp/tape.ts";

@@ -1,16 +1,16 @@
-import { admitBody } from "../../kit/admitted-body.ts";
-import { ACCEPTED_CODINGS, codingOf, unknownCoding } from "../../kit/compression.ts";
-import { Exporting, type Taken } from "../../kit/exporting.ts";
+import { Exporting, type Taken } from "../../kit/doors/exporting.ts";
+import { admitBody } from "../../kit/server/admitted-body.ts";
+import { ACCEPTED_CODINGS, codingOf, unknownCoding } from "../../kit/server/compression.ts";
 import {
   createHttpServer,
   type HttpAnswer,
   type HttpRequest,
   type HttpServer,
-} from "../../kit/http-server.ts";
-import { httpServerOptions } from "../../kit/http-server-block.ts";
-import { requestMetadata } from "../../kit/request-metadata.ts";
-import { retryPauseSeconds } from "../../kit/retry-pause.ts";
-import { serverSurroundings } from "../../kit/server-surroundings.ts";
+} from "../../kit/server/http-server.ts";
+import { httpServerOptions } from "../../kit/server/http-server-block.ts";
+import { requestMetadata } from "../../kit/server/request-metadata.ts";
+import { retryPauseSeconds } from "../../kit/server/retry-pause.ts";
+import { serverSurroundings } from "../../kit/server/server-surroundings.ts";
 import {
   type Encoding,
   partialSuccessBody,

@@ -1,4 +1,4 @@
-import type { Body } from "../../kit/compression.ts";
+import type { Body } from "../../kit/server/compression.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import { RecordDoor } from "../../series/records/record-door.ts";
 import { TimeKind, TimeText } from "../../wire/time-text.ts";

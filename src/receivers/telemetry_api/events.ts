@@ -1,4 +1,4 @@
-import type { Body } from "../../kit/compression.ts";
+import type { Body } from "../../kit/server/compression.ts";
 import { PipelineError } from "../../otlp/status.ts";
 import { JsonScan } from "../../wire/json-scan.ts";
 import { TimeKind, TimeText } from "../../wire/time-text.ts";

@@ -1,11 +1,11 @@
 import { hash } from "node:crypto";
-import { admitBody } from "../../kit/admitted-body.ts";
 import { outOfMemory } from "../../kit/budget.ts";
-import type { Body } from "../../kit/compression.ts";
-import { Exporting } from "../../kit/exporting.ts";
-import type { HttpAnswer, HttpRequest } from "../../kit/http-server.ts";
-import { RareLog } from "../../kit/rare-log.ts";
-import { retryPauseSeconds } from "../../kit/retry-pause.ts";
+import { Exporting } from "../../kit/doors/exporting.ts";
+import { RareLog } from "../../kit/doors/rare-log.ts";
+import { admitBody } from "../../kit/server/admitted-body.ts";
+import type { Body } from "../../kit/server/compression.ts";
+import type { HttpAnswer, HttpRequest } from "../../kit/server/http-server.ts";
+import { retryPauseSeconds } from "../../kit/server/retry-pause.ts";
 import type { Batch } from "../../otlp/batch.ts";
 import { isRefusal, PipelineError, type Refusal, STATUS } from "../../otlp/status.ts";
 import type { Signal } from "../../otlp/tape.ts";

@@ -1,6 +1,6 @@
 import { JsonScan } from "../../wire/json-scan.ts";
 import { TimeKind, TimeText } from "../../wire/time-text.ts";
-import { DoorOutput } from "../door-output.ts";
+import { DoorOutput } from "../doors/door-output.ts";
 import type { RecordDoor } from "../records/record-door.ts";
 import { isLabelName, LabelError, LabelText } from "./label-text.ts";
 import type { PushEntries } from "./push-entries.ts";

@@ -1,5 +1,5 @@
 import { NameMap } from "../../line/name-map.ts";
-import { DoorOutput } from "../door-output.ts";
+import { DoorOutput } from "../doors/door-output.ts";
 import type { TextSpan } from "../records/record-door.ts";
 
 /** Labels that give the service's name, the first that is there (Loki's discover_service_name); `service_name` itself is none of the others. */

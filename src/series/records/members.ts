@@ -1,6 +1,6 @@
 import { NameMap } from "../../line/name-map.ts";
 import { copy } from "../../wire/copy.ts";
-import { DoorOutput } from "../door-output.ts";
+import { DoorOutput } from "../doors/door-output.ts";
 import { KNOWN, Known, KnownShapes } from "./known-shapes.ts";
 
 /** What the value of a member is. */

@@ -4,7 +4,7 @@ import { jsonRoom, writeBase64 } from "../../otlp/value-json.ts";
 import { Msgpack, type MsgpackScan } from "../../wire/msgpack-scan.ts";
 import { NUMBER_MAX, writeDouble, writeInt, writeUint, writeUint64 } from "../../wire/numbers.ts";
 import { SLACK } from "../../wire/slack.ts";
-import type { DoorOutput } from "../door-output.ts";
+import type { DoorOutput } from "../doors/door-output.ts";
 
 /** Deepest nesting of lists and maps in a record. */
 export const DEPTH_MAX = 64;

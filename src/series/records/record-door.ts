@@ -4,9 +4,9 @@ import { AnyValue, KeyValue, LogRecord, ScopeLogs } from "../../otlp/tags.gen.ts
 import { Constants } from "../../wire/copy.ts";
 import { SLACK } from "../../wire/slack.ts";
 import { TimeKind } from "../../wire/time-text.ts";
-import { DoorGroups, GROUP_BYTES } from "../door-groups.ts";
-import { DoorOutput } from "../door-output.ts";
-import { sizeOfInt64 } from "../door-record.ts";
+import { DoorGroups, GROUP_BYTES } from "../doors/door-groups.ts";
+import { DoorOutput } from "../doors/door-output.ts";
+import { sizeOfInt64 } from "../doors/door-record.ts";
 import { type GivenAttributes, NOTHING_GIVEN } from "./given-attributes.ts";
 import { JsonMembers } from "./json-members.ts";
 import {

@@ -1,8 +1,8 @@
 import { LogRecord } from "../../otlp/tags.gen.ts";
 import { readHex } from "../../wire/hex.ts";
-import type { DoorOutput } from "../door-output.ts";
+import type { DoorOutput } from "../doors/door-output.ts";
 import { ID_TEXT_MAX, readSpanId, readTraceId } from "../ids.ts";
-import type { IdForm } from "../tables.ts";
+import type { IdForm } from "../tables/tables.ts";
 import {
   DATADOG,
   MEMBER,

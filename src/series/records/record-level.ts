@@ -1,6 +1,6 @@
 import { LogRecord } from "../../otlp/tags.gen.ts";
 import { Constants } from "../../wire/copy.ts";
-import type { DoorOutput } from "../door-output.ts";
+import type { DoorOutput } from "../doors/door-output.ts";
 import { LEVELS, LevelWords } from "../loki/levels.ts";
 import { MEMBER, Member, MemberKind, type Members, NAMES } from "./members.ts";
 

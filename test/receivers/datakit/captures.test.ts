@@ -1,7 +1,7 @@
 import { afterAll, afterEach, expect, test } from "vitest";
-import { lineShapes } from "../../../src/series/line-shapes.ts";
-import { shippedTables } from "../../../src/series/load.ts";
+import { lineShapes } from "../../../src/series/doors/line-shapes.ts";
 import { compileLineWriter } from "../../../src/series/plan.ts";
+import { shippedTables } from "../../../src/series/tables/load.ts";
 import { CAPTURES, replayCapture } from "../../support/dff-captures.ts";
 import { rangeOf, writeAll } from "../../support/line-writing.ts";
 import { type Row, readRows } from "../../support/rows.ts";

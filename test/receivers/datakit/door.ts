@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { createDatakit } from "../../../src/receivers/datakit/index.ts";
-import { shippedTables } from "../../../src/series/load.ts";
+import { shippedTables } from "../../../src/series/tables/load.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
 
 const factory = createDatakit(shippedTables());

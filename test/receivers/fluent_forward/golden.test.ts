@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { shippedTables } from "../../../src/series/load.ts";
 import { compileLineWriter } from "../../../src/series/plan.ts";
+import { shippedTables } from "../../../src/series/tables/load.ts";
 import { batchOfSignal, indexer, rangeOf, writeAll } from "../../support/line-writing.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
 import { Sender, start, stopAll, until } from "./rig.ts";

@@ -1,7 +1,7 @@
 import { encode } from "@msgpack/msgpack";
 import { expect, test } from "vitest";
 import { createBudget } from "../../../src/kit/budget.ts";
-import { UNKNOWN_LEASE_BYTES } from "../../../src/kit/growing-body.ts";
+import { UNKNOWN_LEASE_BYTES } from "../../../src/kit/server/growing-body.ts";
 import { framesOf } from "../../../src/receivers/fluent_forward/frames.ts";
 import { Inbox } from "../../../src/receivers/fluent_forward/inbox.ts";
 

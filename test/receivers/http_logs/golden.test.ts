@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { recordsOf } from "../../../src/receivers/http_logs/bodies.ts";
 import { tagOf } from "../../../src/receivers/http_logs/tags.ts";
-import { shippedTables } from "../../../src/series/load.ts";
 import { compileLineWriter } from "../../../src/series/plan.ts";
 import { RecordDoor } from "../../../src/series/records/record-door.ts";
+import { shippedTables } from "../../../src/series/tables/load.ts";
 import { withSlack } from "../../../src/wire/slack.ts";
 import { batchOfSignal, indexer, rangeOf, writeAll } from "../../support/line-writing.ts";
 

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { connect, type IncomingHttpHeaders } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { createHttpServer } from "../../../src/kit/http-server.ts";
+import { createHttpServer } from "../../../src/kit/server/http-server.ts";
 import type { Authenticator, HeaderOf } from "../../../src/pipeline/auth.ts";
 import { pem, pemPath } from "../../support/certificates.ts";
 import { startInfluxdb } from "../../support/influxdb-receiver.ts";

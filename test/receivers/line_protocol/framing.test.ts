@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { JsonPoints } from "../../../src/kit/json-points.ts";
+import { JsonPoints } from "../../../src/kit/doors/json-points.ts";
 import { Framing } from "../../../src/receivers/line_protocol/framing.ts";
 import { readPoints } from "../../line/points.ts";
 

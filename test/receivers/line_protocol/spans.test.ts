@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { createComponents } from "../../../src/components.ts";
-import { lineSpanIntake } from "../../../src/kit/line-span-intake.ts";
+import { lineSpanIntake } from "../../../src/kit/doors/line-span-intake.ts";
 import type { Batch } from "../../../src/otlp/batch.ts";
 import { isRefusal, type Refusal } from "../../../src/otlp/status.ts";
 import type { Signal } from "../../../src/otlp/tape.ts";
 import type { Intake, Lease } from "../../../src/pipeline/contracts.ts";
-import { shippedTables } from "../../../src/series/load.ts";
+import { shippedTables } from "../../../src/series/tables/load.ts";
 import { load, messages } from "../../config/loading.ts";
 import { lineDoor } from "../../support/line-door.ts";
 import { batchOf, indexer } from "../../support/line-writing.ts";

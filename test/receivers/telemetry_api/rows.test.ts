@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from "vitest";
 import type { Batch } from "../../../src/otlp/batch.ts";
 import type { Signal } from "../../../src/otlp/tape.ts";
-import { shippedTables } from "../../../src/series/load.ts";
 import { compileLineWriter } from "../../../src/series/plan.ts";
+import { shippedTables } from "../../../src/series/tables/load.ts";
 import { batchOfSignal, indexer, rangeOf, writeAll } from "../../support/line-writing.ts";
 import { type Row, readRows } from "../../support/rows.ts";
 import { at, ID, invocation, TRACE_ID } from "./events.ts";

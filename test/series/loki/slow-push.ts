@@ -1,5 +1,5 @@
 import type { LokiLimits } from "../../../src/series/loki/writer.ts";
-import type { Table } from "../../../src/series/tables.ts";
+import type { Table } from "../../../src/series/tables/tables.ts";
 import {
   decodeRequest,
   encodeMessage,

@@ -1,5 +1,5 @@
-import { shippedTables } from "../../../src/series/load.ts";
 import { type LokiLimits, LokiWriter } from "../../../src/series/loki/writer.ts";
+import { shippedTables } from "../../../src/series/tables/load.ts";
 import { batchOf, indexer, rangeOf, slabOf } from "../../support/line-writing.ts";
 import { encodeRequest } from "../../support/otlp.ts";
 

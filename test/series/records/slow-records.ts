@@ -1,4 +1,4 @@
-import { readJsonTime } from "../../../src/kit/json-time.ts";
+import { readJsonTime } from "../../../src/kit/doors/json-time.ts";
 import { readSpanId, readTraceId } from "../../../src/series/ids.ts";
 import { jsonOf, type Node, type ObjectNode } from "./nodes.ts";
 

@@ -1,0 +1,36 @@
+import type { Batch } from "../../otlp/batch.ts";
+import type { KeyId, Keys } from "../../otlp/keys.ts";
+import { ENTRY, ITEM_HEADER, Item, NodeType, type Signal } from "../../otlp/tape.ts";
+import { LINE_MARKS } from "../../series/doors/door-marks.ts";
+
+/** Removes the line shape, for which other backends have no use, from batches that have one; all others are returned as they are. */
+export function lineShapeRemover(keys: Keys): <S extends Signal>(batch: Batch<S>) => Batch<S> {
+  const shape = LINE_MARKS.map((name) => keys.id(name));
+  return (batch) => {
+    if (batch.signal === "metrics" || !holdsAny(batch.tape, shape)) return batch;
+    const draft = batch.draft();
+    const { items } = draft;
+    for (let more = items.first(); more; more = items.next())
+      for (const key of shape)
+        for (let slot = items.attribute(key); slot >= 0; slot = items.attribute(key))
+          items.delete(slot);
+    return draft.seal();
+  };
+}
+
+/** Whether an item has one of the keys; a walk over the tape's ints. An item that has another of them has the first two's too. */
+function holdsAny(tape: Int32Array, [one, other]: readonly KeyId[]): boolean {
+  let size = 0;
+  for (let at = 0; at < tape.length; at += size) {
+    const head = tape[at + Item.size] ?? 0;
+    size = head >>> 2;
+    if (size <= 0) return false;
+    if ((head & 3) !== NodeType.item) continue;
+    const end = at + size;
+    for (let entry = at + ITEM_HEADER; entry < end; entry += ENTRY) {
+      const key = (tape[entry] ?? 0) >>> 4;
+      if (key === one || key === other) return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,159 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { SLICED_BYTES } from "../../otlp/indexer.ts";
+import { PipelineError } from "../../otlp/status.ts";
+import type { Intake, Lease } from "../../pipeline/contracts.ts";
+import type { Context } from "../../pipeline/factory.ts";
+import type { Counter } from "../../pipeline/telemetry.ts";
+import type { GivenAttributes } from "../../series/records/given-attributes.ts";
+import { RecordDoor, type RecordRequest } from "../../series/records/record-door.ts";
+import { outOfMemory } from "../budget.ts";
+import type { Exporting, Taken } from "./exporting.ts";
+import { RareLog } from "./rare-log.ts";
+
+const LOG_EVERY_MS = 60_000;
+/** Bytes of a large body between two turns of the event loop. */
+const STEP_BYTES = 1 << 18;
+/** Longest request that is made of one body: lengths in it have at most 28 bits, and one record may follow. */
+export const REQUEST_MAX: number = 128 << 20;
+
+function ignore(): void {}
+
+/** The records of one body, on their way through the door. */
+export interface RecordSource {
+  /** Bytes of the body: large ones go in steps. */
+  readonly bytes: number;
+  /** Records that could not be taken so far. */
+  readonly bad: number;
+  /** Sentence about the first of them; "" when there is none. */
+  readonly firstBad: string;
+  /** Gives the door about the next `size` bytes. False when there are no more. */
+  fill(door: RecordDoor, size: number): boolean;
+}
+
+/** What became of a body. */
+export interface RecordsTaken extends Taken {
+  /** Records that are durable. */
+  readonly items: number;
+}
+
+/**
+ * Bodies of records, from the decoded body until it is durable. Small ones share a door; large ones have another, one at a time, and others
+ * have their turn between its steps. Bad records cost themselves: they are counted, and said in the log once a minute.
+ */
+export class RecordRequests {
+  readonly #context: Context;
+  readonly #intake: Intake;
+  readonly #exporting: Exporting;
+  readonly #named: { readonly serviceName?: string };
+  readonly #door: RecordDoor;
+  /** For large bodies, one at a time. A door is costly to make, and knows the shapes of the records that it had. */
+  #largeDoor: RecordDoor;
+  /** Ends with the last large body that is read. */
+  #turn: Promise<void> = Promise.resolve();
+  readonly #bad = new RareLog(LOG_EVERY_MS);
+  readonly #replacedTimes: Counter;
+
+  constructor(
+    context: Context,
+    intake: Intake,
+    exporting: Exporting,
+    named: { readonly serviceName?: string },
+  ) {
+    this.#context = context;
+    this.#intake = intake;
+    this.#exporting = exporting;
+    this.#named = named;
+    this.#door = new RecordDoor(named);
+    this.#largeDoor = new RecordDoor(named);
+    this.#replacedTimes = context.meter.counter(
+      "weir_records_replaced_times_total",
+      "Records whose time is before 1677 or after 2262: they carry the time of their arrival.",
+      { receiver: context.id, transport: exporting.transport },
+    );
+  }
+
+  /** Resolves when the good records are durable, or when there are none; rejects with a PipelineError when the same body may come again. */
+  async take(source: RecordSource, given: GivenAttributes, lease: Lease): Promise<RecordsTaken> {
+    const isSliced = source.bytes > SLICED_BYTES;
+    const read = isSliced
+      ? await this.#readSlowly(source, given, lease)
+      : this.#read(source, given);
+    if (!isSliced && !lease.grow(read.length)) throw new PipelineError(outOfMemory(lease));
+    const { bad, firstBad } = source;
+    if (read.items === 0) {
+      this.#exporting.count(bad > 0 ? "invalid" : "accepted");
+      if (bad > 0) this.#intake.rejected("logs", bad, firstBad, this.#exporting.transport);
+      this.#say(bad, firstBad);
+      return { items: 0, rejected: bad, why: firstBad };
+    }
+    const before = { rejected: bad, why: firstBad };
+    const { rejected, why } = await this.#exporting.take("logs", read, lease, before);
+    if (read.replacedTimes > 0) this.#replacedTimes.add(read.replacedTimes);
+    this.#say(rejected, why);
+    return { items: read.items - (rejected - bad), rejected, why };
+  }
+
+  #read(source: RecordSource, given: GivenAttributes): RecordRequest {
+    this.#begin(this.#door, given);
+    try {
+      source.fill(this.#door, Number.POSITIVE_INFINITY);
+    } catch (reason) {
+      // The body is refused as a whole: what was read of it must not come with the next one.
+      this.#door.finish();
+      throw reason;
+    }
+    return this.#door.finish();
+  }
+
+  /** One at a time: several would share the same time, and hold their memory for longer. */
+  #readSlowly(source: RecordSource, given: GivenAttributes, lease: Lease): Promise<RecordRequest> {
+    const read = this.#turn.then(() => this.#readSteps(source, given, lease));
+    this.#turn = read.then(ignore, ignore);
+    return read;
+  }
+
+  async #readSteps(
+    source: RecordSource,
+    given: GivenAttributes,
+    lease: Lease,
+  ): Promise<RecordRequest> {
+    const door = this.#largeDoor;
+    this.#begin(door, given);
+    let charged = 0;
+    try {
+      for (let isMore = true; isMore; ) {
+        isMore = source.fill(door, STEP_BYTES);
+        if (!lease.grow(door.length - charged)) throw new PipelineError(outOfMemory(lease));
+        charged = door.length;
+        if (charged > REQUEST_MAX)
+          throw new PipelineError({
+            kind: "too_large",
+            retryAfterMs: 0,
+            why: `the records of this body take more than ${REQUEST_MAX} bytes: send smaller batches`,
+          });
+        if (isMore) await turn();
+      }
+    } catch (reason) {
+      // The body is refused as a whole: what was read of it, which may be much, must not come with the next one.
+      this.#largeDoor = new RecordDoor(this.#named);
+      throw reason;
+    }
+    return door.finish();
+  }
+
+  #begin(door: RecordDoor, given: GivenAttributes): void {
+    door.arrive(this.#context.nowMs());
+    door.given = given;
+    door.timeLow = door.timeHigh = 0;
+  }
+
+  #say(records: number, why: string): void {
+    if (records === 0) return;
+    this.#bad.say(records, why, this.#context.nowMs(), (reasons) =>
+      this.#context.log.warn(
+        { receiver: this.#context.id, transport: this.#exporting.transport, records: reasons },
+        "records were rejected",
+      ),
+    );
+  }
+}
