@@ -1,4 +1,4 @@
-import { request } from "node:http";
+import { request } from "../kit/server/node-http.ts";
 
 const VERSION = "/2020-01-01/extension";
 const TELEMETRY = "/2022-07-01/telemetry";

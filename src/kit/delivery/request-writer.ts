@@ -1,9 +1,9 @@
-import type { Batch } from "../otlp/batch.ts";
-import type { Indexer } from "../otlp/indexer.ts";
-import type { Range } from "../otlp/range.ts";
-import { Group, Item, NodeType, type Signal } from "../otlp/tape.ts";
-import type { Slab, Writer, Written } from "../series/writer.ts";
-import { SLACK } from "../wire/slack.ts";
+import type { Batch } from "../../otlp/batch.ts";
+import type { Indexer } from "../../otlp/indexer.ts";
+import type { Range } from "../../otlp/range.ts";
+import { Group, Item, NodeType, type Signal } from "../../otlp/tape.ts";
+import type { Slab, Writer, Written } from "../../series/writer.ts";
+import { SLACK } from "../../wire/slack.ts";
 
 /** Cuts items [from, to) out of a batch, with their resource and scope. */
 export type Pick = <T extends Signal>(
@@ -20,6 +20,18 @@ export type Put<S extends Signal> = (batch: Batch<S>, out: Slab) => boolean;
 export type BytesOf<S extends Signal> = (batch: Batch<S>) => Uint8Array;
 
 const NOTHING: ReadonlyMap<string, number> = new Map();
+/**
+ * Requests that are cut out of one stretch of a large batch. To cut looks at the whole batch: without stretches, a batch of many requests
+ * would be looked at as many times.
+ */
+const STRETCH = 16;
+
+/** Items [from, to) of a batch, cut out. */
+interface Stretch<S extends Signal> {
+  readonly from: number;
+  readonly to: number;
+  readonly batch: Batch<S>;
+}
 
 /** A writer of whole requests: one row per item, frames one after the other, cut only where a part of a frame is asked for or fits. */
 export class RequestWriter<S extends Signal> implements Writer<S> {
@@ -28,6 +40,9 @@ export class RequestWriter<S extends Signal> implements Writer<S> {
   readonly #put: Put<S>;
   readonly #isShort: boolean;
   readonly #bytesOf: BytesOf<S> | undefined;
+  /** The last stretch of each batch. */
+  readonly #stretches = new WeakMap<Batch<S>, Stretch<S>>();
+
   /** `isShort`: what `put` writes of an item does not grow with the item. `bytesOf`: what `put` would write, where it lies in memory. */
   constructor(indexer: Indexer, pick: Pick, put: Put<S>, isShort = false, bytesOf?: BytesOf<S>) {
     this.#indexer = indexer;
@@ -81,11 +96,22 @@ export class RequestWriter<S extends Signal> implements Writer<S> {
     if (behind && first < to) return from;
     for (let end = first; end > from; end = from + ((end - from) >>> 1)) {
       const whole = from === 0 && end === batch.items;
-      const part = whole ? batch : this.#pick(this.#indexer, batch, from, end);
+      const part = whole ? batch : this.#cut(batch, from, end);
       if (this.#put(part, out)) return end;
       if (behind) return from;
     }
     return from;
+  }
+
+  #cut(batch: Batch<S>, from: number, to: number): Batch<S> {
+    const end = Math.min(batch.items, from + STRETCH * (to - from));
+    let stretch = this.#stretches.get(batch);
+    if (stretch === undefined || from < stretch.from || to > stretch.to) {
+      if (end - from >= batch.items >>> 1) return this.#pick(this.#indexer, batch, from, to);
+      stretch = { from, to: end, batch: this.#pick(this.#indexer, batch, from, end) };
+      this.#stretches.set(batch, stretch);
+    }
+    return this.#pick(this.#indexer, stretch.batch, from - stretch.from, to - stretch.from);
   }
 }
 

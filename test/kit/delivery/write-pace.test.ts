@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { WritePace } from "../../src/kit/write-pace.ts";
-import type { Range } from "../../src/otlp/range.ts";
-import type { Slab } from "../../src/series/writer.ts";
-import { exportRig, LineWriter, sent } from "../support/export-rig.ts";
+import { WritePace } from "../../../src/kit/delivery/write-pace.ts";
+import type { Range } from "../../../src/otlp/range.ts";
+import type { Slab } from "../../../src/series/writer.ts";
+import { exportRig, LineWriter, sent } from "../../support/export-rig.ts";
 
 test("long calls halve the next one down to a floor, short ones double it again", () => {
   const pace = new WritePace(1_000, 40);
@@ -20,6 +20,19 @@ test("long calls halve the next one down to a floor, short ones double it again"
   const few = new WritePace(5, 40);
   few.took(5, 99);
   expect(few.items).toBe(5);
+});
+
+test("where fewer items take as long, they do not become ever fewer", () => {
+  const pace = new WritePace(1 << 20, 12);
+  const asked: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    asked.push(pace.items);
+    pace.took(pace.items, 30 + pace.items / 10_000);
+  }
+  expect(Math.min(...asked)).toBe(4_096);
+  // And when that is over, they grow again.
+  for (let i = 0; i < 8; i++) pace.took(pace.items, 1);
+  expect(pace.items).toBe(1 << 20);
 });
 
 const cpuMs = () => {

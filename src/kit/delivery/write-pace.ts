@@ -2,6 +2,8 @@
 const SHORT = 0.3;
 /** Fewer would make requests of a few rows only. */
 const FEWEST = 128;
+/** A call with half of the items that takes more than this share of the time: fewer do not help. */
+const IN_VAIN = 0.75;
 /** The first call: nothing is known yet. */
 const FIRST = 8_192;
 
@@ -13,6 +15,9 @@ export class WritePace {
   readonly #most: number;
   readonly #longMs: number;
   #items: number;
+  /** The last call that took too long. */
+  #longItems = 0;
+  #longTookMs = 0;
   /** A call that takes longer than `longMs` keeps the event loop too long. */
   constructor(most: number, longMs: number) {
     this.#most = most;
@@ -26,7 +31,13 @@ export class WritePace {
 
   /** A call wrote `items` in `ms` of this thread's CPU time. */
   took(items: number, ms: number): void {
-    if (ms > this.#longMs) this.#items = Math.max(Math.min(FEWEST, this.#most), items >>> 1);
-    else if (ms < this.#longMs * SHORT) this.#items = Math.min(this.#most, this.#items * 2);
+    if (ms > this.#longMs) {
+      const fewest = Math.min(FEWEST, this.#most);
+      const isInVain = items <= this.#longItems >>> 1 && ms > this.#longTookMs * IN_VAIN;
+      const next = isInVain ? items * 2 : items >>> 1;
+      this.#items = Math.max(fewest, Math.min(this.#most, next));
+      this.#longItems = items;
+      this.#longTookMs = ms;
+    } else if (ms < this.#longMs * SHORT) this.#items = Math.min(this.#most, this.#items * 2);
   }
 }
