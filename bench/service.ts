@@ -120,7 +120,7 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
     for (const kind of ["plain", "mixed"] as const)
       for (const n of [10, 100, 1000])
         yield {
-          what: "http",
+          what: "http_lines",
           isDurable,
           run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
         };
@@ -403,7 +403,12 @@ async function measured(
 ): Promise<Row> {
   const cpu = () => service.metric("otelcol_process_cpu_seconds");
   const delivered = () => service.metric("weir_route_delivered_items_total");
-  const [cpuBefore, deliveredBefore] = [await cpu(), await delivered()];
+  const dropped = () => service.metric("weir_route_dropped_items_total");
+  const [cpuBefore, deliveredBefore, droppedBefore] = [
+    await cpu(),
+    await delivered(),
+    await dropped(),
+  ];
   const begun = performance.now();
   const { sent, note } = await work();
   const seconds = (performance.now() - begun) / 1_000;
@@ -411,12 +416,13 @@ async function measured(
   await settled(service);
   const used = (await cpu()) - cpuBefore;
   const arrived = (await delivered()) - deliveredBefore;
+  const left = (await dropped()) - droppedBefore;
   return {
     job,
     "M records/s per core": (sent / used / 1e6).toFixed(2),
     "µs CPU per record": ((used / sent) * 1e6).toFixed(2),
     "records/s seen": Math.round(sent / seconds).toLocaleString("en"),
-    delivered: `${arrived === sent ? "all" : `${arrived} of ${sent}`}${note}`,
+    delivered: `${arrived === sent ? "all" : `${arrived} of ${sent}, ${left} dropped by a rule`}${note}`,
     "RSS MB": rss.toFixed(0),
   };
 }
