@@ -11,11 +11,11 @@ function options(file: string, ...tables: (string | number)[]): Node {
 }
 
 const located = (file: string, ...tables: (string | number)[]) =>
-  toPlain(locate(options(file, ...tables), ["tables", "absent"], "/work"));
+  toPlain(locate(options(file, ...tables), ["tables", "absent"], "/home/weir"));
 
 test("paths that start with a dot begin at the file that they are written in", () => {
   expect(located("etc/weir.yaml", "./a.yaml", "../b.yaml")).toEqual({
-    tables: ["/work/etc/a.yaml", "/work/b.yaml"],
+    tables: ["/home/weir/etc/a.yaml", "/home/weir/b.yaml"],
   });
   expect(located("/etc/weir.yaml", "./a.yaml")).toEqual({ tables: ["/etc/a.yaml"] });
   expect(located("file:/etc/weir.yaml", "./a.yaml")).toEqual({ tables: ["/etc/a.yaml"] });
@@ -27,6 +27,6 @@ test("names, other paths and other values stay as they are", () => {
 });
 
 test("what is written in no file begins at the working directory", () => {
-  expect(located("env:CONFIG", "./a.yaml")).toEqual({ tables: ["/work/a.yaml"] });
-  expect(located("--set", "./a.yaml")).toEqual({ tables: ["/work/a.yaml"] });
+  expect(located("env:CONFIG", "./a.yaml")).toEqual({ tables: ["/home/weir/a.yaml"] });
+  expect(located("--set", "./a.yaml")).toEqual({ tables: ["/home/weir/a.yaml"] });
 });
