@@ -19,7 +19,7 @@ service: { pipelines: { logs: { receivers: [otpl], exporters: [debug] } } }
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, "--config", "c.yaml"], {
     cwd,
     encoding: "utf8",
-    timeout: 20_000,
+    timeout: 100_000,
     killSignal: "SIGKILL",
   });
   expect(status).toBe(1);
@@ -33,7 +33,7 @@ test("a reader that has seen enough ends a command without a word", () => {
   const command = `"${process.execPath}" "${MAIN}" --help | true; echo "codes \${PIPESTATUS[*]}"`;
   const { stdout, stderr } = spawnSync("bash", ["-c", command], {
     encoding: "utf8",
-    timeout: 20_000,
+    timeout: 100_000,
     killSignal: "SIGKILL",
   });
   expect({ stdout, stderr }).toEqual({ stdout: "codes 0 0\n", stderr: "" });

@@ -120,7 +120,7 @@ test.each([["--version"], ["-v"], ["version"]])("%s", async (flag) => {
 
 const root = join(import.meta.dirname, "../..");
 const run = (args: readonly string[]) =>
-  spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", timeout: 20_000 });
+  spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", timeout: 100_000 });
 
 test("the real command: ten mistakes end with 1, the default configuration with silence", () => {
   const wrong = run(["src/main.ts", "validate", "--config", "test/config/ten-mistakes.yaml"]);

@@ -11,7 +11,7 @@ const COMMANDS = await documentedCommands("docs/from/dart-cloud.md");
 let weir: ShippedService;
 beforeAll(async () => {
   weir = await ShippedService.start("config/dart-cloud.yaml");
-}, 60_000);
+});
 afterAll(() => weir[Symbol.asyncDispose]());
 
 test("the page has commands", () => {

@@ -16,7 +16,7 @@ const COMMANDS = await documentedCommands("docs/from/dataflux-func.md");
 let weir: ShippedService;
 beforeAll(async () => {
   weir = await ShippedService.start(CONFIG);
-}, 60_000);
+});
 afterAll(() => weir[Symbol.asyncDispose]());
 
 async function upload(): Promise<void> {
@@ -127,4 +127,4 @@ test("killed while it takes uploads: nothing acknowledged is lost, and no retry 
     `SELECT count(*) AS rows FROM "DFF_func_call" WHERE origin_id LIKE 'kill-%'`,
   );
   expect(found).toEqual({ rows: groups * POINTS });
-}, 60_000);
+});

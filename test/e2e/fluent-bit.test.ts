@@ -15,7 +15,7 @@ const COMMANDS = await documentedCommands(PAGE);
 let weir: ShippedService;
 beforeAll(async () => {
   weir = await ShippedService.start("config/fluent-bit.yaml");
-}, 60_000);
+});
 afterAll(() => weir[Symbol.asyncDispose]());
 
 async function rows(q: string): Promise<Record<string, unknown>[]> {

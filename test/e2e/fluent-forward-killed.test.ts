@@ -12,7 +12,7 @@ const RECORDS = 50;
 let weir: ShippedService;
 beforeAll(async () => {
   weir = await ShippedService.start("config/fluent-bit.yaml");
-}, 60_000);
+});
 afterAll(() => weir[Symbol.asyncDispose]());
 
 async function rows(sql: string): Promise<Record<string, unknown>[]> {

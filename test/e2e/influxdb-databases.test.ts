@@ -44,7 +44,7 @@ service:
   );
   service = new Service(config, health, metrics);
   await service.start();
-}, 60_000);
+});
 afterAll(async () => {
   await service.kill("SIGKILL");
   await rm(directory, { recursive: true, force: true });

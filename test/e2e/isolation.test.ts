@@ -82,7 +82,7 @@ test("a hanging, a slow, a flapping and a dead destination delay neither the oth
   for (const sink of [hanging, slow, flapping, dead]) sink.answer = () => ({ status: 200 });
   const laws = await stand.until((all) => all.every(({ queued }) => queued === 0));
   for (const law of laws) expect(law).toMatchObject({ appended: sent, delivered: sent });
-}, 30_000);
+});
 
 test("a full queue of a dead destination drops its oldest or skips it, as it is told, and nobody else notices", async () => {
   await using dead = await httpSink({ does: "reset" });
@@ -109,7 +109,7 @@ test("a full queue of a dead destination drops its oldest or skips it, as it is 
   const reasons = await stand.service.dropped();
   expect([...(reasons.get("otlp_http/drops") ?? [])]).toEqual([["queue_full", drops.dropped]]);
   expect([...(reasons.get("otlp_http/skips") ?? [])]).toEqual([["skipped", 80]]);
-}, 30_000);
+});
 
 test("by default a full queue refuses, before it is read, with a Retry-After; what was acknowledged before is delivered", async () => {
   await using dead = await httpSink({ does: "reset" });
@@ -130,7 +130,7 @@ test("by default a full queue refuses, before it is read, with a Retry-After; wh
   arrivals(dead);
   await stand.until((laws) => lawOf(laws, "dead").delivered === 4);
   expect((await stand.post(["at-9-0z"])).status).toBe(200);
-}, 30_000);
+});
 
 test("a backlog drains from disk while live data flows, and memory stays where it was", async () => {
   await using back = await httpSink({ status: 503 });
@@ -161,7 +161,7 @@ test("a backlog drains from disk while live data flows, and memory stays where i
   expect(most - before).toBeLessThan(200);
   const laws = await stand.service.law();
   for (const law of laws) expect(law).toMatchObject({ appended: sent, delivered: sent });
-}, 60_000);
+});
 
 async function rssMb(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");

@@ -11,7 +11,7 @@ const COMMANDS = await documentedCommands("docs/from/loki.md");
 let loki: ShippedService;
 beforeAll(async () => {
   loki = await ShippedService.start("config/loki.yaml");
-}, 60_000);
+});
 afterAll(() => loki[Symbol.asyncDispose]());
 
 test("the page has commands", () => {

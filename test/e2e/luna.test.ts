@@ -15,7 +15,7 @@ const POINTS = readFileSync(new URL("../fixtures/seeds/luna/write.lp", import.me
 let luna: ShippedService;
 beforeAll(async () => {
   luna = await ShippedService.start("config/luna.yaml");
-}, 60_000);
+});
 afterAll(() => luna[Symbol.asyncDispose]());
 
 test("the page has commands", () => {

@@ -16,7 +16,7 @@ function replayNow(stand: Stand): void {
 }
 
 test("SIGKILL in the middle of replays, again and again: every item arrives once", {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await using sink = await httpSink();
   sink.answer = () => ({ status: 400, body: '{"error":"no"}' });

@@ -19,7 +19,7 @@ function weir(...args: string[]) {
   const { status, stderr, stdout } = spawnSync(process.execPath, ["src/main.ts", ...args], {
     cwd: ROOT,
     encoding: "utf8",
-    timeout: 20_000,
+    timeout: 100_000,
   });
   return { status, stderr, stdout };
 }

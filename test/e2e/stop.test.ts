@@ -5,7 +5,7 @@ import { isBalanced } from "../support/service.ts";
 import { Stand } from "./stand.ts";
 
 test("a client that never finishes its request cannot make a stop unclean", {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async () => {
   await using stand = await Stand.open(
     (it) => `${it.frame}
@@ -69,4 +69,4 @@ ${it.serviceWith("logs: { receivers: [otlp], exporters: [debug] }")}`,
   expect(stand.service.log).toContain("the configuration is not read again: restart the service");
   expect((await stand.post(["after"])).status).toBe(200);
   await stand.until((laws) => laws.every(({ delivered }) => delivered === 1));
-}, 30_000);
+});

@@ -264,7 +264,7 @@ test("token and dataset go with every request, over gRPC and over HTTP", async (
   };
   const body = new Uint8Array([10, 0]);
   const post = (more: object) =>
-    exporter({ ...options, ...more }).post(body, sending, AbortSignal.timeout(2_000));
+    exporter({ ...options, ...more }).post(body, sending, AbortSignal.timeout(60_000));
   expect(await post({ endpoint: `http://${grpc.address}` })).toMatchObject({ is: "sent" });
   expect(await post({ endpoint: http.url, protocol: "http" })).toMatchObject({ is: "sent" });
   expect(grpc.calls[0]?.headers).toMatchObject(expected);
@@ -283,7 +283,7 @@ test.each([
     });
   });
   const backend = exporter({ ...options, protocol: "http", proxy_url: `http://${proxy}` });
-  const verdict = await backend.post(new Uint8Array([10, 0]), sending, AbortSignal.timeout(2_000));
+  const verdict = await backend.post(new Uint8Array([10, 0]), sending, AbortSignal.timeout(60_000));
   expect(verdict).toMatchObject({ is: "retry", why: expect.stringContaining(address) });
   expect(asked).toEqual([`CONNECT ${address} HTTP/1.1`]);
 });

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { statusBody } from "../../src/otlp/responses.ts";
-import { until } from "../support/export-rig.ts";
 import {
   allDelivered,
   deliverAfterwards,
@@ -13,6 +12,7 @@ import {
   whileBroken,
 } from "../support/fault-destinations.ts";
 import { GRPC_HEAD, type GrpcSinkAnswer } from "../support/grpc-sink.ts";
+import { until } from "../support/until.ts";
 
 /** The faults of faults.test.ts that only gRPC has. */
 const goaway = (code: number): GrpcSinkAnswer => ({

@@ -1,7 +1,6 @@
 import type { Socket } from "node:net";
 import { expect, test } from "vitest";
 import { pem, pemPath } from "../support/certificates.ts";
-import { until } from "../support/export-rig.ts";
 import {
   allDelivered,
   closedPort,
@@ -18,6 +17,7 @@ import {
   whileBroken,
 } from "../support/fault-destinations.ts";
 import type { SinkAnswer } from "../support/http-sink.ts";
+import { until } from "../support/until.ts";
 
 /**
  * What can go wrong between an exporter and its destination, over real sockets. While it lasts, everything stays queued and the law

@@ -31,11 +31,11 @@ import {
   recordingLog,
   recordingMeter,
   sending,
-  until,
 } from "../support/export-rig.ts";
 import { namesInOtlp } from "../support/fault-rig.ts";
 import { batchOf, indexer, rangeOf, slabOf, textOf } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
+import { until } from "../support/until.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

@@ -2,10 +2,10 @@ import { expect, onTestFinished, test } from "vitest";
 import { createInfluxdb } from "../../src/exporters/influxdb/index.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { TypeRegistry } from "../../src/series/type-registry.ts";
-import { until } from "../support/export-rig.ts";
 import { delivery } from "../support/influx-delivery.ts";
 import { influxSink } from "../support/influx-sink.ts";
 import { encodeRequest } from "../support/otlp.ts";
+import { until } from "../support/until.ts";
 
 let next = 0;
 const text = (key: string, stringValue: string) => ({ key, value: { stringValue } });

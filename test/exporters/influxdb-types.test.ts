@@ -8,10 +8,11 @@ import { openDirectory } from "../../src/journal/real-io.ts";
 import { TypeNotes } from "../../src/kit/delivery/type-notes.ts";
 import { shippedTables } from "../../src/series/tables/load.ts";
 import { TypeRegistry } from "../../src/series/type-registry.ts";
-import { recordingLog, until } from "../support/export-rig.ts";
+import { recordingLog } from "../support/export-rig.ts";
 import { delivery } from "../support/influx-delivery.ts";
 import { influxSink } from "../support/influx-sink.ts";
 import { lineDoor } from "../support/line-door.ts";
+import { until } from "../support/until.ts";
 
 const door = lineDoor(shippedTables(), "ns");
 const lines = (...given: string[]) =>

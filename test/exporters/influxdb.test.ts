@@ -285,7 +285,7 @@ async function influx(options: object, ...script: readonly SinkAnswer[]) {
     attempt: 1,
   } as const;
   const post = (body: Uint8Array = Buffer.from("m f=1 1\n")) =>
-    backend.post(body, sending, AbortSignal.timeout(2_000));
+    backend.post(body, sending, AbortSignal.timeout(60_000));
   const left = (n: number) => tell?.("function_logs", "duration_ms", "type", n);
   return { sink, backend, post, left, compiled, meter, said: factory.warning?.(config) };
 }

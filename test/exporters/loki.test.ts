@@ -41,7 +41,7 @@ async function loki(options: object, ...script: readonly SinkAnswer[]) {
     return backend.writer.write(range, 0, range.items, slab);
   };
   const post = () =>
-    backend.post(slab.bytes.subarray(0, slab.length), sending, AbortSignal.timeout(5_000));
+    backend.post(slab.bytes.subarray(0, slab.length), sending, AbortSignal.timeout(60_000));
   return { sink, log, meter, write, post };
 }
 

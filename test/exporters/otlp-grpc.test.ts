@@ -17,11 +17,12 @@ import { partialSuccessBody, statusBody } from "../../src/otlp/responses.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
 import type { Authenticator } from "../../src/pipeline/auth.ts";
 import { pem, pemPath } from "../support/certificates.ts";
-import { recordingLog, recordingMeter, sending, until } from "../support/export-rig.ts";
+import { recordingLog, recordingMeter, sending } from "../support/export-rig.ts";
 import { type GrpcSinkAnswer, grpcSink } from "../support/grpc-sink.ts";
 import { rangeOf } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { freePorts } from "../support/service.ts";
+import { until } from "../support/until.ts";
 
 const indexer = createIndexer();
 const factory = createOtlpGrpc(pickItems);

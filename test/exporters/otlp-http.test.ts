@@ -70,7 +70,7 @@ async function otlp<S extends Signal>(
     fail: () => {},
   });
   onTestFinished(() => backend.stop(AbortSignal.abort()));
-  const post = (body: Uint8Array) => backend.post(body, sending, AbortSignal.timeout(2_000));
+  const post = (body: Uint8Array) => backend.post(body, sending, AbortSignal.timeout(60_000));
   return { sink, backend, post, log };
 }
 

@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test } from "vitest";
-import { until } from "../support/export-rig.ts";
 import { delivery } from "../support/influx-delivery.ts";
 import { influxSink } from "../support/influx-sink.ts";
 import { encodeRequest } from "../support/otlp.ts";
+import { until } from "../support/until.ts";
 
 const FRAMES = 100;
 const PER_FRAME = 1_000;
@@ -37,7 +37,7 @@ test.each(["v3", "v2", "v1"] as const)(
     await using weir = await delivery(sink.http.url, { api, tables: ["function_logs"] });
     for (let frame = 0; frame < FRAMES; frame++) await weir.append(request(frame));
     weir.run();
-    await until(() => weir.counts().queuedItems === 0, 20_000);
+    await until(() => weir.counts().queuedItems === 0);
     const stored = sink.rows.get("weir") ?? new Map();
     expect(stored.size).toBe(FRAMES * PER_FRAME - 1);
     expect(weir.counts()).toMatchObject({ delivered: 99_999, deadLettered: 1, queuedItems: 0 });

@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from "vitest";
 import { partialSuccessBody } from "../../src/otlp/responses.ts";
-import { until } from "../support/export-rig.ts";
 import { NAMES, plainOptions, whileBroken } from "../support/fault-destinations.ts";
 import { namesInOtlp } from "../support/fault-rig.ts";
 import { grpcSink } from "../support/grpc-sink.ts";
 import { httpSink } from "../support/http-sink.ts";
+import { until } from "../support/until.ts";
 
 /** What a destination does with a request that holds these items. */
 type Opinion = (

@@ -9,7 +9,7 @@ import { type Authenticator, isAuthenticator } from "../../src/pipeline/auth.ts"
 import type { ExtensionContext, ExtensionFactory } from "../../src/pipeline/factory.ts";
 import { SELF, temporaryDirectory } from "../store/harness.ts";
 import { recordingLog, recordingMeter } from "../support/export-rig.ts";
-import { until } from "../support/otlp-door.ts";
+import { until } from "../support/until.ts";
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

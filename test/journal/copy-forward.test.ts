@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { directoryLock } from "../../src/journal/lock.ts";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { openDirectory } from "../../src/journal/real-io.ts";
@@ -239,11 +239,12 @@ test("frames of any size are copied with their notes and times; a damaged one st
     const again = await openSparse({ ...options, io: copy.mount() });
     if (isDamaged) copy.bytes("00000001.segment")[700_000] = 0;
     await again.journal.append([frameOf("end", [again.live.route])]);
-    await vi.waitFor(() => {
+    const copied = () => {
       const { segments, failures } = again.journal.stats().copied;
-      expect([segments, failures.get("unreadable")]).toEqual(isDamaged ? [0, 1] : [1, undefined]);
-    });
-    const read = await again.dead.read(ALL, AbortSignal.timeout(1_000));
+      return [segments, failures.get("unreadable")];
+    };
+    await expect.poll(copied).toEqual(isDamaged ? [0, 1] : [1, undefined]);
+    const read = await again.dead.read(ALL, AbortSignal.timeout(60_000));
     expect(textOf(read.frames.at(-1)!.batch)).toBe("small");
     expect(again.journal.stats().quarantined.size).toBe(isDamaged ? 1 : 0);
     if (isDamaged) continue;
@@ -276,7 +277,7 @@ test("who was about to read the old file finds the frames in the new one", async
   const texts = await feed(sparse, 200);
   expect(sparse.journal.stats().copied.segments).toBe(0);
   isHeld = true;
-  const reading = sparse.dead.read({ bytes: 3_000, items: 100 }, AbortSignal.timeout(2_000));
+  const reading = sparse.dead.read({ bytes: 3_000, items: 100 }, AbortSignal.timeout(60_000));
   await waiting;
   now = 20;
   await feed(sparse, 1);

@@ -159,7 +159,7 @@ const sent = (items: number): Tally => ({
 });
 
 test.each([
-  ["stops", async (journal: Journal) => journal.stop(AbortSignal.timeout(1_000))],
+  ["stops", async (journal: Journal) => journal.stop(AbortSignal.timeout(60_000))],
   ["crashes", async () => {}],
 ])("totals survive a run in which nothing is written, however it ends: it %s", async (_, end) => {
   const io = createMemoryIo();
@@ -167,7 +167,7 @@ test.each([
   await journal.append([frameOf("one", [reader.route], 3)]);
   const range = await reader.read(ALL, never);
   await journal.append([], [{ reader, range, tally: delivered(range) }]);
-  await journal.stop(AbortSignal.timeout(1_000));
+  await journal.stop(AbortSignal.timeout(60_000));
   for (let run = 0; run < 3; run++) {
     const idle = await started({ io });
     expect(idle.reader.counts()).toMatchObject({ appended: 3, delivered: 3, queuedItems: 0 });

@@ -32,7 +32,7 @@ async function drain(
   expect(imbalance(reader.counts())).toBe(0);
   const texts: string[] = [];
   while (reader.counts().queuedItems > 0) {
-    const range = await reader.read(ALL, AbortSignal.timeout(1_000));
+    const range = await reader.read(ALL, AbortSignal.timeout(60_000));
     texts.push(...range.frames.map(({ batch }) => textOf(batch)));
     reader.settle(range, delivered(range));
   }
@@ -126,14 +126,14 @@ test("numbers of frames are never used again after a crash; routes keep theirs",
   expect(reader.route).toBe(0);
   expect(journal.route("b/logs", "logs", "end", NO_LIMITS).route).toBe(1);
   await journal.append([frameOf("seven", [0])]);
-  const range = await reader.read(ALL, AbortSignal.timeout(1_000));
+  const range = await reader.read(ALL, AbortSignal.timeout(60_000));
   expect(range.first).toBe(1);
   expect(range.last).toBeGreaterThan(6);
   await journal.stop(new AbortController().signal);
   const next = await open(disk);
   expect(next.journal.id).toBe(journal.id);
   await next.journal.append([frameOf("eight", [0])]);
-  const all = await next.reader.read(ALL, AbortSignal.timeout(1_000));
+  const all = await next.reader.read(ALL, AbortSignal.timeout(60_000));
   // A clean stop leaves no gap.
   expect(all.last).toBe(range.last + 1);
   await next.journal.stop(new AbortController().signal);

@@ -213,7 +213,7 @@ export class Simulation {
 
   async #drain(reader: Reader): Promise<void> {
     while (reader.counts().queuedItems > 0) {
-      const range = await reader.read(LITTLE, AbortSignal.timeout(2_000));
+      const range = await reader.read(LITTLE, AbortSignal.timeout(60_000));
       this.#checkRange(reader, range);
       reader.settle(range, delivered(range));
       this.#noteSettled(reader, range);

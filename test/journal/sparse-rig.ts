@@ -67,7 +67,7 @@ export async function turns(count: number): Promise<void> {
 export async function drain(reader: Reader): Promise<string[]> {
   const texts: string[] = [];
   while (reader.counts().queuedItems > 0) {
-    const range = await reader.read({ bytes: 3_000, items: 100 }, AbortSignal.timeout(2_000));
+    const range = await reader.read({ bytes: 3_000, items: 100 }, AbortSignal.timeout(60_000));
     texts.push(...range.frames.map(({ batch }) => textOf(batch)));
     reader.settle(range, delivered(range));
   }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import type { Batch } from "../../src/otlp/batch.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { PipelineError, type Refusal } from "../../src/otlp/status.ts";
@@ -136,17 +136,17 @@ const namesIn = (batch: Batch) =>
 test("datagrams become log records, bad lines are counted with a reason", async () => {
   const { intake, udp } = await start(UDP);
   await send(udp, ["a v=1\nb v=2", "c v=\nd v=3", "", "\xff", '{"measurement":"x"}', '[{"a":1}]']);
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([3, 4]));
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([3, 4]);
   expect(intake.batches.flatMap(namesIn)).toEqual(["a", "b", "d"]);
   expect(intake.bad.map(({ why }) => why)).toContain("point 1: it has no field");
   expect(intake.bad.every(({ transport }) => transport === "udp")).toBe(true);
-  await vi.waitFor(() => expect(intake.leased).toBe(0));
+  await expect.poll(() => intake.leased).toBe(0);
 });
 
 test("lines whose time no int64 of nanoseconds holds are counted", async () => {
   const { intake, udp } = await start({ ...UDP, precision: "s" });
   await send(udp, ["a v=1 99999999999\nb v=1 1\nc v=1 -99999999999"]);
-  await vi.waitFor(() => expect(intake.items).toBe(3));
+  await expect.poll(() => intake.items).toBe(3);
   expect(counted.get("weir_lines_replaced_times_total")).toBe(2);
 });
 
@@ -155,11 +155,11 @@ test("characters that JSON points lose are counted, over UDP and TCP; those of b
   const { intake, udp, tcp } = await start({ ...UDP, tcp: { endpoint: "127.0.0.1:0" } });
   const bad = JSON.stringify({ measurement: "a\u0001", fields: {} });
   await send(udp, [`[${point("a\u0001")},${bad}]`, point("plain")]);
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([2, 1]));
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([2, 1]);
   expect(counted.get("weir_lines_lost_characters_total")).toBe(2);
   const socket = await open(tcp);
   socket.end(`${point("b\\")}\n`);
-  await vi.waitFor(() => expect(intake.items).toBe(3));
+  await expect.poll(() => intake.items).toBe(3);
   expect(counted.get("weir_lines_lost_characters_total")).toBe(4);
   expect(intake.batches.flatMap(namesIn)).toEqual(["a", "plain", "b"]);
 });
@@ -173,7 +173,7 @@ test("datagrams of some milliseconds are one request, and none is lost", async (
   await send(udp, datagrams);
   await new Promise((resolve) => setTimeout(resolve, 50));
   gate.resolve();
-  await vi.waitFor(() => expect(intake.items).toBe(400));
+  await expect.poll(() => intake.items).toBe(400);
   expect(intake.batches.length).toBeLessThan(200);
   expect(intake.lost).toBe(0);
 });
@@ -181,7 +181,7 @@ test("datagrams of some milliseconds are one request, and none is lost", async (
 test("a datagram with a spread table is a request of its own", async () => {
   const { intake, udp } = await start(UDP);
   await send(udp, ["a v=1", "DFF_func_call,func_id=f run_cost=1i\nb v=1", "c v=1\nbad"]);
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([4, 1]));
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([4, 1]);
   const alone = intake.batches.map(namesIn).filter((names) => names.includes("DFF_func_call"));
   expect(alone).toEqual([["DFF_func_call", "b"]]);
 });
@@ -191,9 +191,9 @@ test("refused datagrams are counted in lines and said once", async () => {
   intake.refusals = 1;
   const { udp } = await start(UDP, intake);
   await send(udp, ["a v=1\nb v=1\nbad"]);
-  await vi.waitFor(() => expect(intake.lost).toBe(3));
+  await expect.poll(() => intake.lost).toBe(3);
   await send(udp, ["c v=1"]);
-  await vi.waitFor(() => expect(intake.items).toBe(1));
+  await expect.poll(() => intake.items).toBe(1);
   expect(logs.filter(({ text }) => text === "lines were lost")).toHaveLength(1);
 });
 
@@ -202,11 +202,9 @@ test("a rejected submit over UDP is said, not thrown", async () => {
   intake.failures = 1;
   const { udp } = await start(UDP, intake);
   await send(udp, ["a v=1"]);
-  await vi.waitFor(() =>
-    expect(logs.some(({ level, text }) => level === "error" && text === "lines were lost")).toBe(
-      true,
-    ),
-  );
+  await expect
+    .poll(() => logs.some(({ level, text }) => level === "error" && text === "lines were lost"))
+    .toBe(true);
 });
 
 test("the kernel's drops are exact: sent = received + drops", async () => {
@@ -230,7 +228,7 @@ test("the kernel's drops are exact: sent = received + drops", async () => {
   );
   socket.close();
   const drops = () => observed.get("weir_udp_kernel_drops_total")?.() ?? 0;
-  await vi.waitFor(() => expect(intake.items + drops()).toBe(total));
+  await expect.poll(() => intake.items + drops()).toBe(total);
 });
 
 test("a receive buffer that the kernel grants only in part is said with the sysctl", async () => {
@@ -260,7 +258,7 @@ test("TCP: lines cut anywhere, a string over several reads, the last line withou
     if (byte === 10 || byte === 92) await new Promise((resolve) => setTimeout(resolve, 3));
   }
   socket.end();
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([3, 1]));
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([3, 1]);
   expect(intake.batches.flatMap(namesIn)).toEqual(["a", "b", "c"]);
   expect(intake.leased).toBe(0);
 });
@@ -272,7 +270,7 @@ test("TCP: a full service slows the sender down and loses nothing", async () => 
   const { tcp } = await start(TCP, intake);
   const socket = await open(tcp);
   socket.end("a v=1\nb v=2\nbad\n");
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([2, 1]));
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([2, 1]);
 });
 
 test("TCP: reading stops while a request is on its way", async () => {
@@ -287,7 +285,7 @@ test("TCP: reading stops while a request is on its way", async () => {
   expect(socket.writableLength).toBeGreaterThan(20_000_000);
   gate.resolve();
   socket.end();
-  await vi.waitFor(() => expect(intake.items).toBe(64_000), { timeout: 8_000 });
+  await expect.poll(() => intake.items).toBe(64_000);
 });
 
 const POINT = (name: string) => `{"measurement":"${name}","fields":{"v":1}}`;
@@ -299,7 +297,7 @@ test("JSON points in datagrams: one, an array, NDJSON; a spread table's are a re
     `[${POINT("b")},{"measurement":"c"},${POINT("d")}]`,
     ` ${POINT("e")}\n${POINT("DFF_func_call")}\n{`,
   ]);
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([5, 2]));
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([5, 2]);
   expect(intake.batches.flatMap(namesIn).sort()).toEqual(["DFF_func_call", "a", "b", "d", "e"]);
   const alone = intake.batches.map(namesIn).filter((names) => names.includes("DFF_func_call"));
   expect(alone).toEqual([["e", "DFF_func_call"]]);
@@ -314,7 +312,7 @@ test("refused datagrams of JSON are counted in points", async () => {
   intake.refusals = 1;
   const { udp } = await start(UDP, intake);
   await send(udp, [`[${POINT("a")},${POINT("b")},{}]`]);
-  await vi.waitFor(() => expect(intake.lost).toBe(3));
+  await expect.poll(() => intake.lost).toBe(3);
 });
 
 test("TCP: JSON points on lines of their own, between lines of line protocol, cut anywhere", async () => {
@@ -327,7 +325,7 @@ test("TCP: JSON points on lines of their own, between lines of line protocol, cu
       if (at % 60 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
     }
     socket.end();
-    await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([8, 2]));
+    await expect.poll(() => [intake.items, intake.lost]).toEqual([8, 2]);
     expect(intake.batches.splice(0).flatMap(namesIn).join("")).toBe("abcdefgh");
     intake.bad.splice(0);
   }
@@ -338,7 +336,7 @@ test("TCP: one read is one request, made of whole lines", async () => {
   const socket = await open(tcp);
   for (const [i, chunk] of ["a v=1\nb v=1\nc v", "=1\n", "d v=1\n"].entries()) {
     socket.write(chunk);
-    await vi.waitFor(() => expect(intake.batches).toHaveLength(i + 1));
+    await expect.poll(() => intake.batches).toHaveLength(i + 1);
   }
   expect(intake.batches.map(namesIn)).toEqual([["a", "b"], ["c"], ["d"]]);
   socket.destroy();
@@ -355,7 +353,7 @@ test("TCP: half a line at the end is a line when it is whole, else it is counted
   ] as const) {
     const { intake, tcp, stop } = await start(TCP);
     (await open(tcp)).end(`a v=1\n${rest}`);
-    await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([items, lost]));
+    await expect.poll(() => [intake.items, intake.lost]).toEqual([items, lost]);
     await stop();
     expect([intake.items, intake.lost, intake.leased]).toEqual([items, lost, 0]);
   }
@@ -377,7 +375,7 @@ test("TCP: ten times every limit costs a line each, with its reason, and nothing
   for (const [line, why] of bad) {
     const socket = await open(tcp);
     socket.end(`before v=1\n${line}\nafter v=1\n`);
-    await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([2, 1]), { timeout: 8_000 });
+    await expect.poll(() => [intake.items, intake.lost]).toEqual([2, 1]);
     expect(intake.batches.splice(0).flatMap(namesIn)).toEqual(["before", "after"]);
     expect(intake.bad.splice(0)[0]?.why).toContain(why);
   }
@@ -385,7 +383,7 @@ test("TCP: ten times every limit costs a line each, with its reason, and nothing
     Array.from({ length: 40 }, () => open(tcp).catch(() => undefined)),
   );
   for (const socket of sockets) socket?.write("c v=1\n");
-  await vi.waitFor(() => expect(intake.items).toBe(4));
+  await expect.poll(() => intake.items).toBe(4);
   for (const socket of sockets) socket?.destroy();
 });
 
@@ -394,9 +392,7 @@ test("TCP: a long array is read in steps, into one request", async () => {
   const socket = await open(tcp);
   const points = Array.from({ length: 40_000 }, (_, i) => POINT(`m${i % 3}`));
   socket.end(`[${points.join()}]\n${POINT("last")}`);
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([40_001, 0]), {
-    timeout: 8_000,
-  });
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([40_001, 0]);
   expect(intake.batches[0]?.items).toBe(40_000);
 });
 
@@ -405,7 +401,7 @@ test("TCP: an over-long line of JSON costs itself", async () => {
   const socket = await open(tcp);
   const long = POINT("x".repeat(200_000));
   socket.end(`${POINT("a")}\n${long}\nb v=1\n${long}`);
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([2, 2]));
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([2, 2]);
   expect(intake.bad.every(({ why }) => why.includes("max_line_size"))).toBe(true);
 });
 
@@ -414,7 +410,7 @@ test("TCP: an over-long line costs itself", async () => {
   const socket = await open(tcp);
   socket.write(`a v=1\nb s="${"x".repeat(300_000)}"\nc v=1\n`);
   socket.end(`d s="${"y".repeat(1_900)}"\n`);
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([3, 1]));
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([3, 1]);
   expect(intake.bad[0]?.why).toContain("max_line_size");
 });
 
@@ -422,7 +418,7 @@ test("TCP: a forgotten quote does not hold later lines back", async () => {
   const { intake, tcp } = await start(TCP);
   const socket = await open(tcp);
   socket.write('a s="oops\nb v=1\nc v=2\n');
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([2, 1]), { timeout: 4_000 });
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([2, 1]);
   socket.destroy();
 });
 
@@ -448,7 +444,7 @@ test("TCP: what comes after the first pause is looked after as well", async () =
   const closed = new Promise((resolve) => socket.once("close", resolve));
   await new Promise((resolve) => setTimeout(resolve, 1_200));
   socket.write('a s="oops\nb v=1\n');
-  await vi.waitFor(() => expect([intake.items, intake.lost]).toEqual([1, 1]), { timeout: 3_000 });
+  await expect.poll(() => [intake.items, intake.lost]).toEqual([1, 1]);
   await closed;
 });
 
@@ -456,11 +452,11 @@ test("TCP: resets and half-open connections harm nobody", async () => {
   const { intake, tcp, stop } = await start(TCP);
   const broken = await open(tcp);
   broken.write("a v=1\nb v");
-  await vi.waitFor(() => expect(intake.items).toBe(1));
+  await expect.poll(() => intake.items).toBe(1);
   broken.resetAndDestroy();
   const silent = await open(tcp);
   silent.write("c v=1\nd v=");
-  await vi.waitFor(() => expect(intake.items).toBe(2));
+  await expect.poll(() => intake.items).toBe(2);
   await stop();
   silent.destroy();
   expect(intake.leased).toBe(0);
@@ -514,7 +510,7 @@ columns:
   const { intake, udp } = await start({ ...UDP, tables: [path] });
   const socket = createSocket("udp4");
   socket.send('deploys,status=failed,zone=a message="no space left" 1705314600', udp, "127.0.0.1");
-  await vi.waitFor(() => expect(intake.items).toBe(1));
+  await expect.poll(() => intake.items).toBe(1);
   socket.close();
   const [batch] = intake.batches as [Batch];
   const request = decodeRequest("logs", batch.bytes.subarray(0, batch.length));

@@ -6,8 +6,9 @@ import { SIGNALS } from "../../src/otlp/tape.ts";
 import { EXPORT_PATHS } from "../../src/receivers/otlp/grpc.ts";
 import { GrpcClient } from "../support/grpc-client.ts";
 import { decodeMessage, encodeRequest, responseType, typeOf } from "../support/otlp.ts";
-import { Door, type DoorOptions, requestOf, until } from "../support/otlp-door.ts";
+import { Door, type DoorOptions, requestOf } from "../support/otlp-door.ts";
 import { framed, RawGrpc } from "../support/raw-grpc.ts";
+import { until } from "../support/until.ts";
 
 const MIB = 1024 * 1024;
 const GRPC_ONLY = { grpc: { endpoint: "127.0.0.1:0" } };

@@ -4,8 +4,9 @@ import { createIndexer } from "../../src/otlp/indexing.ts";
 import { PipelineError } from "../../src/otlp/status.ts";
 import { SIGNALS, type Signal } from "../../src/otlp/tape.ts";
 import { decodeMessage, encodeRequest, responseType, typeOf } from "../support/otlp.ts";
-import { Door, type DoorOptions, dial, readAll, requestOf, until } from "../support/otlp-door.ts";
+import { Door, type DoorOptions, dial, readAll, requestOf } from "../support/otlp-door.ts";
 import { snappyBlock } from "../support/snappy.ts";
+import { until } from "../support/until.ts";
 
 const MIB = 1024 * 1024;
 const PROTOBUF = "application/x-protobuf";

@@ -27,7 +27,7 @@ async function started() {
   await control.start();
   onTestFinished(async () => {
     await control.stop(AbortSignal.timeout(1_000));
-    await storage.stop(AbortSignal.timeout(2_000));
+    await storage.stop(AbortSignal.timeout(60_000));
   });
   return { directory, control };
 }

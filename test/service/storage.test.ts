@@ -17,7 +17,7 @@ async function opened(options: object) {
     config.parse({ directory, ...options }),
     needs,
   );
-  onTestFinished(() => storage.stop(AbortSignal.timeout(2_000)));
+  onTestFinished(() => storage.stop(AbortSignal.timeout(60_000)));
   return log.lines.filter(({ level }) => level !== "debug");
 }
 

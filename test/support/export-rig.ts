@@ -12,6 +12,7 @@ import type { Signal } from "../../src/otlp/tape.ts";
 import type { Logger, Meter } from "../../src/pipeline/telemetry.ts";
 import type { Slab, Writer } from "../../src/series/writer.ts";
 import { SLACK } from "../../src/wire/slack.ts";
+import { until } from "./until.ts";
 
 /** A batch of which only the count matters; `tag` is in its bytes. */
 export function fakeBatch<S extends Signal>(items: number, signal: S, tag = ""): Batch<S> {
@@ -315,13 +316,4 @@ export function exportRig(options: RigOptions): Rig {
     await running.stop();
   };
   return { reader, deadLetters, log, meter, posts, run, untilSettled };
-}
-
-/** Waits until `condition` holds; rejects after `limitMs`. */
-export async function until(condition: () => boolean, limitMs = 8_000): Promise<void> {
-  const end = performance.now() + limitMs;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${condition}`);
-    await wait(2);
-  }
 }

@@ -9,10 +9,10 @@ import { pickItems } from "../../src/otlp/pick.ts";
 import { writeRequestJson } from "../../src/otlp/write-json.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { shippedTables } from "../../src/series/tables/load.ts";
-import { until } from "./export-rig.ts";
 import { type FaultRoute, faultRoute, namesInLines, namesInOtlp } from "./fault-rig.ts";
 import { type GrpcSinkAnswer, grpcSink } from "./grpc-sink.ts";
 import { httpSink, type SinkAnswer } from "./http-sink.ts";
+import { until } from "./until.ts";
 
 /** The exporters that reach their destination over a network. */
 export type Kind = "influxdb" | "otlp_http" | "otlp_grpc";

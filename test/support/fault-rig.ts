@@ -94,8 +94,8 @@ async function openRoute(queue: FileIo, aside: FileIo, log: Logger) {
     reader: journal.route(ROUTE, "logs", "oldest", LIMITS),
     deadLetters: await openDeadLetters(letters),
     close: async () => {
-      await journal.stop(AbortSignal.timeout(1_000));
-      await letters.stop(AbortSignal.timeout(1_000));
+      await journal.stop(AbortSignal.timeout(60_000));
+      await letters.stop(AbortSignal.timeout(60_000));
     },
   };
 }

@@ -88,7 +88,7 @@ export async function delivery(
       stop.abort(new Error("stopped"));
       await done;
       await backend.stop(AbortSignal.abort());
-      await journal.stop(AbortSignal.timeout(1_000));
+      await journal.stop(AbortSignal.timeout(60_000));
     },
   };
 }

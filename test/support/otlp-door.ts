@@ -237,12 +237,3 @@ export async function readAll(socket: Socket): Promise<string> {
   if (!socket.closed) await once(socket, "close");
   return Buffer.concat(chunks).toString("latin1");
 }
-
-/** Resolves when `condition` holds; throws after `limitMs`. */
-export async function until(condition: () => boolean, limitMs = 5_000): Promise<void> {
-  const start = performance.now();
-  while (!condition()) {
-    if (performance.now() - start > limitMs) throw new Error(`still not: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

@@ -61,7 +61,7 @@ export class ShippedService implements AsyncDisposable {
 
   /** Runs a command of a page; resolves with what it prints. */
   async shell(command: string): Promise<string> {
-    const { stdout } = await run("bash", ["-ec", this.real(command)], { timeout: 20_000 });
+    const { stdout } = await run("bash", ["-ec", this.real(command)], { timeout: 100_000 });
     return stdout;
   }
 

@@ -10,9 +10,10 @@ import { pickItems } from "../../../src/otlp/pick.ts";
 import { isRefusal } from "../../../src/otlp/status.ts";
 import { compileLineWriter } from "../../../src/series/plan.ts";
 import { shippedTables } from "../../../src/series/tables/load.ts";
-import { quickRetry, recordingLog, recordingMeter, until } from "../../support/export-rig.ts";
+import { quickRetry, recordingLog, recordingMeter } from "../../support/export-rig.ts";
 import { httpSink } from "../../support/http-sink.ts";
 import { encodeRequest } from "../../support/otlp.ts";
+import { until } from "../../support/until.ts";
 
 const indexer = createIndexer();
 const NAME = "influxdb/logs";
@@ -101,8 +102,8 @@ async function service(queue: FileIo, aside: FileIo, url: string) {
     stop.abort(new Error("stopped"));
     await done;
     await backend.stop(AbortSignal.timeout(100));
-    await journal.stop(AbortSignal.timeout(1_000));
-    await letters.stop(AbortSignal.timeout(1_000));
+    await journal.stop(AbortSignal.timeout(60_000));
+    await letters.stop(AbortSignal.timeout(60_000));
   };
   return { reader, append, end, letters };
 }
@@ -157,5 +158,5 @@ test("over a real journal and a moody server: every item is stored or a dead let
   const letters = await openJournal(aside);
   const none = { bytes: 1e9, items: 1e9, frames: 1e9, onFull: "refuse" } as const;
   expect(letters.route("dead_letters/logs", "logs", "oldest", none).counts().queuedItems).toBe(30);
-  await letters.stop(AbortSignal.timeout(1_000));
+  await letters.stop(AbortSignal.timeout(60_000));
 });

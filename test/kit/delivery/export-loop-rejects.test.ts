@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { dropped, exportRig, LineWriter, sent, until } from "../../support/export-rig.ts";
+import { dropped, exportRig, LineWriter, sent } from "../../support/export-rig.ts";
+import { until } from "../../support/until.ts";
 
 test("413 halves until it fits; a single item that is too large is a dead letter", async () => {
   const rig = exportRig({

@@ -1,7 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { Verdict } from "../../../src/kit/delivery/backend.ts";
-import { exportRig, quickRetry, sent, until } from "../../support/export-rig.ts";
+import { exportRig, quickRetry, sent } from "../../support/export-rig.ts";
+import { until } from "../../support/until.ts";
 
 test("one hanging destination does not slow another", async () => {
   const hanging = exportRig({

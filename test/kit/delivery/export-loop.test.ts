@@ -9,8 +9,8 @@ import {
   quickRetry,
   sent,
   tallySum,
-  until,
 } from "../../support/export-rig.ts";
+import { until } from "../../support/until.ts";
 
 test("delivers every item once and says which items a request holds", async () => {
   const rig = exportRig({ frames: [3, 2, 4], framesPerRange: 3, post: () => sent, lanes: 1 });

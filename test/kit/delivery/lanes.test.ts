@@ -2,7 +2,8 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { Lanes } from "../../../src/kit/delivery/lanes.ts";
 import { RangeFit } from "../../../src/kit/delivery/range-fit.ts";
-import { exportRig, LineWriter, sent, until } from "../../support/export-rig.ts";
+import { exportRig, LineWriter, sent } from "../../support/export-rig.ts";
+import { until } from "../../support/until.ts";
 
 const MIB = 1 << 20;
 

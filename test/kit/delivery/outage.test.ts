@@ -2,7 +2,8 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Outage } from "../../../src/kit/delivery/outage.ts";
 import { Slabs } from "../../../src/kit/delivery/slabs.ts";
-import { exportRig, quickRetry, sent, until } from "../../support/export-rig.ts";
+import { exportRig, quickRetry, sent } from "../../support/export-rig.ts";
+import { until } from "../../support/until.ts";
 
 const retry = { ...quickRetry, initial_interval: 40, multiplier: 1, max_interval: 40 };
 const NEVER = new AbortController().signal;
@@ -52,7 +53,7 @@ test("items that are never taken are no outage for the others, however seldom th
     const before = rig.posts.length;
     await until(() => rig.posts.length >= before + 3 * bad.length);
     rig.reader.push(1);
-    await until(() => rig.reader.settled.has(seq), 2_000);
+    await until(() => rig.reader.settled.has(seq));
   }
   await running.stop();
   expect(rig.deadLetters.keys()).toEqual(bad);
@@ -82,7 +83,7 @@ test("max_elapsed_time ends a part that waits for its turn in an outage", async 
     post: () => ({ is: "retry", why: "down" }),
   });
   const running = rig.run();
-  await until(() => rig.reader.settled.size === 6, 2_000);
+  await until(() => rig.reader.settled.size === 6);
   await running.stop();
   for (const tally of rig.reader.settled.values())
     expect(tally.dropped).toEqual(new Map([["max_elapsed_time", 1]]));

@@ -6,7 +6,8 @@ import { createIndexer } from "../../../src/otlp/indexing.ts";
 import type { Range } from "../../../src/otlp/range.ts";
 import type { Slab } from "../../../src/series/writer.ts";
 import { HUGE, type Huge } from "../../otlp/huge.ts";
-import { exportRig, FakeReader, LineWriter, sent, until } from "../../support/export-rig.ts";
+import { exportRig, FakeReader, LineWriter, sent } from "../../support/export-rig.ts";
+import { until } from "../../support/until.ts";
 
 const indexer = createIndexer();
 

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { Turns } from "../../../src/kit/delivery/turns.ts";
-import { exportRig, LineWriter, sent, until } from "../../support/export-rig.ts";
+import { exportRig, LineWriter, sent } from "../../support/export-rig.ts";
+import { until } from "../../support/until.ts";
 
 const BUSY_MS = 6;
 

@@ -14,9 +14,10 @@ import { parseGrpcTimeout, trailersOf } from "../../../src/kit/server/grpc-statu
 import { PipelineError } from "../../../src/otlp/status.ts";
 import { SLACK } from "../../../src/wire/slack.ts";
 import { GrpcClient } from "../../support/grpc-client.ts";
-import { dial, readAll, until } from "../../support/otlp-door.ts";
+import { dial, readAll } from "../../support/otlp-door.ts";
 import { ended, framed, RawGrpc } from "../../support/raw-grpc.ts";
 import { snappyFramed } from "../../support/snappy.ts";
+import { until } from "../../support/until.ts";
 
 const MIB = 1024 * 1024;
 const PATH = "/test.Service/Method";

@@ -12,7 +12,8 @@ import {
 } from "../../../src/kit/server/http-server.ts";
 import { PipelineError } from "../../../src/otlp/status.ts";
 import { SLACK } from "../../../src/wire/slack.ts";
-import { dial, readAll, until } from "../../support/otlp-door.ts";
+import { dial, readAll } from "../../support/otlp-door.ts";
+import { until } from "../../support/until.ts";
 
 const MIB = 1024 * 1024;
 const servers: HttpServer[] = [];

@@ -15,7 +15,8 @@ import { ServerTls } from "../../../src/kit/tls/tls-server.ts";
 import { temporaryDirectory } from "../../store/harness.ts";
 import { pem, pemPath } from "../../support/certificates.ts";
 import { recordingLog } from "../../support/export-rig.ts";
-import { dial, readAll, until } from "../../support/otlp-door.ts";
+import { dial, readAll } from "../../support/otlp-door.ts";
+import { until } from "../../support/until.ts";
 
 const SERVER = { cert_file: pemPath("server"), key_file: pemPath("server.key") };
 const serverBlock = z.strictObject({ tls: tlsServer });

@@ -4,7 +4,8 @@ import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { PipelineError } from "../../../src/otlp/status.ts";
 import { encodePoints } from "../../support/datakit-proto.ts";
-import { dial, readAll, until } from "../../support/otlp-door.ts";
+import { dial, readAll } from "../../support/otlp-door.ts";
+import { until } from "../../support/until.ts";
 import { type DatakitDoor, datakitDoor } from "./door.ts";
 
 const GOOD = "m,t=a v=1i 1705314600000000000";

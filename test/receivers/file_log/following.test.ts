@@ -293,4 +293,4 @@ test("a file that comes in the place of a deleted one and begins alike is read w
   await writeFile(rig.path("a.log"), "starting\nagain\n");
   await sleep(3_200);
   await rig.expectBodies("starting", "starting", "again");
-}, 10_000);
+});

@@ -5,7 +5,8 @@ import { compileLineWriter } from "../../../src/series/plan.ts";
 import { shippedTables } from "../../../src/series/tables/load.ts";
 import { batchOfSignal, indexer, rangeOf, writeAll } from "../../support/line-writing.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
-import { Sender, start, stopAll, until } from "./rig.ts";
+import { until } from "../../support/until.ts";
+import { Sender, start, stopAll } from "./rig.ts";
 
 afterEach(stopAll);
 

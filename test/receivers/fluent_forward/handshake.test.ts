@@ -6,7 +6,8 @@ import { afterEach, expect, test } from "vitest";
 import { config } from "../../../src/receivers/fluent_forward/config.ts";
 import { Security } from "../../../src/receivers/fluent_forward/handshake.ts";
 import { withSlack } from "../../../src/wire/slack.ts";
-import { Sender, start, stopAll, until } from "./rig.ts";
+import { until } from "../../support/until.ts";
+import { Sender, start, stopAll } from "./rig.ts";
 
 afterEach(stopAll);
 

@@ -6,8 +6,9 @@ import {
   LINES_MAX,
 } from "../../../src/receivers/fluent_forward/partials.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
+import { until } from "../../support/until.ts";
 import { stored } from "../http_logs/rig.ts";
-import { Sender, start, stopAll, until } from "./rig.ts";
+import { Sender, start, stopAll } from "./rig.ts";
 
 afterEach(stopAll);
 

@@ -8,8 +8,9 @@ import { afterEach, describe, expect, test } from "vitest";
 import { PipelineError } from "../../../src/otlp/status.ts";
 import type { ReceiverRig } from "../../support/receiver-rig.ts";
 import { freePorts } from "../../support/service.ts";
+import { until } from "../../support/until.ts";
 import { stored } from "../http_logs/rig.ts";
-import { Sender, start, stopAll, until } from "./rig.ts";
+import { Sender, start, stopAll } from "./rig.ts";
 
 afterEach(stopAll);
 

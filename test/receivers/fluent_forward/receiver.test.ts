@@ -4,8 +4,9 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { encode } from "@msgpack/msgpack";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
+import { until } from "../../support/until.ts";
 import { stored } from "../http_logs/rig.ts";
-import { eventTime, Sender, start, stopAll, until } from "./rig.ts";
+import { eventTime, Sender, start, stopAll } from "./rig.ts";
 
 afterEach(stopAll);
 

@@ -3,6 +3,7 @@ import { decodeMulti, ExtData } from "@msgpack/msgpack";
 import { expect } from "vitest";
 import { fluentForward } from "../../../src/receivers/fluent_forward/index.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
+import { until } from "../../support/until.ts";
 
 const stops: (() => Promise<void>)[] = [];
 
@@ -67,13 +68,6 @@ export class Sender {
     await until(() => this.answers().length >= count);
     return this.answers().map((answer) => (answer as { ack: unknown }).ack);
   }
-}
-
-/** Waits until it holds, for 15 s at most. */
-export async function until(holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 15_000; !holds() && Date.now() < end; )
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  expect(holds()).toBe(true);
 }
 
 /** Seconds and nanoseconds as EventTime. */

@@ -6,8 +6,9 @@ import { afterEach, describe, expect, test } from "vitest";
 import { JSON_MAX } from "../../../src/receivers/fluent_forward/connection.ts";
 import { CHUNK_MAX } from "../../../src/receivers/fluent_forward/message.ts";
 import type { ReceiverRig } from "../../support/receiver-rig.ts";
+import { until } from "../../support/until.ts";
 import { stored } from "../http_logs/rig.ts";
-import { Sender, start, stopAll, until } from "./rig.ts";
+import { Sender, start, stopAll } from "./rig.ts";
 
 afterEach(stopAll);
 
