@@ -1,6 +1,7 @@
 import type { DuckDBValue } from "@duckdb/node-api";
 import { textOf } from "./duck.ts";
 import { QueryError } from "./guard.ts";
+import { isOutOfMemory } from "./memory-turns.ts";
 
 /** InfluxDB 3's words for a database that nobody has written to. */
 export function databaseNotFound(name: string): QueryError {
@@ -18,7 +19,7 @@ export function queryError(error: unknown): QueryError {
       `query error: error while planning query: Error during planning: table 'public.${name}' not found`,
     );
   }
-  if (text.startsWith("Out of Memory Error"))
+  if (isOutOfMemory(error))
     return new QueryError(
       "the query needs more memory than the store may use: ask for a shorter time range or fewer columns, or raise the store's memory limit",
     );

@@ -1,10 +1,16 @@
-import type { DuckDBConnection, DuckDBResult, DuckDBValue } from "@duckdb/node-api";
+import type {
+  DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBResult,
+  DuckDBValue,
+} from "@duckdb/node-api";
 import type { Catalog } from "./catalog.ts";
 import { type Deadline, untilDeadline } from "./deadline.ts";
 import { toDuckSql } from "./dialect.ts";
 import { type Duck, quoteName } from "./duck.ts";
 import { checkQuery, QueryError } from "./guard.ts";
 import { withoutIox } from "./iox.ts";
+import type { MemoryTurns } from "./memory-turns.ts";
 import { bind, databaseNotFound, queryError } from "./query-errors.ts";
 
 export interface QueryLimits {
@@ -42,13 +48,21 @@ export class QueryDesk {
   readonly #catalog: Catalog;
   readonly #limits: QueryLimits;
   readonly #onStuck: () => void;
+  readonly #turns: MemoryTurns;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(duck: Duck, catalog: Catalog, limits: QueryLimits, onStuck: () => void) {
+  constructor(
+    duck: Duck,
+    catalog: Catalog,
+    limits: QueryLimits,
+    turns: MemoryTurns,
+    onStuck: () => void,
+  ) {
     this.#duck = duck;
     this.#catalog = catalog;
     this.#limits = limits;
+    this.#turns = turns;
     this.#onStuck = onStuck;
   }
 
@@ -60,23 +74,44 @@ export class QueryDesk {
     const atMs = performance.now() + limitMs;
     const deadline = { limitMs, atMs, graceMs, onStuck: this.#onStuck, gone };
     await this.#enter(atMs);
-    let connection: DuckDBConnection | undefined;
     try {
-      gone.throwIfAborted();
-      connection = await this.#duck.instance.connect();
-      const work = start(connection, schema, toDuckSql(withoutIox(sql, database)), params);
-      return this.#opened(connection, await untilDeadline(connection, work, deadline), deadline);
+      const duckSql = toDuckSql(withoutIox(sql, database));
+      return await this.#turns.run((leave) =>
+        this.#started(schema, duckSql, params, deadline, leave),
+      );
     } catch (error) {
-      connection?.closeSync();
       this.#leave();
       throw queryError(error);
+    }
+  }
+
+  /** Up to the first rows: most queries that want too much memory fail before those. */
+  async #started(
+    schema: string,
+    sql: string,
+    params: Params,
+    deadline: Deadline,
+    leave: () => void,
+  ): Promise<OpenQuery> {
+    deadline.gone.throwIfAborted();
+    const connection = await this.#duck.instance.connect();
+    try {
+      const work = start(connection, schema, sql, params);
+      const started = await untilDeadline(connection, work, deadline);
+      const first = await untilDeadline(connection, started.result.fetchChunk(), deadline);
+      return this.#opened(connection, started, first, deadline, leave);
+    } catch (error) {
+      connection.closeSync();
+      throw error;
     }
   }
 
   #opened(
     connection: DuckDBConnection,
     { result, isStar, names: given }: Started,
+    first: DuckDBDataChunk | null,
     deadline: Deadline,
+    leave: () => void,
   ): OpenQuery {
     // A name that differs from another only in case is stored as `name~2`.
     const own = result.columnNames().map((name) => name.replace(/~\d+$/, ""));
@@ -85,16 +120,19 @@ export class QueryDesk {
     if (isStar) order.sort((a, b) => compare(names[a] as string, names[b] as string));
     const { DOUBLE, FLOAT } = this.#duck.engine.DuckDBTypeId;
     const floats = order.map((i) => [DOUBLE, FLOAT].includes(result.columnTypeId(i)));
+    let ahead: DuckDBDataChunk | null | undefined = first;
     let isClosed = false;
     return {
       floats,
       columns: order.map((i) => names[i] as string),
       next: async () => {
-        const chunk = await untilDeadline(connection, result.fetchChunk(), deadline).catch(
-          (error: unknown) => {
-            throw queryError(error);
-          },
-        );
+        const chunk =
+          ahead === undefined
+            ? await untilDeadline(connection, result.fetchChunk(), deadline).catch((error) => {
+                throw queryError(error);
+              })
+            : ahead;
+        ahead = undefined;
         if (chunk === null || chunk.rowCount === 0) return undefined;
         const rows = chunk.getRows();
         return isStar ? rows.map((row) => order.map((i) => row[i] as DuckDBValue)) : rows;
@@ -103,6 +141,7 @@ export class QueryDesk {
         if (isClosed) return;
         isClosed = true;
         connection.closeSync();
+        leave();
         this.#leave();
       },
     };

@@ -2,6 +2,7 @@ import { CellText } from "./cells.ts";
 import type { DeclaredTable } from "./declared.ts";
 import { Deletions } from "./delete.ts";
 import type { Duck } from "./duck.ts";
+import { MemoryTurns } from "./memory-turns.ts";
 import { openStore } from "./open.ts";
 import { QueryDesk } from "./query.ts";
 import { StoreServer } from "./server.ts";
@@ -48,14 +49,15 @@ export class Store {
   static async start(options: StoreOptions): Promise<Store> {
     const { duck, catalog, ranges } = await openStore({ ...options, nowMs: Date.now });
     try {
-      const writer = new StoreWriter(duck, catalog, ranges);
+      const turns = new MemoryTurns();
+      const writer = new StoreWriter(duck, catalog, ranges, turns);
       const limits = {
         timeoutMs: options.queryTimeoutMs,
         graceMs: INTERRUPT_GRACE_MS,
         concurrency: QUERIES_AT_ONCE,
       };
       const queries = {
-        desk: new QueryDesk(duck, catalog, limits, options.giveUp),
+        desk: new QueryDesk(duck, catalog, limits, turns, options.giveUp),
         deletions: new Deletions(duck, catalog, writer, limits, options.giveUp),
         cells: new CellText(duck.engine),
       };

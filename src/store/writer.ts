@@ -2,6 +2,7 @@ import type { Precision } from "../line/time.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Duck } from "./duck.ts";
 import { type LineError, LineRows } from "./line-rows.ts";
+import type { MemoryTurns } from "./memory-turns.ts";
 import type { ItemRange, StoredRanges } from "./ranges.ts";
 import { RowSink } from "./row-sink.ts";
 import { partialAnswer, STORED, type WriteAnswer, wholeAnswer } from "./write-answer.ts";
@@ -34,16 +35,18 @@ export class StoreWriter {
   readonly #duck: Duck;
   readonly #catalog: Catalog;
   readonly #ranges: StoredRanges;
+  readonly #turns: MemoryTurns;
   readonly #sink: RowSink;
   readonly #queue: Waiting[] = [];
   /** Other work that must not meet a transaction: before the next group. */
   readonly #others: (() => Promise<void>)[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(duck: Duck, catalog: Catalog, ranges: StoredRanges) {
+  constructor(duck: Duck, catalog: Catalog, ranges: StoredRanges, turns: MemoryTurns) {
     this.#duck = duck;
     this.#catalog = catalog;
     this.#ranges = ranges;
+    this.#turns = turns;
     this.#sink = new RowSink(duck);
   }
 
@@ -76,7 +79,7 @@ export class StoreWriter {
       if (this.#queue.length === 0) continue;
       const group = this.#takeGroup();
       try {
-        const answers = await this.#commit(group.map(({ request }) => request));
+        const answers = await this.#inTurn(group.map(({ request }) => request));
         for (const [i, waiting] of group.entries()) waiting.resolve(answers[i] as WriteAnswer);
       } catch (error) {
         if (group.length === 1) group[0]?.reject(error);
@@ -105,12 +108,21 @@ export class StoreWriter {
   async #oneByOne(group: readonly Waiting[]): Promise<void> {
     for (const { request, resolve, reject } of group) {
       try {
-        const [answer] = await this.#commit([request]);
+        const [answer] = await this.#inTurn([request]);
         resolve(answer as WriteAnswer);
       } catch (error) {
         reject(error);
       }
     }
+  }
+
+  /** A query that fills the memory does not fail a write: it comes after that query. */
+  #inTurn(requests: readonly WriteRequest[]): Promise<WriteAnswer[]> {
+    return this.#turns.run(async (leave) => {
+      const answers = await this.#commit(requests);
+      leave();
+      return answers;
+    });
   }
 
   async #commit(requests: readonly WriteRequest[]): Promise<WriteAnswer[]> {
