@@ -12,6 +12,7 @@ import { findLeaving, type Leaving, removalDeltas } from "./removal.ts";
 import type { RouteState } from "./route-state.ts";
 import { routeNumbers, withoutRoute } from "./routes.ts";
 import type { FrameEntry, Segment } from "./segment.ts";
+import { SegmentRemovals } from "./segment-removals.ts";
 import { isDiskFull, SegmentWriter } from "./segment-writer.ts";
 import type { JournalLog, JournalState } from "./state.ts";
 
@@ -24,8 +25,6 @@ const GROUP_BYTES_MAX = 1 << 30;
 const RESERVE_FILE = "reserve";
 /** So long without a read, and a route is one that stands still (ms). */
 const STANDS_STILL_MS = 2_000;
-/** Longest pause between two looks at retained segments. */
-const RETAIN_LOOK_MS = 60_000;
 
 interface Options {
   readonly io: FileIo;
@@ -59,6 +58,7 @@ interface Pending {
 export class Committer {
   readonly #options: Options;
   readonly #writer: SegmentWriter;
+  readonly #removals: SegmentRemovals;
   #queue: Pending[] = [];
   #isFlushDue = false;
   #running: Promise<void> | undefined;
@@ -70,6 +70,7 @@ export class Committer {
   constructor(options: Options) {
     this.#options = options;
     this.#writer = new SegmentWriter(options);
+    this.#removals = new SegmentRemovals({ ...options, lookIn: (ms) => this.#lookIn(ms) });
   }
 
   get fsyncs(): number {
@@ -81,7 +82,9 @@ export class Committer {
 
   async start(): Promise<void> {
     await this.#restoreReserve();
-    await this.#removePassed();
+    // A route that begins with the oldest frames must not find those that are about to go.
+    this.#removals.wake();
+    await this.#removals.done();
     this.moved();
   }
 
@@ -94,7 +97,9 @@ export class Committer {
       if (deadline.aborted) resolve();
       deadline.addEventListener("abort", () => resolve(), { once: true });
     });
-    await Promise.race([Promise.all([this.#running, this.#options.copies.stop()]), late]);
+    const { copies } = this.#options;
+    const all = Promise.all([this.#running, copies.stop(), this.#removals.stop()]);
+    await Promise.race([all, late]);
     this.#isStopped = true;
     clearTimeout(this.#timer);
     const left = this.#queue.splice(0);
@@ -180,7 +185,7 @@ export class Committer {
   refuses(bytes: number): Refusal | undefined {
     const { state, maxBytes, maxFrames } = this.#options;
     const total = state.segments.bytes + bytes;
-    if (total > maxBytes && total - this.#passedBytes() > maxBytes)
+    if (total > maxBytes && total - this.#surplus(bytes) > maxBytes)
       return refused(`the journal is full (${state.segments.bytes} of ${maxBytes} bytes)`);
     if (state.segments.frames >= maxFrames)
       return refused(`the journal is full (${state.segments.frames} of ${maxFrames} frames)`);
@@ -218,7 +223,7 @@ export class Committer {
     while (this.#queue.length > 0 || this.#isFlushDue) {
       this.#isFlushDue = false;
       await this.#writeOnce(this.#next());
-      await this.#removePassed();
+      this.#removals.wake();
       this.#options.copies.wake();
     }
   }
@@ -335,34 +340,13 @@ export class Committer {
     this.#timer.unref();
   }
 
-  #passedBytes(): number {
-    const { state } = this.#options;
-    let bytes = 0;
+  /** What nobody needs makes room, but the disk may take its time to remove it: until then, at most one segment or request is too much. */
+  #surplus(bytes: number): number {
+    const { state, segmentBytes } = this.#options;
+    let passed = 0;
     for (const segment of state.segments.older())
-      if (isPassed(state, segment)) bytes += segment.length;
-    return bytes;
-  }
-
-  /** Removes segments that every route has passed and that were retained long enough. */
-  async #removePassed(): Promise<void> {
-    const { io, state, retainMs, nowMs, maxBytes } = this.#options;
-    const now = nowMs();
-    for (const segment of state.segments.older()) {
-      if (segment.moved !== undefined || !isPassed(state, segment)) continue;
-      segment.passedAtMs ??= now;
-      const isCrowded = state.segments.bytes > maxBytes - ROOM_PER_FRAME * 256;
-      const leftMs = segment.passedAtMs + retainMs - now;
-      if (leftMs > 0 && !isCrowded) {
-        this.#lookIn(Math.min(leftMs, RETAIN_LOOK_MS));
-        continue;
-      }
-      try {
-        await io.remove(segment.name);
-        state.segments.remove(segment);
-      } catch (error) {
-        this.#warn(error, "a segment that nobody needs could not be removed");
-      }
-    }
+      if (isPassed(state, segment)) passed += segment.length;
+    return Math.min(passed, Math.max(segmentBytes, bytes));
   }
 
   #warn(error: unknown, text: string): void {

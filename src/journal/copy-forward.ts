@@ -198,8 +198,8 @@ export class CopyForward {
   async #move(sources: readonly Source[]): Promise<void> {
     const { state, io } = this.#options;
     const segments = sources.map(({ segment }) => segment);
-    const whole = segments.every((segment) => state.segments.list.includes(segment));
-    if (!whole) return;
+    const { list } = state.segments;
+    if (segments.some((segment) => segment.isLeaving || !list.includes(segment))) return;
     const { promise, resolve } = Promise.withResolvers<Segment | undefined>();
     for (const segment of segments) segment.moved = promise;
     let target: Segment | undefined;
@@ -237,18 +237,23 @@ export class CopyForward {
     return target;
   }
 
-  /** Totals and cursors at the end of a segment: what the next one begins with. */
+  /**
+   * Totals and cursors at the end of a segment: what the next one begins with. One that is removed meanwhile has been passed, so the
+   * one behind it does as well.
+   */
   async #checkpointBehind(segment: Segment): Promise<Checkpoint> {
     const { io, state } = this.#options;
     const { list } = state.segments;
-    const next = list[list.indexOf(segment) + 1] as Segment;
-    const checkpoint = await firstCheckpoint(io, state.id, next.id, next.length).catch(
-      () => undefined,
-    );
-    if (checkpoint === undefined)
-      throw new DamagedSource(segment, `the checkpoint behind it, in ${next.name},`);
-    const { routes, quarantined } = checkpoint;
-    return { routes, quarantined };
+    for (const { name, id, length } of list.slice(list.indexOf(segment) + 1)) {
+      const checkpoint = await firstCheckpoint(io, state.id, id, length).catch(() => undefined);
+      if (checkpoint !== undefined) {
+        const { routes, quarantined } = checkpoint;
+        return { routes, quarantined };
+      }
+      if (list.some((next) => next.id === id && !next.isLeaving))
+        throw new DamagedSource(segment, `the checkpoint behind it, in ${name},`);
+    }
+    throw new Error(`nothing is left behind ${segment.name}`);
   }
 
   #swap(segments: readonly Segment[], target: Segment | undefined): void {

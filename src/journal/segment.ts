@@ -30,6 +30,8 @@ export class Segment {
   look: Look | undefined;
   /** While and after its frames are copied into another file: where they went, undefined when they stayed. Nobody removes it meanwhile. */
   moved: Promise<Segment | undefined> | undefined;
+  /** While its file is being removed: nobody copies anything to its name. */
+  isLeaving = false;
   /** When the last route passed it; undefined while one needs it. Retention starts here. */
   passedAtMs: number | undefined;
   count = 0;

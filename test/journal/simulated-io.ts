@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { DiskFile, FileIo } from "../../src/journal/file-io.ts";
 import { systemError } from "./faulty-io.ts";
 
@@ -131,6 +132,8 @@ export class SimulatedDisk {
         });
       },
       remove: async (name) => {
+        // To free a file takes a while, and others go on.
+        for (let turns = this.#random.below(4); turns > 0; turns--) await nextTurn();
         this.#step(epoch);
         if (!this.#names.has(name)) throw systemError("ENOENT");
         this.#change((names) => names.delete(name));
