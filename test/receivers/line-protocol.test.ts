@@ -4,6 +4,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { LineTables } from "../../src/kit/doors/line-tables.ts";
 import type { Batch } from "../../src/otlp/batch.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { PipelineError, type Refusal } from "../../src/otlp/status.ts";
@@ -13,12 +14,11 @@ import type { LogFields } from "../../src/pipeline/telemetry.ts";
 import { type Config, lineProtocolConfig } from "../../src/receivers/line_protocol/config.ts";
 import { createLineProtocol } from "../../src/receivers/line_protocol/index.ts";
 import { shippedTables } from "../../src/series/tables/load.ts";
-import { TableChoice } from "../../src/series/tables/table-choice.ts";
 import { decodeRequest } from "../support/otlp.ts";
 
 const REFUSAL: Refusal = { kind: "refused", retryAfterMs: 1, why: "full" };
 const TABLES = shippedTables();
-const config = lineProtocolConfig(new TableChoice(TABLES));
+const config = lineProtocolConfig(new LineTables(TABLES));
 
 /** An intake that keeps what it gets, and can be told to refuse, fail or wait. */
 class Recorder implements Intake {

@@ -7,6 +7,8 @@ import type { HttpServerOptions } from "./http-server.ts";
 
 /** The Collector's confighttp for servers: the options that every receiver over HTTP has beside its endpoint. */
 
+const MIB = 1024 * 1024;
+
 /** Also written by the server itself. */
 const OWN = new Set(["content-type", "date", "retry-after", "vary", "www-authenticate"]);
 
@@ -50,6 +52,16 @@ const responseHeaders = z
     }
   })
   .describe("Headers of every answer, for example Strict-Transport-Security.");
+
+/** The option `max_request_body_size`, in bytes. */
+export function bodySizeOption(mostMib: number, usualMib: number, note = "") {
+  return z
+    .int()
+    .min(1)
+    .max(mostMib * MIB)
+    .default(usualMib * MIB)
+    .describe(`Largest body in bytes, before and after decompression.${note}`);
+}
 
 /** Put these into the block that has `endpoint`. */
 export const httpServerShape = {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { duration, listenEndpoint, secret } from "../../config/blocks.ts";
+import { serviceNameOption } from "../../kit/doors/service-name-option.ts";
 import { tlsServer } from "../../kit/tls/tls-block.ts";
 
 const MIB = 1024 * 1024;
@@ -30,11 +31,7 @@ export const config = z
       .min(1)
       .default("weir")
       .describe("Name of weir in the handshake. Fluentd wants another one than its own."),
-    service_name: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("service.name of records that have neither service.name nor service."),
+    service_name: serviceNameOption("records that have neither service.name nor service"),
     read_timeout: duration(
       "How long a message may take to arrive, or its acknowledgement to be read; 0s: no limit.",
       "60s",

@@ -1,11 +1,6 @@
 import { randomUUID } from "node:crypto";
-import {
-  createHttpServer,
-  type HttpAnswer,
-  type HttpRequest,
-  type HttpServer,
-} from "../../kit/server/http-server.ts";
-import { httpServerOptions } from "../../kit/server/http-server-block.ts";
+import type { HttpAnswer, HttpRequest, HttpServer } from "../../kit/server/http-server.ts";
+import { createReceiverServer } from "../../kit/server/receiver-server.ts";
 import { serverSurroundings } from "../../kit/server/server-surroundings.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
@@ -31,31 +26,16 @@ export function createInfluxdbServer(
   context: Context,
   intake: Intake,
 ): HttpServer {
-  const option = `receivers.${context.id}`;
-  const { auth, ...tls } = serverSurroundings(config, context, option);
+  // Asked by this receiver itself, after its own tokens.
+  const { auth } = serverSurroundings({ auth: config.auth }, context, `receivers.${context.id}`);
   const access = new Access(config, auth);
   const writes = new Writes(shapes, config, context, intake);
   const queries = new Queries(config, context, access, writes.databases);
   const doors = new Doors(access, writes, queries);
-  const options = httpServerOptions(config);
-  const server = createHttpServer({
-    ...options,
-    ...tls,
-    responseHeaders: {
-      ...VERSION_HEADERS,
-      "cluster-uuid": randomUUID(),
-      ...options.responseHeaders,
-    },
-    endpoint: config.endpoint,
-    what: `receiver ${context.id}`,
-    option: `${option}.endpoint`,
+  const server = createReceiverServer({ ...config, auth: undefined }, context, {
+    ownHeaders: { ...VERSION_HEADERS, "cluster-uuid": randomUUID() },
     onRequest: (request) => doors.answer(request),
     onHttp2Stream: queries.call,
-    onTrouble: (error) =>
-      context.log.warn(
-        { receiver: context.id, error: error.message },
-        "trouble in the HTTP server",
-      ),
   });
   return {
     start: () => server.start(),

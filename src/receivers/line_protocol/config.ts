@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { duration, listenEndpoint } from "../../config/blocks.ts";
-import { lineTableMistakes, SPANS_DOC } from "../../series/tables/span-tables.ts";
-import { TABLE_FILES_DOC, type TableChoice } from "../../series/tables/table-choice.ts";
+import { type LineTables, lineOptions } from "../../kit/doors/line-tables.ts";
 
 const enabled = z
   .boolean()
@@ -40,8 +39,8 @@ const tcp = z.strictObject({
 });
 export type TcpConfig = z.output<typeof tcp>;
 
-/** `udp:` with nothing behind it means the defaults, as in the Collector; `enabled: false` means absent. `choice` checks `tables`. */
-export function lineProtocolConfig(choice: TableChoice) {
+/** `udp:` with nothing behind it means the defaults, as in the Collector; `enabled: false` means absent. `lines` checks those of tables. */
+export function lineProtocolConfig(lines: LineTables) {
   return z
     .strictObject({
       udp: udp
@@ -62,26 +61,11 @@ export function lineProtocolConfig(choice: TableChoice) {
         .describe(
           "Unit of the times in the lines; auto decides by their magnitude, as always in JSON.",
         ),
-      service_name: z
-        .string()
-        .min(1)
-        .optional()
-        .describe("service.name of lines that have neither a tag service nor site_name."),
-      tables: z
-        .array(z.string())
-        .min(1)
-        .optional()
-        .describe(
-          `${TABLE_FILES_DOC} They say what of their lines is a tag, the body and the severity.`,
-        ),
-      spans: z.array(z.string()).min(1).optional().describe(SPANS_DOC),
+      ...lineOptions("lines"),
     })
     .refine((c) => c.udp !== undefined || c.tcp !== undefined, {
       error: 'needs "udp" or "tcp", for example udp: { endpoint: "127.0.0.1:8094" }',
     })
-    .superRefine((options, context) => {
-      for (const { path, message } of lineTableMistakes(choice, options))
-        context.addIssue({ code: "custom", path, message });
-    });
+    .superRefine((options, context) => lines.check(options, context));
 }
 export type Config = z.output<ReturnType<typeof lineProtocolConfig>>;

@@ -1,10 +1,8 @@
-import { lineSpanIntake } from "../../kit/doors/line-span-intake.ts";
+import { LineTables } from "../../kit/doors/line-tables.ts";
 import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
 import { LineDoor } from "../../series/doors/door.ts";
-import { type LineShape, lineShapes } from "../../series/doors/line-shapes.ts";
-import { lacksSpans, needsOfSpans, spanTables } from "../../series/tables/span-tables.ts";
-import { TableChoice } from "../../series/tables/table-choice.ts";
+import type { LineShape } from "../../series/doors/line-shapes.ts";
 import type { Table } from "../../series/tables/tables.ts";
 import { type Config, lineProtocolConfig } from "./config.ts";
 import { HandOver } from "./hand-over.ts";
@@ -43,24 +41,22 @@ export class LineProtocolReceiver implements Component {
 
 /** The receiver for lines of these tables; lines of other measurements are taken as they are. */
 export function createLineProtocol(tables: readonly Table[]) {
-  const choice = new TableChoice(tables);
+  const lines = new LineTables(tables);
   return {
     kind: "receiver",
     type: "line_protocol",
     summary:
       "InfluxDB line protocol and JSON points over UDP and TCP: one bad line costs one line.",
     stability: { logs: "beta", traces: "beta" },
-    schema: lineProtocolConfig(choice),
-    fileOptions: ["tables"],
-    unsupported: (options, signal) => lacksSpans(choice, options, signal),
-    needs: (options) => needsOfSpans(choice, options),
+    schema: lineProtocolConfig(lines),
+    ...lines.factory,
     example: { udp: { endpoint: "127.0.0.1:8094" } },
     create: (options: Config, context: Context, intake: Intake) =>
       new LineProtocolReceiver(
-        lineShapes(choice.choose(options.tables).declared),
+        lines.shapes(options),
         options,
         context,
-        lineSpanIntake(intake, spanTables(choice, options), context),
+        lines.intake(options, intake, context),
       ),
   } satisfies ReceiverFactory<Config>;
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { duration, listenEndpoint } from "../../config/blocks.ts";
 import { queryUpstream } from "../../kit/doors/query-upstream-block.ts";
-import { httpServerShape } from "../../kit/server/http-server-block.ts";
+import { bodySizeOption, httpServerShape } from "../../kit/server/http-server-block.ts";
 import type { PushLimits } from "../../series/push/push-entries.ts";
 
 const MIB = 1024 * 1024;
@@ -46,12 +46,7 @@ const limits = z
 /** The options of the receiver. */
 export const config = z.strictObject({
   endpoint: listenEndpoint("Where to listen.", "127.0.0.1:3100"),
-  max_request_body_size: z
-    .int()
-    .min(1)
-    .max(128 * MIB)
-    .default(64 * MIB)
-    .describe("Largest body in bytes, before and after decompression."),
+  max_request_body_size: bodySizeOption(128, 64),
   auth_enabled: z
     .boolean()
     .default(false)

@@ -1,6 +1,5 @@
-import { createHttpServer, type HttpServer } from "../../kit/server/http-server.ts";
-import { httpServerOptions } from "../../kit/server/http-server-block.ts";
-import { serverSurroundings } from "../../kit/server/server-surroundings.ts";
+import type { HttpServer } from "../../kit/server/http-server.ts";
+import { createReceiverServer } from "../../kit/server/receiver-server.ts";
 import type { Intake } from "../../pipeline/contracts.ts";
 import type { Context, ReceiverFactory } from "../../pipeline/factory.ts";
 import { NOT_FOUND } from "./answers.ts";
@@ -16,13 +15,7 @@ const OTLP_PATH = "/otlp/v1/logs";
 function createLokiServer(options: Config, context: Context, intake: Intake): HttpServer {
   const pushes = new Pushes(options, context, intake);
   const queries = new Queries(options, context);
-  const option = `receivers.${context.id}`;
-  const server = createHttpServer({
-    ...httpServerOptions(options),
-    ...serverSurroundings(options, context, option),
-    endpoint: options.endpoint,
-    what: `receiver ${context.id}`,
-    option: `${option}.endpoint`,
+  const server = createReceiverServer(options, context, {
     onRequest: async (request) => {
       if (PUSH_PATHS.has(request.path)) return pushes.push(request);
       if (request.path === OTLP_PATH) return pushes.otlp(request);
@@ -30,11 +23,6 @@ function createLokiServer(options: Config, context: Context, intake: Intake): Ht
       return answer === NOT_FOUND ? pushes.refuse(answer) : answer;
     },
     onDenied: (_request, why) => pushes.deny(why),
-    onTrouble: (error) =>
-      context.log.warn(
-        { receiver: context.id, error: error.message },
-        "trouble in the HTTP server",
-      ),
   });
   return {
     start: () => server.start(),

@@ -1,9 +1,7 @@
 import { z } from "zod";
 import { listenEndpoint } from "../../config/blocks.ts";
 import { grpcServerShape } from "../../kit/server/grpc-server-block.ts";
-import { httpServerShape } from "../../kit/server/http-server-block.ts";
-
-const MIB = 1024 * 1024;
+import { bodySizeOption, httpServerShape } from "../../kit/server/http-server-block.ts";
 
 const enabled = z
   .boolean()
@@ -27,12 +25,7 @@ const grpc = z.strictObject({
 const http = z.strictObject({
   enabled,
   endpoint: listenEndpoint("Where to listen for HTTP.", "127.0.0.1:4318"),
-  max_request_body_size: z
-    .int()
-    .min(1)
-    .max(1024 * MIB)
-    .default(64 * MIB)
-    .describe("Largest body in bytes, before and after decompression."),
+  max_request_body_size: bodySizeOption(1024, 64),
   logs_url_path: urlPath("logs"),
   metrics_url_path: urlPath("metrics"),
   traces_url_path: urlPath("traces"),

@@ -1,16 +1,10 @@
 import { Exporting, type Taken } from "../../kit/doors/exporting.ts";
 import { admitBody } from "../../kit/server/admitted-body.ts";
 import { ACCEPTED_CODINGS, codingOf, unknownCoding } from "../../kit/server/compression.ts";
-import {
-  createHttpServer,
-  type HttpAnswer,
-  type HttpRequest,
-  type HttpServer,
-} from "../../kit/server/http-server.ts";
-import { httpServerOptions } from "../../kit/server/http-server-block.ts";
+import type { HttpAnswer, HttpRequest, HttpServer } from "../../kit/server/http-server.ts";
+import { createReceiverServer } from "../../kit/server/receiver-server.ts";
 import { requestMetadata } from "../../kit/server/request-metadata.ts";
 import { retryPauseSeconds } from "../../kit/server/retry-pause.ts";
-import { serverSurroundings } from "../../kit/server/server-surroundings.ts";
 import {
   type Encoding,
   partialSuccessBody,
@@ -42,21 +36,11 @@ export function createOtlpHttpServer(
   intake: Intake,
 ): HttpServer {
   const exports = new HttpExports(config, context, intake);
-  const option = `receivers.${context.id}.protocols.http`;
-  return createHttpServer({
-    ...httpServerOptions(config),
-    ...serverSurroundings(config, context, option),
-    endpoint: config.endpoint,
-    what: `receiver ${context.id} (HTTP)`,
-    option: `${option}.endpoint`,
-    onRequest: (request) => exports.answer(request),
-    onDenied: (request, why) => exports.deny(request, why),
-    onTrouble: (error) =>
-      context.log.warn(
-        { receiver: context.id, error: error.message },
-        "trouble in the HTTP server",
-      ),
-  });
+  const work = {
+    onRequest: (request: HttpRequest) => exports.answer(request),
+    onDenied: (request: HttpRequest, why: string) => exports.deny(request, why),
+  };
+  return createReceiverServer(config, context, work, { path: "protocols.http", name: "HTTP" });
 }
 
 /** One request from its head to its answer. */

@@ -1,8 +1,6 @@
 import { z } from "zod";
 import { duration, listenEndpoint } from "../../config/blocks.ts";
-import { httpServerShape } from "../../kit/server/http-server-block.ts";
-
-const MIB = 1024 * 1024;
+import { bodySizeOption, httpServerShape } from "../../kit/server/http-server-block.ts";
 
 /** What Lambda tells of, as in its subscription. */
 export const STREAMS = ["platform", "function", "extension"] as const;
@@ -11,14 +9,11 @@ export type Stream = (typeof STREAMS)[number];
 /** The options of the receiver. */
 export const config = z.strictObject({
   endpoint: listenEndpoint("Where Lambda posts its batches.", "127.0.0.1:4323"),
-  max_request_body_size: z
-    .int()
-    .min(1)
-    .max(16 * MIB)
-    .default(4 * MIB)
-    .describe(
-      "Largest body in bytes, before and after decompression. Lambda sends up to twice the maxBytes of the subscription, which is at most 1 MiB.",
-    ),
+  max_request_body_size: bodySizeOption(
+    16,
+    4,
+    " Lambda sends up to twice the maxBytes of the subscription, which is at most 1 MiB.",
+  ),
   types: z
     .array(z.enum(STREAMS))
     .min(1)
