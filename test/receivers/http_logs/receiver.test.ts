@@ -3,9 +3,10 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "nod
 import { encode } from "@msgpack/msgpack";
 import { afterEach, describe, expect, test } from "vitest";
 import { PipelineError } from "../../../src/otlp/status.ts";
+import { post, stopAll } from "../../support/http-receiver.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
 import { snappyBlock, snappyFramed } from "../../support/snappy.ts";
-import { post, start, stopAll, stored } from "./rig.ts";
+import { start, stored } from "./rig.ts";
 import { SENT, type Sent } from "./senders.ts";
 
 afterEach(stopAll);

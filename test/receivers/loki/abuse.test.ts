@@ -4,8 +4,10 @@ import { deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { compressSync } from "snappy";
 import { afterEach, expect, test } from "vitest";
 import { encodePush } from "../../series/loki/push-proto.ts";
+import { cpuMs } from "../../support/cpu.ts";
+import { stopAll } from "../../support/http-receiver.ts";
 import { jsonPush, oneEntry, pushOf, snapped } from "./cases.ts";
-import { post, start, stopAll, stored } from "./rig.ts";
+import { post, start, stored } from "./rig.ts";
 
 afterEach(stopAll);
 
@@ -68,11 +70,12 @@ test("ten times each limit costs the stream or the entry, in time, with a short 
   for (const stream of streams) {
     const good = { stream: { good: "yes" }, values: [[String(NOW), "good"]] };
     const body = JSON.stringify({ streams: [stream, good] });
-    const started = performance.now();
-    const { status, text } = await post(url + PATH, body);
-    expect(status).toBe(400);
-    expect(text.length).toBeLessThan(20_000);
-    expect(performance.now() - started).toBeLessThan(3_000);
+    const send = async () => {
+      const { status, text } = await post(url + PATH, body);
+      expect(status).toBe(400);
+      expect(text.length).toBeLessThan(20_000);
+    };
+    expect(await cpuMs(send)).toBeLessThan(3_000);
   }
   expect([rig.items, rig.lost]).toEqual([streams.length, streams.length]);
   const deep = `{"x":${"[".repeat(100_000)}${"]".repeat(100_000)},"streams":[]}`;

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { PipelineError } from "../../../src/otlp/status.ts";
+import { stopAll } from "../../support/http-receiver.ts";
 import { encodeRequest } from "../../support/otlp.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
 import { jsonPush, oneEntry, plainAnswer, pushCases, pushOf } from "./cases.ts";
-import { post, start, stopAll, stored } from "./rig.ts";
+import { post, start, stored } from "./rig.ts";
 
 afterEach(stopAll);
 
