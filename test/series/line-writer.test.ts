@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { mixedLogs, plainLogs } from "../../bench/payloads.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { loadTables, shippedTables } from "../../src/series/tables/load.ts";
+import { cpuMs } from "../support/cpu.ts";
 import { batchOf, indexer, rangeOf, slabOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { readRows } from "../support/rows.ts";
@@ -157,15 +158,17 @@ describe("limits of the line writer", () => {
     },
   );
 
-  test("20,000 equal records stay 20,000 rows, quickly, however they are cut", () => {
+  test("20,000 equal records stay 20,000 rows, quickly, however they are cut", async () => {
     const bytes = logRecords(20_000, () => ({
       timeUnixNano: "1705314600123456789",
       body: { stringValue: "tick" },
     }));
     const range = rangeOf([batchOf(bytes)], ARRIVAL_MS);
-    const start = performance.now();
-    const { text } = writeAll(writerOf(), range, 100_000);
-    expect(performance.now() - start).toBeLessThan(5_000);
+    let text = "";
+    const write = () => {
+      text = writeAll(writerOf(), range, 100_000).text;
+    };
+    expect(await cpuMs(write)).toBeLessThan(5_000);
     const times = new Set(text.split("\n").map((line) => line.slice(line.lastIndexOf(" "))));
     expect(times.size).toBe(20_001); // and the empty text behind the last newline
   });

@@ -7,7 +7,7 @@ import { damagedCopy, seeded } from "./seeded.ts";
 
 /** Damaged points, `rounds` times: whatever the bytes are, nothing is thrown and every line is one that a reader takes, or is too odd for it. */
 const rounds = Number(process.argv[2]);
-const random = seeded(Math.trunc(Date.now() / 86_400_000));
+const random = seeded(Number(process.argv[3] ?? 1));
 const FIELDS = [
   { key: "s", s: 'a "b"\n' },
   { key: "i", i: "-12345678901234567" },

@@ -24,7 +24,7 @@ import { damagedCopy, seeded } from "./seeded.ts";
  * pipelines and does not depend on how the bytes are cut into reads; without damage all is taken; nothing that was leased stays so.
  */
 const rounds = Number(process.argv[2]);
-const random = seeded(Number(process.argv[3] ?? Math.trunc(Date.now() / 86_400_000)));
+const random = seeded(Number(process.argv[3] ?? 1));
 const budget = createBudget(64 << 20);
 const indexer = createIndexer();
 const door = new RecordDoor();

@@ -7,7 +7,7 @@ import { damagedCopy, seeded } from "./seeded.ts";
 
 /** Damaged requests to the influxdb receiver over real sockets, `rounds` times: each is answered or its connection closed, and nothing stays behind. */
 const rounds = Number(process.argv[2]);
-const random = seeded(Math.trunc(Date.now() / 86_400_000));
+const random = seeded(Number(process.argv[3] ?? 1));
 const rig = new ReceiverRig("influxdb");
 const { address, stop } = await startInfluxdb(rig, {
   tokens: ["t"],

@@ -26,7 +26,7 @@ const PARTS = [
   "=",
   " ",
 ];
-const random = seeded(Math.trunc(Date.now() / 86_400_000));
+const random = seeded(Number(process.argv[3] ?? 1));
 const json = new JsonPoints();
 const reader = new LineReader();
 for (let round = 0; round < rounds; round++) {

@@ -268,6 +268,10 @@ test.each(["json", "protobuf"] as const)("%s: cut anywhere, what is whole is rea
   }
 });
 
-test("fuzz: damaged points of every format in a child with a kill timer", () => {
-  fuzzInChild("fuzz-datakit-points.ts", fuzzRounds(6_000));
-});
+const fuzz = fuzzRounds(6_000);
+
+test(
+  "fuzz: damaged points of every format in a child with a kill timer",
+  () => fuzzInChild("fuzz-datakit-points.ts", fuzz),
+  fuzz.limitMs + 5_000,
+);

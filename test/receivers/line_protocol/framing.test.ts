@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { JsonPoints } from "../../../src/kit/doors/json-points.ts";
 import { Framing } from "../../../src/receivers/line_protocol/framing.ts";
 import { readPoints } from "../../line/points.ts";
+import { cpuMs } from "../../support/cpu.ts";
 
 const json = new JsonPoints();
 
@@ -66,14 +67,15 @@ test("however a connection's bytes are cut, the same lines and points come out",
   );
 });
 
-test("many bytes one by one cost no more than their number", () => {
+test("many bytes one by one cost no more than their number", async () => {
   const framing = new Framing(1 << 20);
   framing.push(Buffer.from(`m s="${"x".repeat(900_000)}`));
   expect(framing.whole()).toBe(0);
-  const begun = performance.now();
-  for (let i = 0; i < 100_000; i++) {
-    framing.push(Buffer.from("y"));
-    expect(framing.whole()).toBe(0);
-  }
-  expect(performance.now() - begun).toBeLessThan(5_000);
+  const push = () => {
+    for (let i = 0; i < 100_000; i++) {
+      framing.push(Buffer.from("y"));
+      expect(framing.whole()).toBe(0);
+    }
+  };
+  expect(await cpuMs(push)).toBeLessThan(5_000);
 });

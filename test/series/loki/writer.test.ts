@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { mixedLogs, plainLogs } from "../../../bench/payloads.ts";
 import { GrowingMemory } from "../../../src/series/loki/memory.ts";
 import { Streams } from "../../../src/series/loki/streams.ts";
+import { fuzzRounds } from "../../support/child-fuzz.ts";
 import { batchOf, rangeOf, slabOf } from "../../support/line-writing.ts";
 import { decodePush, encodePush, type PushStream } from "./push-proto.ts";
 import { slowPush } from "./slow-push.ts";
@@ -16,15 +17,18 @@ function streamsOf(records: readonly object[], resource?: object, options = {}):
   return pushes([logsOf(records, resource)], options).bodies.flatMap(decodePush);
 }
 
-test("fuzz: the Loki writer equals its slow twin, in a child with a kill timer", () => {
-  const { WEIR_FUZZ: count = "150" } = process.env;
-  const seed = String(Math.trunc(Date.now() / 86_400_000));
-  const child = join(import.meta.dirname, "fuzz-child.ts");
-  const timeout = 20_000 + 10 * Number(count);
-  const run = spawnSync(process.execPath, [child, seed, count], { timeout });
-  expect(`${run.stdout}${run.stderr}`).toBe("");
-  expect(run.status).toBe(0);
-});
+const { rounds, seed, limitMs } = fuzzRounds(150);
+
+test(
+  "fuzz: the Loki writer equals its slow twin, in a child with a kill timer",
+  () => {
+    const child = join(import.meta.dirname, "fuzz-child.ts");
+    const run = spawnSync(process.execPath, [child, seed, rounds], { timeout: limitMs });
+    expect(`${run.stdout}${run.stderr}`).toBe("");
+    expect(run.status).toBe(0);
+  },
+  limitMs + 5_000,
+);
 
 test.each([
   ["plain", plainLogs(300)],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { recordsOf } from "../../receivers/loki/rig.ts";
 import { fuzzInChild, fuzzRounds } from "../../support/child-fuzz.ts";
+import { leastCpuMs } from "../../support/cpu.ts";
 import { seeded } from "../../support/seeded.ts";
 import { decodePush } from "../loki/push-proto.ts";
 import { pushes } from "../loki/writing.ts";
@@ -172,23 +173,25 @@ describe("limits", () => {
     }
   });
 
-  test("a stream whose labels are not taken costs its entries next to nothing", () => {
+  test("a stream whose labels are not taken costs its entries next to nothing", async () => {
     const entries = Array.from({ length: 20_000 }, () => ({ nanos, line: "x", metadata: [] }));
     const { protobuf } = encodings([{ labels: { a: "v".repeat(1 << 20) }, entries }]);
-    const reading = new Reading();
-    const started = performance.now();
-    expect(recordsOf([reading.read("protobuf", protobuf)])).toEqual([]);
-    expect(reading.entries.bad).toBe(20_000);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    const read = () => {
+      const reading = new Reading();
+      expect(recordsOf([reading.read("protobuf", protobuf)])).toEqual([]);
+      expect(reading.entries.bad).toBe(20_000);
+    };
+    expect(await leastCpuMs(read)).toBeLessThan(1_000);
   });
 
-  test("lists before labels, again and again, are looked through once", () => {
+  test("lists before labels, again and again, are looked through once", async () => {
     const lists = '"values":[],'.repeat(50_000);
     const body = `{"streams":[{${lists}"values":[["${nanos}","x"]],"stream":{"a":"b"}}]}`;
-    const started = performance.now();
-    const [record] = recordsOf([new Reading().read("json", Buffer.from(body))]);
-    expect(record?.attributes).toEqual({ a: "b" });
-    expect(performance.now() - started).toBeLessThan(1_000);
+    const read = () => {
+      const [record] = recordsOf([new Reading().read("json", Buffer.from(body))]);
+      expect(record?.attributes).toEqual({ a: "b" });
+    };
+    expect(await leastCpuMs(read)).toBeLessThan(1_000);
   });
 
   test("10,000 different errors are 20 in the answer, and a count", () => {
