@@ -26,6 +26,8 @@ export interface FaultRoute extends AsyncDisposable {
     readonly others: number;
     readonly queued: number;
   };
+  /** More log records, in a frame of their own. */
+  append(names: readonly string[]): Promise<void>;
   /** Delivers with this exporter until `restart` or the end. */
   deliver(create: (context: ExporterContext<"logs">) => Backend<"logs">): void;
   /** Stops as a service does, and opens the journal again. */
@@ -52,6 +54,7 @@ export async function faultRoute(
       for (const n of dropped.values()) others += n;
       return { appended, delivered, others, queued: queuedItems };
     },
+    append: (more) => append(open, more, more.length),
     deliver: (create) => {
       const meter = recordingMeter();
       const about = { id: "x", route: ROUTE, signal: "logs", log, meter, indexer } as const;

@@ -7,7 +7,7 @@ import type { Indexer } from "../../otlp/indexer.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Counter, Logger, Meter } from "../../pipeline/telemetry.ts";
 import { BodyLimit } from "../server/body-limit.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, Verdict } from "./backend.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import { Lanes } from "./lanes.ts";
 import { Outage } from "./outage.ts";
@@ -67,6 +67,8 @@ export interface ExportLoopOptions<S extends Signal = Signal> {
 const NOUN = { logs: "log_records", metrics: "metric_points", traces: "spans" } as const;
 const PROBE_MS = 10_000;
 const POISON_AFTER = 10;
+/** Longest pause that a destination can ask for. */
+const RETRY_AFTER_MAX_MS = 5 * 60_000;
 /** Longest calls of a writer (ms), and the requests in flight from which on a destination counts as slow. */
 const QUICK_MS = 12;
 const SLOW_MS = 40;
@@ -155,10 +157,23 @@ export class DeliveryRoute<S extends Signal> {
     );
   }
 
+  /**
+   * The destination is not there, or did not take a request. Returns the pause that it asks for, in milliseconds: all lanes keep it,
+   * unless the request is suspect and the answer may be about its items alone.
+   */
+  failed({ afterMs = 0 }: Verdict & { is: "retry" }, isSuspect: boolean): number {
+    this.gate.undecided();
+    this.outage.failed();
+    const askedMs = Math.min(Math.max(afterMs, 0), RETRY_AFTER_MAX_MS);
+    if (askedMs > 0 && !isSuspect) this.outage.hold(askedMs);
+    return askedMs;
+  }
+
   /** Whether to read more: while nothing is taken, or faster read than written, what there is stays on the disk. */
   mayRead(): boolean {
     if (this.lanes.isBehind) return false;
-    return this.lanes.taken === 0 || (!this.gate.paused && this.outage.admits());
+    const { lanes, gate, outage } = this;
+    return lanes.taken === 0 || (!gate.paused && !outage.isHeld && outage.admits());
   }
 
   /** The destination took or judged a request. */

@@ -1,3 +1,5 @@
+import { sleep } from "../../lib/sleep.ts";
+
 /** So many failures, and no success in between, are an outage and not bad luck. */
 const FAILURES = 4;
 /** Longest pause before a request that finds out whether it is over, where neither the destination nor the operator asks for more. */
@@ -17,6 +19,7 @@ interface Pause {
 /**
  * Keeps a route quiet while its destination takes nothing: lanes that failed wait for their turn, one request at a time finds out
  * whether it is over, and then all go on at once. So a dead destination costs one request every few seconds, however many lanes it has.
+ * And while the destination asks for quiet (Retry-After, RetryInfo): until then no lane sends anything.
  */
 export class Outage {
   readonly #probeMs: number;
@@ -28,6 +31,9 @@ export class Outage {
   #nextProbeMs = 0;
   /** Between two tries; grows as the outage lasts. */
   #gapMs = 0;
+  /** Monotonic; nobody sends before. */
+  #heldUntilMs = 0;
+  #heldTimer: NodeJS.Timeout | undefined;
 
   /** `initialMs`, `maxMs`: of the pauses, as the operator wants them. `onChange`: `admits` may say something else now. */
   constructor(initialMs: number, maxMs: number, onChange: () => void) {
@@ -42,6 +48,30 @@ export class Outage {
   /** The destination did not take a request, or is not there. */
   failed(): void {
     this.#failures += 1;
+  }
+
+  /** Whether the destination has asked for quiet. */
+  get isHeld(): boolean {
+    return this.#heldTimer !== undefined;
+  }
+
+  /** The destination asks for so much quiet. What it takes meanwhile was on its way before. */
+  hold(ms: number): void {
+    const untilMs = performance.now() + ms;
+    if (untilMs <= this.#heldUntilMs) return;
+    this.#heldUntilMs = untilMs;
+    clearTimeout(this.#heldTimer);
+    const over = () => {
+      this.#heldTimer = undefined;
+      this.#onChange();
+    };
+    this.#heldTimer = setTimeout(over, Math.ceil(ms)).unref();
+  }
+
+  /** Resolves when the destination wants no quiet (any more), or on stop. */
+  async quiet(stop: AbortSignal): Promise<void> {
+    while (this.isHeld && !stop.aborted)
+      await sleep(Math.max(1, this.#heldUntilMs - performance.now()), stop);
   }
 
   /** The destination took or judged a request. */

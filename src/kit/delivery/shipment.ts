@@ -14,10 +14,10 @@ import { frontOf } from "./slabs.ts";
 
 /** What arrived so long ago is of a backlog, and gives way to what is fresh. */
 const LATE_MS = 1_000;
-/** Longest pause that a destination can ask for. */
-const RETRY_AFTER_MAX_MS = 5 * 60_000;
 /** Failures in a row after which a part of a poisoned range is halved again. */
 const POISON_AGAIN = 3;
+/** So many with successes of others in between, and the answer is about the items of the part. */
+const SUSPECT_AFTER = 3;
 const ANSWER_MAX = 1_024;
 /** How often one part is sent again because the writer has learned: a destination names one mistake at a time. */
 const LESSONS_MAX = 16;
@@ -117,10 +117,11 @@ export class Shipment<S extends Signal> {
   }
 
   async #send(part: Part): Promise<boolean> {
-    const { gate, stop, deadline, slabs, lanes, options } = this.#route;
+    const { gate, outage, stop, deadline, slabs, lanes, options } = this.#route;
     await lanes.turn(this.#isLate ? options.lateTurns : undefined);
     await gate.pass(stop);
-    if (deadline.aborted || (stop.aborted && gate.paused)) return false;
+    await outage.quiet(stop);
+    if (deadline.aborted || (stop.aborted && (gate.paused || outage.isHeld))) return false;
     const made = this.#write(part);
     if (typeof made === "string") return await this.#narrow(part, "writer_failed", made);
     const { slab, written } = made;
@@ -287,18 +288,14 @@ export class Shipment<S extends Signal> {
   async #retry(part: Part, verdict: Verdict & { is: "retry" }): Promise<boolean> {
     const route = this.#route;
     const { retry, nowMs } = route.options;
-    route.gate.undecided();
-    route.outage.failed();
     const mayBeItsItems = verdict.throttled !== true;
     // While nothing else succeeds, a failure says nothing of the items.
     if (mayBeItsItems && route.successes !== part.successesSeen) {
       part.failures += 1;
       part.successesSeen = route.successes;
     }
-    const pauseMs = Math.min(
-      Math.max(part.backoff.next(), verdict.afterMs ?? 0, 0),
-      RETRY_AFTER_MAX_MS,
-    );
+    const leastMs = route.failed(verdict, part.failures >= SUSPECT_AFTER);
+    const pauseMs = Math.max(part.backoff.next(), leastMs);
     const items = part.to - part.from;
     const limitMs = retry.max_elapsed_time || Number.POSITIVE_INFINITY;
     const mostMs = this.#startedMs + limitMs - nowMs();
@@ -321,7 +318,6 @@ export class Shipment<S extends Signal> {
       "sending failed and will be tried again; nothing is lost",
     );
     this.#parts.push(part);
-    const leastMs = Math.min(verdict.afterMs ?? 0, pauseMs);
     await route.outage.pause({ ms: pauseMs, leastMs, mostMs }, route.stop);
     return !route.stop.aborted;
   }

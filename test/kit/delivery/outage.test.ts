@@ -18,9 +18,9 @@ test("a dead destination gets one request per pause, and holds what was in fligh
     post: () => (isDead ? { is: "retry", why: "connection refused" } : sent),
   });
   const running = rig.run();
+  await until(() => rig.posts.length >= 4);
   await wait(30);
   const atFirst = rig.posts.length;
-  expect(atFirst).toBeGreaterThanOrEqual(4);
   await wait(600);
   const probes = rig.posts.length - atFirst;
   expect(probes).toBeGreaterThanOrEqual(3); // 15 on a machine that does nothing else
@@ -87,6 +87,59 @@ test("max_elapsed_time ends a part that waits for its turn in an outage", async 
   await running.stop();
   for (const tally of rig.reader.settled.values())
     expect(tally.dropped).toEqual(new Map([["max_elapsed_time", 1]]));
+});
+
+test("a pause that the destination asks for is one of the whole route, and nothing more is read", async () => {
+  const rig = exportRig({
+    frames: [1, 1],
+    lanes: 8,
+    retry,
+    post: (lines) =>
+      lines.includes("1.0") ? { is: "retry", why: "HTTP 503", afterMs: 1e9 } : sent,
+  });
+  const running = rig.run();
+  await until(() => rig.log.lines.length > 0);
+  for (let i = 0; i < 5; i++) rig.reader.push(1);
+  await wait(100);
+  expect(rig.reader.settled.size).toBeLessThanOrEqual(1); // what was on its way
+  expect(rig.reader.reads).toBeLessThanOrEqual(3);
+  await running.stop();
+});
+
+test("items for which a destination always asks for a pause hold up the others twice, then only themselves", async () => {
+  let asked = 0;
+  const rig = exportRig({
+    frames: [1],
+    lanes: 2,
+    timeoutMs: 0,
+    retry: { ...retry, initial_interval: 1, max_interval: 1 },
+    post: async (lines) => {
+      if (!lines.includes("1.0")) return sent;
+      asked += 1;
+      const settled = rig.reader.settled.size;
+      if (asked > 1) await until(() => rig.reader.settled.size > settled);
+      return { is: "retry", why: "HTTP 503", afterMs: asked < 3 ? 30 : 1e9 };
+    },
+  });
+  const running = rig.run();
+  for (let seq = 2; seq < 50 || asked < 3; seq++) {
+    rig.reader.push(1);
+    await until(() => rig.reader.settled.has(seq));
+  }
+  expect(asked).toBe(3);
+  expect(rig.reader.settled.has(1)).toBe(false);
+  await running.stop();
+});
+
+test("who waits because the destination asked for it stops at once", async () => {
+  const outage = new Outage(20, 30_000, () => {});
+  const stop = new AbortController();
+  outage.hold(60_000);
+  outage.hold(1); // a shorter one changes nothing
+  const quiet = outage.quiet(stop.signal);
+  stop.abort();
+  await quiet;
+  expect(outage.isHeld).toBe(true);
 });
 
 test("few failures are no outage: each part makes its own pause", async () => {
