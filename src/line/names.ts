@@ -1,3 +1,4 @@
+import { bytesBelowMark } from "../wire/marks.ts";
 import { COMMA, EQUALS, NAME, SPACE } from "./characters.ts";
 
 /** The same byte four times. */
@@ -26,42 +27,58 @@ export class NameScanner {
 
   /** End of the name at `from`. A backslash escapes comma, equals sign and space, else it is a character. */
   end(from: number): number {
-    const bytes = this.#bytes;
-    const end = this.#end;
-    let p = this.#skipPlain(from);
+    const view = this.#view;
+    const last = this.#end - 8;
     this.isEscaped = false;
-    for (;;) {
-      while (p < end && NAME[bytes[p]!] === 0) p++;
-      if (p >= end) return end;
-      const kind = NAME[bytes[p]!]!;
-      if (kind === 1) return p;
-      p++;
-      if (kind === 3) {
-        this.isAscii = false;
-        continue;
+    let p = from;
+    while (p <= last) {
+      const odd = oddInName(view.getInt32(p, true));
+      const oddAfter = oddInName(view.getInt32(p + 4, true));
+      if ((odd | oddAfter) === 0) p += 8;
+      else {
+        p += bytesBelowMark(odd, oddAfter);
+        const kind = NAME[this.#bytes[p]!]!;
+        if (kind === 1) return p;
+        p = this.#behind(p, kind);
       }
-      this.isEscaped = true;
-      const c = p < end ? bytes[p] : 0;
-      if (c === COMMA || c === EQUALS || c === SPACE) p++;
     }
+    return this.#slowEnd(p);
   }
 
-  /** Passes over words of which every byte is a plain one: above space, not DEL, not above it, no comma, equals sign or backslash. */
-  #skipPlain(from: number): number {
-    const view = this.#view;
-    const last = this.#end - 4;
+  /** The end behind `from`, where words would be read that are not all there. */
+  #slowEnd(from: number): number {
+    const bytes = this.#bytes;
+    const end = this.#end;
     let p = from;
-    for (; p <= last; p += 4) {
-      const word = view.getInt32(p, true);
-      const special =
-        word |
-        (word + ONES) |
-        (word - SPACES_AND_1) |
-        ((word ^ COMMAS) - ONES) |
-        ((word ^ EQUALS_SIGNS) - ONES) |
-        ((word ^ BACKSLASHES) - ONES);
-      if ((special & HIGH_BITS) !== 0) break;
+    while (p < end) {
+      const kind = NAME[bytes[p]!]!;
+      if (kind === 1) return p;
+      p = kind === 0 ? p + 1 : this.#behind(p, kind);
     }
-    return p;
+    return end;
   }
+
+  /** Behind the backslash or the byte above 0x7f at `p`, and behind what the backslash escapes. */
+  #behind(p: number, kind: number): number {
+    if (kind === 3) {
+      this.isAscii = false;
+      return p + 1;
+    }
+    this.isEscaped = true;
+    const c = p + 1 < this.#end ? this.#bytes[p + 1] : 0;
+    return c === COMMA || c === EQUALS || c === SPACE ? p + 2 : p + 1;
+  }
+}
+
+/** Marks (bit 7 of a byte) what is not plain: space and below, DEL and above, comma, equals sign, backslash. The lowest mark is never wrong. */
+function oddInName(word: number): number {
+  return (
+    (word |
+      (word + ONES) |
+      (word - SPACES_AND_1) |
+      ((word ^ COMMAS) - ONES) |
+      ((word ^ EQUALS_SIGNS) - ONES) |
+      ((word ^ BACKSLASHES) - ONES)) &
+    HIGH_BITS
+  );
 }

@@ -1,23 +1,14 @@
-import {
-  COMMA,
-  EQUALS,
-  HASH,
-  LETTER_I,
-  NEWLINE,
-  OPEN,
-  QUOTE,
-  RETURN,
-  SCALAR_END,
-  SPACE,
-} from "./characters.ts";
+import { COMMA, EQUALS, HASH, NEWLINE, OPEN, QUOTE, RETURN, SPACE } from "./characters.ts";
 import { KNOWN_SETS, KnownKeys } from "./known-keys.ts";
-import { Literal, LiteralReader } from "./literals.ts";
+import { Literal } from "./literals.ts";
 import { NameScanner } from "./names.ts";
 import { KEY_ESCAPED, LITERAL_MASK, PAIR, Pair, VALUE_ESCAPED } from "./pair.ts";
 import { NAME_MAX, PAIRS_MAX, Problem, STRING_MAX } from "./problems.ts";
 import { sameKeyTwice } from "./same-key.ts";
-import { isLineEnd, StringScanner } from "./strings.ts";
+import { Scalars } from "./scalars.ts";
+import { behindSpaces, isLineEnd, StringScanner } from "./strings.ts";
 import { TimeReader } from "./time-reader.ts";
+import { UsualLine } from "./usual-line.ts";
 import { isUtf8 } from "./utf8.ts";
 
 /** Of the lines with unknown names, one in so many (a power of two, less one) is learned once there is no free set. */
@@ -61,10 +52,17 @@ export class LineReader {
   kinds = 0;
   readonly known: KnownKeys = new KnownKeys();
 
-  readonly #literal = new LiteralReader();
+  readonly #scalars = new Scalars();
   readonly #times = new TimeReader();
   readonly #names = new NameScanner();
   readonly #strings = new StringScanner();
+  readonly #usual = new UsualLine(
+    this.known,
+    this.#names,
+    this.#strings,
+    this.#scalars,
+    this.#times,
+  );
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
@@ -86,13 +84,16 @@ export class LineReader {
     this.lineNumber = 0;
     this.#names.reset(bytes, view, to);
     this.#strings.reset(bytes, view, to);
+    this.#scalars.reset(bytes, to);
+    this.#usual.reset(bytes, view, to);
     this.known.reset(bytes, view, to);
   }
 
   /** Moves to the next line, good or bad; comments and blank lines are passed over. False at the end. */
   next(): boolean {
     if (!this.#begin()) return false;
-    const at = this.#line(this.#at);
+    const isUsual = this.#isUsual();
+    const at = isUsual ? this.lineEnd : this.#line(this.#at);
     if (this.problem === Problem.none) {
       this.#at = at;
       if (
@@ -102,6 +103,27 @@ export class LineReader {
         this.#fail(Problem.utf8, this.lineAt);
       else if (this.set < 0) this.#checkNames();
     } else this.#skip();
+    return true;
+  }
+
+  /** Reads the line if it is as most are. */
+  #isUsual(): boolean {
+    const { known, lineAt } = this;
+    const usual = this.#usual;
+    const set = known.find(lineAt);
+    const end = set < 0 ? -1 : usual.read(set, lineAt, this.pairs, this.numbers);
+    if (end < 0) return false;
+    this.set = set;
+    this.lineEnd = end;
+    this.measurementAt = lineAt;
+    this.measurementEnd = lineAt + known.measurements[set]!;
+    this.measurementEscaped = false;
+    this.tagCount = known.tagCounts[set]!;
+    this.fieldCount = known.fieldCounts[set]!;
+    this.kinds = usual.kinds;
+    this.hasTime = usual.hasTime;
+    this.timeLow = this.#times.low;
+    this.timeHigh = this.#times.high;
     return true;
   }
 
@@ -169,7 +191,7 @@ export class LineReader {
     this.#areTagsKnown = this.known.areTags(set, this.tagCount);
     if (p >= this.#end || bytes[p] !== SPACE) return this.#fail(Problem.noFields, p);
     this.#inFields = true;
-    p = this.#spaces(p);
+    p = behindSpaces(bytes, p, this.#end);
     if (isLineEnd(this.#bytes, p, this.#end)) return this.#fail(Problem.noFields, p);
     do {
       if (this.fieldCount > 0) p++;
@@ -178,7 +200,7 @@ export class LineReader {
     } while (p < this.#end && bytes[p] === COMMA);
     if (!isLineEnd(this.#bytes, p, this.#end)) {
       if (bytes[p] !== SPACE) return this.#fail(Problem.afterField, p);
-      p = this.#time(this.#spaces(p));
+      p = this.#time(behindSpaces(bytes, p, this.#end));
       if (this.problem !== Problem.none) return p;
     }
     this.lineEnd = p;
@@ -195,12 +217,6 @@ export class LineReader {
     }
     if (p === from) return this.#fail(Problem.measurement, p);
     return p - from > NAME_MAX ? this.#fail(Problem.tooLong, from) : p;
-  }
-
-  #spaces(from: number): number {
-    let p = from;
-    while (p < this.#end && this.#bytes[p] === SPACE) p++;
-    return p;
   }
 
   #tag(from: number): number {
@@ -272,46 +288,9 @@ export class LineReader {
   }
 
   #scalar(i: number, from: number): number {
-    const short = this.#shortInteger(i, from);
-    if (short > 0) return short;
-    const bytes = this.#bytes;
-    let p = from;
-    for (; p < this.#end; p++) if (SCALAR_END[bytes[p]!] === 1) break;
-    if (p - from > NAME_MAX) return this.#fail(Problem.tooLong, from);
-    const literal = this.#literal;
-    const problem = literal.read(bytes, from, p);
-    if (problem !== Problem.none) return this.#fail(problem, from);
-    const pairs = this.pairs;
-    pairs[i + Pair.valueAt] = from;
-    pairs[i + Pair.valueEnd] = p;
-    pairs[i + Pair.flags] = literal.kind;
-    pairs[i + Pair.low] = literal.low;
-    pairs[i + Pair.high] = literal.high;
-    this.numbers[this.tagCount + this.fieldCount] = literal.number;
-    return p;
-  }
-
-  /** `0i` … `999999999i`: read in one go. Zero: it is something else. */
-  #shortInteger(i: number, from: number): number {
-    const bytes = this.#bytes;
-    const stop = Math.min(this.#end - 1, from + 9);
-    let p = from;
-    let value = 0;
-    for (; p < stop; p++) {
-      const digit = bytes[p]! - 48;
-      if (digit < 0 || digit > 9) break;
-      value = value * 10 + digit;
-    }
-    if (p === from || p >= this.#end || bytes[p] !== LETTER_I) return 0;
-    const end = p + 1;
-    if (end < this.#end && SCALAR_END[bytes[end]!] === 0) return 0;
-    const pairs = this.pairs;
-    pairs[i + Pair.valueAt] = from;
-    pairs[i + Pair.valueEnd] = end;
-    pairs[i + Pair.flags] = Literal.integer;
-    pairs[i + Pair.low] = value;
-    pairs[i + Pair.high] = 0;
-    return end;
+    const n = this.tagCount + this.fieldCount;
+    const end = this.#scalars.read(from, this.pairs, i, this.numbers, n);
+    return end < 0 ? this.#fail(this.#scalars.problem, from) : end;
   }
 
   #text(i: number, quote: number): number {
@@ -364,7 +343,7 @@ export class LineReader {
     this.hasTime = true;
     this.timeLow = time.low;
     this.timeHigh = time.high;
-    const end = this.#spaces(p);
+    const end = behindSpaces(bytes, p, this.#end);
     return isLineEnd(this.#bytes, end, this.#end) ? end : this.#fail(Problem.time, end);
   }
 

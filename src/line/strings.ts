@@ -1,3 +1,4 @@
+import { bytesBelowMark } from "../wire/marks.ts";
 import {
   BACKSLASH,
   CLOSE,
@@ -51,49 +52,45 @@ export class StringScanner {
 
   /** The closing quote, or -1. Tells about escapes, newlines and the first newline. */
   string(quote: number): number {
-    const bytes = this.#bytes;
+    const view = this.#view;
     const end = this.#end;
-    let p = this.#skipPlain(quote + 1);
+    const last = end - 8;
     this.isEscaped = false;
     this.brokenAt = -1;
     this.newlines = 0;
     this.isUnclosed = false;
-    for (;;) {
-      while (p < end && STRING[bytes[p]!] === 0) p++;
-      if (p >= end) {
-        this.isUnclosed = true;
-        return -1;
+    let p = quote + 1;
+    while (p < end) {
+      if (p <= last) {
+        const odd = oddInString(view.getInt32(p, true));
+        const oddAfter = oddInString(view.getInt32(p + 4, true));
+        if ((odd | oddAfter) === 0) {
+          p += 8;
+          continue;
+        }
+        p += bytesBelowMark(odd, oddAfter);
       }
-      const kind = STRING[bytes[p]!]!;
+      const kind = STRING[this.#bytes[p]!]!;
       if (kind === 1) return p;
-      if (kind === 2) {
-        this.isEscaped = true;
-        const c = p + 1 < end ? bytes[p + 1] : 0;
-        if (c === QUOTE || c === BACKSLASH) p++;
-      } else if (kind === 3) this.isAscii = false;
-      else {
-        if (this.brokenAt < 0) this.brokenAt = p;
-        this.newlines++;
-      }
-      p++;
+      p = kind === 0 ? p + 1 : this.#behind(p, kind);
     }
+    this.isUnclosed = true;
+    return -1;
   }
 
-  /** Passes over words without quotes, backslashes, newlines and bytes above 0x7f. */
-  #skipPlain(from: number): number {
-    const view = this.#view;
-    const last = this.#end - 4;
-    let p = from;
-    for (; p <= last; p += 4) {
-      const word = view.getInt32(p, true);
-      const special =
-        word |
-        ((word ^ QUOTES) - ONES) |
-        ((word ^ BACKSLASHES) - ONES) |
-        ((word ^ NEWLINES) - ONES);
-      if ((special & HIGH_BITS) !== 0) break;
+  /** Behind the backslash, newline or byte above 0x7f at `p`, and behind what the backslash escapes. */
+  #behind(p: number, kind: number): number {
+    if (kind === 2) {
+      this.isEscaped = true;
+      const c = p + 1 < this.#end ? this.#bytes[p + 1] : 0;
+      return c === QUOTE || c === BACKSLASH ? p + 2 : p + 1;
     }
-    return p;
+    if (kind === 3) this.isAscii = false;
+    else {
+      if (this.brokenAt < 0) this.brokenAt = p;
+      this.newlines++;
+    }
+    return p + 1;
   }
 
   /** Behind the string that `string` closed at `close`, or -1 when its quote was forgotten (see LineReader). */
@@ -120,7 +117,7 @@ export class StringScanner {
     this.brokenAt = -1;
     this.newlines = 0;
     this.isUnclosed = false;
-    let p = this.#behindSpaces(open + 1);
+    let p = behindSpaces(bytes, open + 1, end);
     for (let isFirst = true; ; isFirst = false) {
       if (p < end && bytes[p] === CLOSE && isFirst) break;
       if (p < end && bytes[p] === QUOTE) {
@@ -135,19 +132,28 @@ export class StringScanner {
         while (p < end && LIST_SCALAR[bytes[p]!] === 1) p++;
         if (this.#literal.read(bytes, from, p) !== Problem.none) return -1;
       }
-      p = this.#behindSpaces(p);
+      p = behindSpaces(bytes, p, end);
       if (p < end && bytes[p] === CLOSE) break;
       this.isUnclosed = p >= end;
       if (p >= end || bytes[p] !== COMMA) return -1;
-      p = this.#behindSpaces(p + 1);
+      p = behindSpaces(bytes, p + 1, end);
     }
     this.newlines = total;
     return p + 1;
   }
+}
 
-  #behindSpaces(from: number): number {
-    let p = from;
-    while (p < this.#end && this.#bytes[p] === SPACE) p++;
-    return p;
-  }
+/** Behind the spaces at `from`. */
+export function behindSpaces(bytes: Uint8Array, from: number, end: number): number {
+  let p = from;
+  while (p < end && bytes[p] === SPACE) p++;
+  return p;
+}
+
+/** Marks (bit 7 of a byte) quotes, backslashes, newlines and bytes above 0x7f. The lowest mark is never wrong. */
+function oddInString(word: number): number {
+  return (
+    (word | ((word ^ QUOTES) - ONES) | ((word ^ BACKSLASHES) - ONES) | ((word ^ NEWLINES) - ONES)) &
+    HIGH_BITS
+  );
 }

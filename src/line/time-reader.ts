@@ -1,8 +1,9 @@
 import { LiteralReader } from "./literals.ts";
 import { Problem } from "./problems.ts";
 
-/** Digits of a time in nanoseconds, of its seconds, and of the rest. */
-const NANOS_DIGITS = 19;
+/** Digits of a time in nanoseconds, */
+export const NANOS_DIGITS = 19;
+/** and of its seconds. */
 const SECONDS_DIGITS = 10;
 
 /** Reads times; the result stays in its members until the next call. Lines of one second have the first ten digits in common. */
