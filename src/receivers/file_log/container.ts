@@ -30,10 +30,22 @@ interface Head {
   readonly to: number;
 }
 
+/** What is there of a record whose next part is awaited. */
+interface Waiting {
+  readonly kind: Head["kind"];
+  /** Bytes in the scratch. */
+  readonly length: number;
+}
+const NOTHING: Waiting = { kind: Kind.plain, length: 0 };
+/** What a record of each kind begins with in the scratch. */
+const HEAD_BYTES = { [Kind.plain]: 0, [Kind.docker]: DOCKER_BEGIN.length, [Kind.cri]: 0 } as const;
+
 /** A record that comes in parts, by its stream. */
 class Parts {
   readonly scratch = new Scratch();
   isOpen = false;
+  /** By which runtime's rules. */
+  kind: Head["kind"] = Kind.plain;
   timeLow = 0;
   timeHigh = 0;
 }
@@ -84,16 +96,20 @@ export class Container implements Parter {
   /** Position behind the last line up to which no record waits for a part. */
   #safe({ bytes, from, to }: Chunk): number {
     let safe = from;
-    const open = [0, 0];
+    const open: Waiting[] = [NOTHING, NOTHING];
     for (let p = from; p < to; ) {
       const at = bytes.indexOf(NEWLINE, p);
       if (at < 0 || at >= to) break;
-      const { isPartial, isError, to: end, from: begin } = this.#head(bytes, p, at);
-      const stream = isError ? 1 : 0;
-      const length = (open[stream] ?? 0) + end - begin;
-      open[stream] = isPartial && length < this.#most ? length : 0;
+      const { kind, isPartial, isError, to: end, from: begin } = this.#head(bytes, p, at);
       p = at + 1;
-      if (open[0] === 0 && open[1] === 0) safe = p;
+      // A line of nobody's ends no record.
+      if (kind !== Kind.plain) {
+        const stream = isError ? 1 : 0;
+        const before = open[stream]?.kind === kind ? open[stream].length : HEAD_BYTES[kind];
+        const length = before + end - begin;
+        open[stream] = isPartial && length < this.#most ? { kind, length } : NOTHING;
+      }
+      if (open.every((one) => one === NOTHING)) safe = p;
     }
     return safe;
   }
@@ -109,6 +125,7 @@ export class Container implements Parter {
     }
     const parts = this.#parts[head.isError ? 1 : 0];
     const isCri = head.kind === Kind.cri;
+    if (parts.isOpen && parts.kind !== head.kind) this.#close(parts, door, given);
     if (isCri && !parts.isOpen) this.#readTime(bytes, from, parts);
     if (isCri && !parts.isOpen && !head.isPartial) {
       door.given = attributes;
@@ -124,6 +141,7 @@ export class Container implements Parter {
       if (!isCri) scratch.put(DOCKER_BEGIN);
     }
     parts.isOpen = true;
+    parts.kind = head.kind;
     scratch.put(bytes.subarray(head.from, head.to));
     const isLong = scratch.length >= this.#most;
     if (head.isPartial && !isLong) return;
@@ -146,14 +164,13 @@ export class Container implements Parter {
     door.given = parts === this.#parts[1] ? given.stderr : given.stdout;
     door.timeLow = timeLow;
     door.timeHigh = timeHigh;
-    if (scratch.bytes[0] === OPEN_OBJECT && startsWith(scratch.bytes, 0, DOCKER_BEGIN))
-      scratch.put(Buffer.from('"}'));
+    if (parts.kind === Kind.docker) scratch.put(Buffer.from('"}'));
     this.#put(scratch, door);
     door.timeLow = door.timeHigh = 0;
   }
 
   #put({ bytes, view, length }: Scratch, door: RecordDoor): void {
-    this.#texts.put(bytes, view, 0, length, door);
+    this.#texts.joined(bytes, view, length, door);
   }
 
   #readTime(bytes: Uint8Array, from: number, parts: Parts): void {

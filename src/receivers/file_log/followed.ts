@@ -54,7 +54,7 @@ export class Followed {
   changedMs = 0;
   /** Monotonic: when it was seen to have changed, or was found. */
   grewAtMs = 0;
-  /** The size at which the last try took nothing. */
+  /** Of a file that is written anew as a whole: the size at which it was no whole one. */
   stuckAt = -1;
   isQueued = false;
   /** Nobody finds it any more. */

@@ -69,9 +69,12 @@ export class Lines implements Parter {
     if (chunk.isStart) p += markLength(bytes, p, to, this.#config);
     while (p < to) {
       const behind = this.#ends.behind(bytes, p, to);
-      const end = behind < 0 ? to : behind;
       const isWhole = behind >= 0 || chunk.isEnd;
+      // Half of a character stays for the next stretch.
+      const open = isWhole ? to : to - ((to - p) % this.#ends.unit);
+      const end = behind < 0 ? open : behind;
       if (isInside) {
+        if (end === p) break;
         p = end;
         isInside = behind < 0;
         continue;

@@ -1,9 +1,9 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { outOfMemory } from "../../kit/budget.ts";
+import type { Memo } from "../../journal/journal.ts";
 import { Turns } from "../../kit/delivery/turns.ts";
 import { RareLog } from "../../kit/doors/rare-log.ts";
-import { isRefusal, PipelineError, type Refusal } from "../../otlp/status.ts";
+import { isRefusal, type Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
@@ -17,8 +17,9 @@ import type { Contents } from "./contents.ts";
 import { inodeOf } from "./finder.ts";
 import { type Followed, isPrintOf, printOf, TAIL_BYTES } from "./followed.ts";
 import { givenOf } from "./given.ts";
+import { HandOver } from "./hand-over.ts";
 import { Lines } from "./lines.ts";
-import { readLogsJson } from "./logs-json.ts";
+import { LogsJson } from "./logs-json.ts";
 import { GzipSource, PlainSource, type Source } from "./source.ts";
 
 const { O_NONBLOCK, O_RDONLY } = constants;
@@ -47,7 +48,8 @@ export class Reading {
   readonly #parter: Parter;
   readonly #door: RecordDoor;
   readonly #turns = new Turns();
-  readonly #skipped = new RareLog(LOG_EVERY_MS);
+  readonly #handOver: HandOver;
+  readonly #broken = new RareLog(LOG_EVERY_MS);
   readonly #replaced: Counter;
   /** Largest stretch: a record that is longer than may be must be seen to be so. */
   readonly #most: number;
@@ -58,6 +60,7 @@ export class Reading {
     this.#intake = intake;
     this.#contents = contents;
     this.#parter = parterOf(config);
+    this.#handOver = new HandOver(config, context, intake);
     const { service_name: serviceName } = config;
     this.#door = new RecordDoor(serviceName === undefined ? {} : { serviceName });
     this.#most = 2 * config.max_log_size + CHUNK_BYTES;
@@ -102,15 +105,19 @@ export class Reading {
     return (await source.handle.stat()).size;
   }
 
+  /** Keeps memos without any record. */
+  keep(memos: readonly Memo[]): Promise<Refusal | undefined> {
+    return this.#handOver.keep(memos);
+  }
+
   /** Begins at the present end: nothing of what is there is taken. */
   async skip(file: Followed): Promise<void> {
     const source = await this.#open(file);
     if (source === undefined) return;
     if (this.#config.format === "logs_json") {
-      const text = await readAll(source, WHOLE_MAX);
-      this.#door.arrive(this.#context.nowMs());
-      file.mark = readLogsJson(text, {}, this.#door, this.#givenOf(file))?.mark ?? {};
-      this.#door.finish();
+      const logs = await this.#lookThrough(file, source, WHOLE_MAX);
+      logs?.skip();
+      file.mark = logs?.mark() ?? {};
       return;
     }
     if (file.isArchive) {
@@ -211,7 +218,7 @@ export class Reading {
     this.#door.arrive(this.#context.nowMs());
     const taken = this.#parter.part(chunk, this.#door, this.#givenOf(file));
     if (taken.used === chunk.from && taken.isInside === file.isInside)
-      return isShort ? this.#stuck(file, length) : "larger";
+      return isShort ? this.#stuck() : "larger";
     const refusal = await this.#submit(file, chunk, taken, lease);
     if (refusal !== undefined) return refusal;
     return isShort && taken.used === end && !file.isArchive ? "idle" : "more";
@@ -220,12 +227,11 @@ export class Reading {
   async #atEnd(file: Followed): Promise<Outcome> {
     if (!file.isArchive) return "idle";
     file.isDone = true;
-    return (await this.#keep(file)) ?? "idle";
+    return (await this.#handOver.keep([{ key: file.key, text: file.memo() }])) ?? "idle";
   }
 
   /** What is there is no whole record: it is looked at again when it has grown, or when it has not for long enough. */
-  #stuck(file: Followed, length: number): Outcome {
-    file.stuckAt = file.offset + length;
+  #stuck(): Outcome {
     return this.#config.force_flush_period > 0 ? "later" : "idle";
   }
 
@@ -244,55 +250,14 @@ export class Reading {
     file.tail = printOf(bytes.subarray(Math.max(0, used - TAIL_BYTES), used));
     file.offset += used - from;
     file.isInside = taken.isInside;
-    const refusal = await this.#hand(file, { request, length, items }, lease);
+    const refusal = await this.#handOver.hand(file, { request, length, items }, lease);
     if (refusal !== undefined) {
       Object.assign(file, { head, tail, offset, isInside });
       return refusal;
     }
     if (replaced > 0) this.#replaced.add(replaced);
-    if (skipped > 0) this.#leftOut(file, skipped);
+    if (skipped > 0) this.#handOver.leftOut(file, skipped);
     return undefined;
-  }
-
-  async #hand(
-    file: Followed,
-    { request, length, items }: { request: Uint8Array; length: number; items: number },
-    lease: Lease,
-  ): Promise<Refusal | undefined> {
-    const memos = [{ key: file.key, text: file.memo() }];
-    if (items === 0) return this.#tried(() => this.#intake.submit([], lease, memos));
-    const indexed = this.#context.indexer.index("logs", request, length);
-    if ("refused" in indexed)
-      throw new PipelineError({ kind: "internal", retryAfterMs: 0, why: indexed.why });
-    const { batch, rejected, why } = indexed;
-    if (!lease.grow(length + batch.tape.byteLength)) return outOfMemory(lease);
-    const refusal = await this.#tried(() => this.#intake.submit([batch], lease, memos));
-    if (refusal === undefined && rejected > 0) this.#intake.rejected("logs", rejected, why, "file");
-    return refusal;
-  }
-
-  /** Keeps the position only. */
-  async #keep(file: Followed): Promise<Refusal | undefined> {
-    return this.keep([{ key: file.key, text: file.memo() }]);
-  }
-
-  /** Keeps memos without any record. */
-  async keep(
-    memos: readonly { readonly key: string; readonly text: string | undefined }[],
-  ): Promise<Refusal | undefined> {
-    const admitted = this.#intake.admit("logs", 0, "file");
-    if (isRefusal(admitted)) return admitted;
-    using lease = admitted;
-    return this.#tried(() => this.#intake.submit([], lease, memos));
-  }
-
-  async #tried(submit: () => Promise<void>): Promise<Refusal | undefined> {
-    try {
-      await submit();
-      return undefined;
-    } catch (reason) {
-      return PipelineError.from(reason);
-    }
   }
 
   #grownHead(file: Followed, more: Uint8Array) {
@@ -302,44 +267,87 @@ export class Reading {
     return printOf(whole.subarray(0, this.#config.fingerprint_size));
   }
 
-  #leftOut(file: Followed, lines: number): void {
-    const why = `lines longer than max_log_size (${this.#config.max_log_size} bytes)`;
-    this.#intake.rejected("logs", lines, why, "file");
-    this.#skipped.say(lines, why, this.#context.nowMs(), (reasons) =>
-      this.#context.log.warn({ path: file.path, lines: reasons }, "lines were left out"),
-    );
-  }
-
   /** A file that is written anew as a whole: what is new in it. */
   async #readWhole(file: Followed, source: Source): Promise<Outcome> {
-    const { size } = file;
     await source.close();
     file.source = undefined;
+    const { size } = file;
+    const most = file.isArchive ? WHOLE_MAX : Math.min(WHOLE_MAX, size + BEYOND_BYTES);
     if (size > WHOLE_MAX)
       throw new Error(`it has ${size} bytes; a file of format logs_json has at most ${WHOLE_MAX}`);
-    const admitted = this.#intake.admit("logs", 3 * size, "file");
+    const admitted = this.#intake.admit("logs", most, "file");
     if (isRefusal(admitted)) return admitted;
-    using lease = admitted;
+    using _lease = admitted;
     const fresh = await this.#open(file);
     if (fresh === undefined) return "later";
-    const text = await readAll(fresh, WHOLE_MAX);
-    await fresh.close();
+    const logs = await this.#lookThrough(file, fresh, most);
+    if (logs === undefined) return "idle";
+    return logs.problem === ""
+      ? this.#takeWhole(file, logs)
+      : this.#halfWritten(file, logs.problem);
+  }
+
+  /** Undefined: there is nothing in it. Rejects with what the system says. */
+  async #lookThrough(file: Followed, source: Source, most: number): Promise<LogsJson | undefined> {
+    const bytes = new Uint8Array(most + SLACK);
+    const length = await source.read(bytes.subarray(0, most), 0);
+    await source.close();
     file.source = undefined;
-    await this.#turns.next();
-    this.#door.arrive(this.#context.nowMs());
-    const read = readLogsJson(text, file.mark, this.#door, this.#givenOf(file));
-    const { bytes: request, length, items } = this.#door.finish();
-    // Half-written: the rest makes it change again.
-    if (read === undefined || items === 0) return "idle";
-    const { mark } = file;
-    file.mark = read.mark;
-    const refusal = await this.#hand(file, { request, length, items }, lease);
-    if (refusal !== undefined) file.mark = mark;
-    return refusal ?? "idle";
+    if (length === 0) return undefined;
+    const logs = new LogsJson(bytes, length, file.mark);
+    do await this.#turns.next();
+    while (logs.step());
+    return logs;
+  }
+
+  /** Part by part: each moves the mark. */
+  async #takeWhole(file: Followed, logs: LogsJson): Promise<Outcome> {
+    let most = Number.POSITIVE_INFINITY;
+    for (let isMore = true; isMore; ) {
+      await this.#turns.next();
+      const { mark } = file;
+      const before = logs.mark();
+      this.#door.arrive(this.#context.nowMs());
+      isMore = logs.take(this.#door, this.#givenOf(file), most);
+      const { bytes: request, length, items } = this.#door.finish();
+      if (items === 0) return "idle";
+      const admitted = this.#intake.admit("logs", 0, "file");
+      if (isRefusal(admitted)) return admitted;
+      using lease = admitted;
+      file.mark = logs.mark();
+      const refusal = await this.#handOver.hand(file, { request, length, items }, lease);
+      if (refusal === undefined) {
+        if (logs.replaced > 0) this.#replaced.add(logs.replaced);
+        continue;
+      }
+      file.mark = mark;
+      if (refusal.kind !== "too_large" || items === 1) return refusal;
+      // Larger than a whole queue: fewer entries may fit.
+      logs.rewind(before);
+      most = items >> 1;
+      isMore = true;
+    }
+    return "idle";
+  }
+
+  /** The rest makes it change again; what stays so is no such file, and said. */
+  #halfWritten(file: Followed, problem: string): Outcome {
+    if (file.stuckAt !== file.size) {
+      file.stuckAt = file.size;
+      return "later";
+    }
+    this.#broken.say(1, `${file.path}: ${problem}`, this.#context.nowMs(), (reasons) =>
+      this.#context.log.warn(
+        { reasons },
+        "files are not what format logs_json says; they are read again when they change",
+      ),
+    );
+    return "idle";
   }
 }
 
-function parterOf(config: Config): Parter {
+/** Who parts files of such a configuration into records. */
+export function parterOf(config: Config): Parter {
   if (config.encoding === "nop") return new Whole(config);
   if (config.multiline !== undefined) return new Blocks(config);
   const isContainer = ["container", "docker", "cri"].includes(config.format);
@@ -362,8 +370,4 @@ async function isStill({ path, inode, offset, tail, isArchive }: Followed): Prom
 async function readSome(source: Source, at: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(Math.max(0, length));
   return bytes.subarray(0, at < 0 ? 0 : await source.read(bytes, at));
-}
-
-async function readAll(source: Source, most: number): Promise<Uint8Array> {
-  return readSome(source, 0, most);
 }

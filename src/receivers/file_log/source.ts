@@ -1,6 +1,9 @@
-import { createReadStream } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
 import { createGunzip, type Gunzip } from "node:zlib";
+
+/** Bytes of an archive that are read at once. */
+const PACKED_BYTES = 64 << 10;
 
 /** The bytes of a file, from any place on. */
 export interface Source {
@@ -89,11 +92,10 @@ export class GzipSource implements Source {
   #begin(): void {
     this.#stream?.destroy();
     const gunzip = createGunzip();
-    const file = createReadStream("", { fd: this.#handle.fd, start: 0, autoClose: false });
-    file.on("error", (error) => gunzip.destroy(error));
-    gunzip.on("close", () => file.destroy());
-    this.#stream = file.pipe(gunzip);
-    this.#chunks = this.#stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    // What goes wrong here, the iterator says.
+    pipeline(packed(this.#handle), gunzip).catch(() => {});
+    this.#stream = gunzip;
+    this.#chunks = gunzip[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
     this.#kept = new Uint8Array(0);
     this.#keptAt = 0;
     this.#isOver = false;
@@ -107,5 +109,16 @@ export class GzipSource implements Source {
     this.#kept = this.#kept.subarray(skipped + part.length);
     if (part.length > 0) parts.push(part);
     return part.length;
+  }
+}
+
+/** The bytes of a file from its beginning. Not a ReadStream: it would close the handle's descriptor, whose number may be another file's by then. */
+async function* packed(handle: FileHandle): AsyncGenerator<Uint8Array> {
+  for (let at = 0; ; ) {
+    const buffer = Buffer.allocUnsafe(PACKED_BYTES);
+    const { bytesRead } = await handle.read(buffer, 0, PACKED_BYTES, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }

@@ -38,12 +38,19 @@ export class Texts {
 
   /** Takes `bytes[from, to)` of the chunk as one record; nothing of what is only white space. */
   take({ bytes, view }: Chunk, from: number, to: number, door: RecordDoor): void {
-    if (to <= this.#cleanTo) this.put(bytes, view, from, to, door);
+    if (to <= this.#cleanTo) this.#put(bytes, view, from, to, door);
     else this.#decoded(bytes.subarray(from, to), door);
   }
 
+  /** The same for what was put together of several stretches, with SLACK behind it. */
+  joined(bytes: Uint8Array, view: DataView, length: number, door: RecordDoor): void {
+    const text = bytes.subarray(0, length);
+    if (isUtf8(text)) this.#put(bytes, view, 0, length, door);
+    else this.#decoded(text, door);
+  }
+
   /** The same for what is UTF-8 already, with SLACK behind it. */
-  put(bytes: Uint8Array, view: DataView, from: number, to: number, door: RecordDoor): void {
+  #put(bytes: Uint8Array, view: DataView, from: number, to: number, door: RecordDoor): void {
     if (this.#isExact) {
       door.text(view, from, to);
       return;
@@ -97,7 +104,7 @@ export class Texts {
     if (!isFine || (this.#encoding !== "latin1" && decoded.includes("\ufffd"))) this.replaced++;
     const bytes = new Uint8Array(decoded.length + SLACK);
     bytes.set(decoded);
-    this.put(bytes, new DataView(bytes.buffer), 0, decoded.length, door);
+    this.#put(bytes, new DataView(bytes.buffer), 0, decoded.length, door);
   }
 }
 

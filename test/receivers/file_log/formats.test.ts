@@ -2,12 +2,10 @@ import { appendFile, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { Blocks, Whole } from "../../../src/receivers/file_log/blocks.ts";
 import type { Parter } from "../../../src/receivers/file_log/chunk.ts";
-import { Container } from "../../../src/receivers/file_log/container.ts";
 import { Given } from "../../../src/receivers/file_log/given.ts";
 import { fileLog } from "../../../src/receivers/file_log/index.ts";
-import { Lines } from "../../../src/receivers/file_log/lines.ts";
+import { parterOf as parterFor } from "../../../src/receivers/file_log/reading.ts";
 import { RecordDoor } from "../../../src/series/records/record-door.ts";
 import { SLACK } from "../../../src/wire/slack.ts";
 import { decodeRequest } from "../../support/otlp.ts";
@@ -31,11 +29,7 @@ interface Request {
 
 function parterOf(options: object): Parter {
   const config = fileLog.schema.parse({ include: ["x"], ...options });
-  if (config.encoding === "nop") return new Whole(config);
-  if (config.multiline !== undefined) return new Blocks(config);
-  return ["container", "docker", "cri"].includes(config.format)
-    ? new Container(config)
-    : new Lines(config);
+  return parterFor(config);
 }
 
 /** Reads the content as a file that grows: the first `cut` bytes, then all of it; what is left at the end is flushed. */
@@ -89,6 +83,15 @@ test("encodings, cut at every byte", () => {
   cutAnywhere({ encoding: "ascii" }, Buffer.from([65, 0xff, 10, 66]), "A\ufffd", "B");
   const whites = { preserve_leading_whitespaces: true, preserve_trailing_whitespaces: true };
   cutAnywhere(whites, Buffer.from(" a \n\tb\t\r\n"), " a ", "\tb\t");
+});
+
+test("UTF-16 goes on where it was when a stretch ends in the middle of a character", () => {
+  const content = wide(`a\n${"é".repeat(80)}\nb\n`);
+  for (const behavior of ["skip", "truncate"]) {
+    const options = { encoding: "utf-16le", max_log_size: 64, max_log_size_behavior: behavior };
+    const first = behavior === "skip" ? [] : ["é".repeat(32)];
+    cutAnywhere(options, content, "a", ...first, "b");
+  }
 });
 
 test("nop: what is there is one record", () => {
@@ -175,6 +178,33 @@ test("Docker's json-file: partial records are joined, escapes stay, cut at every
     "stdout: json",
     "plain",
   );
+});
+
+test("a line of nobody's, an empty part and JSON in parts: a record ends with its last part only", () => {
+  const content = [
+    "2024-01-15T10:30:00.1Z stdout P one ",
+    "of nobody's",
+    '{"of nobody":1,"message":"either"}',
+    "2024-01-15T10:30:00.2Z stdout P ",
+    "2024-01-15T10:30:00.3Z stdout F two",
+    '2024-01-15T10:30:00.4Z stderr P {"log":"a',
+    '2024-01-15T10:30:00.5Z stderr F b"}',
+    "2024-01-15T10:30:00.6Z stdout P cut off",
+    '{"log":"of Docker\\n","stream":"stdout"}\n',
+  ].join("\n");
+  const expected = ["of nobody's", "either", "stdout: one two", "stderr: ab"];
+  const ends = ["stdout: cut off", "stdout: of Docker"];
+  cutAnywhere({ format: "container" }, Buffer.from(content), ...expected, ...ends);
+  const empty = '{"log":"","stream":"stdout"}\n{"log":"end\\n","stream":"stdout"}\n';
+  cutAnywhere({ format: "docker" }, Buffer.from(`${empty}plain\n`), "stdout: end", "plain");
+});
+
+test("bytes that are no UTF-8 are replaced in joined records, too", () => {
+  const content = Buffer.from(
+    "2024-01-15T10:30:00Z stdout P a\xe9\n2024-01-15T10:30:00Z stdout F b\xe9\n",
+    "latin1",
+  );
+  cutAnywhere({ format: "cri" }, content, "stdout: a\ufffdb\ufffd");
 });
 
 test("a partial record that never ends is taken when it is long enough", () => {

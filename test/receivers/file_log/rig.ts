@@ -68,14 +68,14 @@ export class FileRig {
 
   /** Waits until so many records are there, and a moment longer: more would be wrong. */
   async expectCount(count: number): Promise<void> {
-    const end = Date.now() + 5_000;
+    const end = Date.now() + 20_000;
     while (this.rig.items < count && Date.now() < end) await sleep(5);
     await sleep(60);
     expect(this.rig.items).toBe(count);
   }
 
   async expectBodies(...bodies: string[]): Promise<void> {
-    const end = Date.now() + 5_000;
+    const end = Date.now() + 20_000;
     while (this.rig.items < bodies.length && Date.now() < end) await sleep(5);
     await sleep(60);
     expect(this.bodies).toEqual(bodies);
