@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
+import { createSocket } from "node:dgram";
+import { createServer, type ListenOptions, type Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PATIENCE_MS } from "./until.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
@@ -44,14 +46,14 @@ export class Service {
     child.stderr?.on("data", (text) => {
       this.log = (this.log + String(text)).slice(-20_000);
     });
-    while (Date.now() - begun < 30_000) {
+    while (Date.now() - begun < PATIENCE_MS) {
       if (child.exitCode !== null)
         throw new Error(`the service ended with ${child.exitCode}:\n${this.log}`);
       const answer = await fetch(`http://127.0.0.1:${this.#healthPort}/`).catch(() => undefined);
       if (answer?.status === 200) return Date.now() - begun;
       await sleep(50);
     }
-    throw new Error(`the service was not ready within 30 s:\n${this.log}`);
+    throw new Error(`the service was not ready within a minute:\n${this.log}`);
   }
 
   /** Nobody reads the log from now on. */
@@ -140,16 +142,45 @@ export function isBalanced(law: Law): boolean {
   );
 }
 
-/** Ports that were free a moment ago. */
+/** Below the ports that the kernel gives to whoever asks for any: none of these is taken by chance while a service is started again. */
+const FIRST_PORT = 20_000;
+const PORTS = 12_000;
+
+/** Ports that nobody listens on, and that no other test of this machine is given before this process has ended. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const ports: number[] = [];
+  const first = Math.floor(Math.random() * PORTS);
+  for (let i = 0; ports.length < count; i++) {
+    if (i === PORTS) throw new Error(`no ${count} ports are free from ${FIRST_PORT} on`);
+    const port = FIRST_PORT + ((first + i) % PORTS);
+    if ((await isFree(port)) && (await reserve(port))) ports.push(port);
+  }
   return ports;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = await listening({ port, host: "127.0.0.1" });
+  if (server === undefined) return false;
+  await new Promise((resolve) => server.close(resolve));
+  const socket = createSocket("udp4");
+  return new Promise((resolve) => {
+    socket.on("error", () => resolve(false));
+    socket.bind(port, "127.0.0.1", () => socket.close(() => resolve(true)));
+  });
+}
+
+/** By a socket that has a name and no file, which Linux alone has: it goes with its process, however that ends. */
+async function reserve(port: number): Promise<boolean> {
+  if (process.platform !== "linux") return true;
+  const server = await listening({ path: `\0weir-test-port-${port}` });
+  server?.unref();
+  return server !== undefined;
+}
+
+function listening(where: ListenOptions): Promise<Server | undefined> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.on("error", () => resolve(undefined));
+    server.listen(where, () => resolve(server));
+  });
 }
