@@ -1,17 +1,12 @@
-import type { Components } from "../components.ts";
-import type { Config } from "../config/config.ts";
-import { loadConfig } from "../config/load.ts";
-import { formatProblem } from "../config/problem.ts";
 import { parseEndpoint } from "../kit/server/listen-endpoint.ts";
 import { ExtensionsApi } from "../lambda/extensions-api.ts";
 import { ExtensionLoop } from "../lambda/loop.ts";
 import { readSettings, type Settings, SettingsError } from "../lambda/own-config.ts";
-import type { Logger } from "../pipeline/telemetry.ts";
-import type { TelemetryListener } from "../receivers/telemetry_api/index.ts";
-import { createLogger } from "../service/log.ts";
+import type { TelemetryListener } from "../receivers/telemetry_api/receiver.ts";
 import { Service } from "../service/service.ts";
 import { parseArguments } from "./arguments.ts";
-import { createLokiComponents } from "./lambda-components.ts";
+import { quickStart } from "./lambda-quick.ts";
+import type { LambdaStart } from "./lambda-start.ts";
 import { version } from "./version.ts";
 
 const USAGE = `weir lambda-extension [--config <file> …] [--name <file name in /opt/extensions>]
@@ -116,51 +111,34 @@ class Extension {
   }
 
   async #service(): Promise<Service> {
-    const components = await this.#components({
-      listens: (address, { types }) => {
-        this.#port = parseEndpoint(address).port;
-        this.#types = types;
-      },
-      done: (requestId) => this.#loop?.done(requestId),
-    });
-    const loaded = await loadConfig({
-      sources: this.#settings.sources,
-      sets: [],
-      env: process.env,
-      catalog: components,
-      cwd: process.cwd(),
-    });
-    if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
-    const { config, warnings } = loaded;
-    const log = createLogger(config.service.telemetry.logs);
-    for (const { message } of warnings) log.warn({}, message);
-    const service = this.#create(config, components, log);
+    const service = this.#create(
+      await this.#prepared({
+        listens: (address, { types }) => {
+          this.#port = parseEndpoint(address).port;
+          this.#types = types;
+        },
+        done: (requestId) => this.#loop?.done(requestId),
+      }),
+    );
     await service.start();
     if (this.#port === 0)
       throw new Error("the configuration has no telemetry_api receiver in a pipeline: add one");
     return service;
   }
 
-  /** A part of the bundle of its own holds what only whole configurations name. */
-  async #components(listener: TelemetryListener): Promise<Components> {
-    if (this.#settings.isOwn) return createLokiComponents(listener);
-    return (await import("./lambda-all-components.ts")).createAllLambdaComponents(listener);
+  /** A bundle of its own holds what reads configurations, and what only whole ones name. */
+  async #prepared(listener: TelemetryListener): Promise<LambdaStart> {
+    const quick = quickStart(this.#settings, listener);
+    if (quick !== undefined) return quick;
+    return (await import("./lambda-whole.ts")).wholeStart(this.#settings, listener);
   }
 
-  #create(config: Config, components: Components, log: Logger): Service {
+  #create(start: LambdaStart): Service {
     const onFailure = (error: Error) => this.#died.reject(error);
     process.stderr.on("error", () => {});
     process.on("uncaughtException", onFailure);
     process.on("unhandledRejection", (reason) => onFailure(new Error(String(reason))));
-    return new Service({
-      config,
-      components,
-      version: version(),
-      log,
-      self: [],
-      settles: false,
-      onFailure,
-    });
+    return new Service({ ...start, version: version(), self: [], settles: false, onFailure });
   }
 
   async #subscribe(): Promise<void> {

@@ -9,8 +9,23 @@ export interface Settings {
   readonly flushMs: number;
   readonly buffering: Buffering;
   readonly sources: readonly string[];
-  /** Whether the sources are what the environment stands for, and no whole configuration. */
-  readonly isOwn: boolean;
+  /** What the environment says about the way to Loki; undefined where it names a whole configuration. */
+  readonly own: OwnValues | undefined;
+}
+
+/** The parts of the extension's own configuration that depend on the environment. */
+export interface OwnValues {
+  /** host:port that Lambda posts to. */
+  readonly listen: string;
+  readonly functionName: string;
+  readonly lineFormat: string;
+  /** Of the resource: the labels, and what the exporter makes labels of by itself. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Loki's address, without its path. */
+  readonly endpoint: string;
+  /** Names of attributes that become labels too. */
+  readonly labels: readonly string[];
+  readonly minBatch: number;
 }
 
 /** What the environment says wrongly; the text is for whoever reads the function's log. */
@@ -22,6 +37,7 @@ const LABEL = /^OTEL_LABEL_([A-Za-z_][A-Za-z0-9_]*)$/;
 /** Ends that addresses of the seed's versions may have; the exporter adds Loki's path. */
 const LOKI_PATH = /(?:\/loki)?(?:\/api\/(?:v1|prom)\/push)?\/*$/;
 const LABELS_MAX = 10;
+const LINE_FORMATS = ["promtail", "record"];
 
 /** Reads the names that the Lambda-Telemetry-API-Loki extension has, and ours beside them. `sources`: of the command line. */
 export function readSettings(env: Env, sources: readonly string[]): Settings {
@@ -29,6 +45,7 @@ export function readSettings(env: Env, sources: readonly string[]): Settings {
   const minBatch = numberIn(env, "DISPATCH_MIN_BATCH_SIZE", 1, 1, 32_767);
   const file = env["WEIR_CONFIG"] ?? "";
   const given = sources.length > 0 ? sources : file === "" ? [] : [file];
+  const own = given.length === 0 ? ownValues(env, functionName, minBatch) : undefined;
   return {
     functionName,
     minBatch,
@@ -38,9 +55,8 @@ export function readSettings(env: Env, sources: readonly string[]): Settings {
       maxBytes: numberIn(env, "WEIR_BUFFER_MAX_BYTES", 262_144, 262_144, 1_048_576),
       timeoutMs: numberIn(env, "WEIR_BUFFER_TIMEOUT_MS", 25, 25, 30_000),
     },
-    isOwn: given.length === 0,
-    sources:
-      given.length > 0 ? given : [`yaml:${JSON.stringify(toLoki(env, functionName, minBatch))}`],
+    own,
+    sources: own === undefined ? given : [`yaml:${JSON.stringify(toLoki(own))}`],
   };
 }
 
@@ -55,10 +71,20 @@ function numberIn(env: Env, name: string, usual: number, least: number, most: nu
   return value;
 }
 
-/** The configuration that LOKI_IP stands for: lines of the function, with the labels and the text of the seed's extension. */
-function toLoki(env: Env, functionName: string, minBatch: number): object {
+function ownValues(env: Env, functionName: string, minBatch: number): OwnValues {
   const address = env["LOKI_IP"] ?? "";
   if (address === "") throw new SettingsError("LOKI Ip undefined");
+  const endpoint = endpointOf(address);
+  // Its value is not told: there may be a password in it.
+  if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? ""))
+    throw new SettingsError(
+      "LOKI_IP is no address: expected 10.0.0.5, or a URL such as https://logs.example.com",
+    );
+  const lineFormat = env["WEIR_LINE_FORMAT"] || "promtail";
+  if (!LINE_FORMATS.includes(lineFormat))
+    throw new SettingsError(
+      `WEIR_LINE_FORMAT is "${lineFormat.slice(0, 50)}": expected ${LINE_FORMATS.join(" or ")}`,
+    );
   const labels = Object.entries(env).flatMap(([name, value = ""]) => {
     const label = LABEL.exec(name)?.[1];
     return label === undefined || value === "" ? [] : [[label.toLowerCase(), value] as const];
@@ -67,15 +93,28 @@ function toLoki(env: Env, functionName: string, minBatch: number): object {
     throw new SettingsError(
       `${labels.length} variables OTEL_LABEL_…: at most ${LABELS_MAX} labels`,
     );
-  const attributes = { source: "Lambda", function: functionName, ...Object.fromEntries(labels) };
+  return {
+    listen: `${env["WEIR_HOST"] || "0.0.0.0"}:${numberIn(env, "WEIR_PORT", 4_323, 0, 65_535)}`,
+    functionName,
+    lineFormat,
+    attributes: { source: "Lambda", function: functionName, ...Object.fromEntries(labels) },
+    endpoint,
+    labels: labels.map(([name]) => name).filter((name) => !OWN_LABELS.has(name)),
+    minBatch,
+  };
+}
+
+/** The configuration that LOKI_IP stands for: lines of the function, with the labels and the text of the seed's extension. */
+function toLoki(values: OwnValues): object {
+  const { attributes, minBatch } = values;
   const batch = { min_size: minBatch, flush_timeout: BATCH_WAIT };
   return {
     receivers: {
       telemetry_api: {
-        endpoint: `${env["WEIR_HOST"] || "0.0.0.0"}:${numberIn(env, "WEIR_PORT", 4_323, 0, 65_535)}`,
+        endpoint: values.listen,
         types: ["function"],
-        function_name: plain(functionName),
-        line_format: env["WEIR_LINE_FORMAT"] || "promtail",
+        function_name: plain(values.functionName),
+        line_format: values.lineFormat,
         resource_attributes: Object.fromEntries(
           Object.entries(attributes).map(([key, value]) => [key, plain(value)]),
         ),
@@ -83,10 +122,10 @@ function toLoki(env: Env, functionName: string, minBatch: number): object {
     },
     exporters: {
       loki: {
-        endpoint: endpointOf(address),
+        endpoint: plain(values.endpoint),
         // Snappy is native code of 1 MB, for batches of some kilobytes.
         encoding: "json",
-        labels: labels.map(([name]) => name).filter((name) => !OWN_LABELS.has(name)),
+        labels: values.labels,
         sending_queue: {
           num_consumers: 1,
           queue_size: 16 << 20,
@@ -111,8 +150,8 @@ const OWN_LABELS = new Set(["source", "function", "service_name", "level", "depl
 
 /** An address, as the first version of the seed's extension takes it, or a URL, as the last one does. */
 function endpointOf(address: string): string {
-  if (!address.includes("://")) return plain(`http://${address}:3100`);
-  return plain(address.replace(LOKI_PATH, ""));
+  if (!address.includes("://")) return `http://${address}:3100`;
+  return address.replace(LOKI_PATH, "");
 }
 
 /** As text of the configuration grammar, in which a dollar sign begins something. */

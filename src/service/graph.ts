@@ -1,4 +1,3 @@
-import type { Components } from "../components.ts";
 import type { Delivery } from "../config/blocks.ts";
 import type { ComponentConfig, Config } from "../config/config.ts";
 import { routesOf } from "../journal/routes.ts";
@@ -10,6 +9,7 @@ import { pickItems } from "../otlp/pick.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { Component, Transform } from "../pipeline/contracts.ts";
 import type { Context } from "../pipeline/factory.ts";
+import type { Creators } from "./creators.ts";
 import { type Gate, ReceiverIntake } from "./intake.ts";
 import { observeQueue, observeRoute } from "./law.ts";
 import { ITEM_NAMES } from "./ledger.ts";
@@ -48,7 +48,7 @@ export interface Surroundings {
 }
 
 /** Builds exporters first and receivers last, so that each finds what it feeds. Only what a pipeline uses is built. */
-export function buildGraph(config: Config, components: Components, around: Surroundings): Graph {
+export function buildGraph(config: Config, components: Creators, around: Surroundings): Graph {
   const outlets: Outlet[] = [];
   const routes = new Map<string, Route>();
   const pipelines = new Map<string, Pipeline>();
@@ -98,7 +98,7 @@ function memoStorage(
 
 function transform(
   processor: ComponentConfig,
-  components: Components,
+  components: Creators,
   around: Surroundings,
 ): Transform {
   return found(components.processors, processor).create(
@@ -111,7 +111,7 @@ function transform(
 function connect(
   exporter: ComponentConfig,
   signal: Signal,
-  components: Components,
+  components: Creators,
   around: Surroundings & { readonly lateTurns: Turns },
 ) {
   const { id } = exporter;

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { Components } from "../components.ts";
 import type { Config } from "../config/config.ts";
 import type { Config as FileStorage } from "../extensions/file_storage/config.ts";
 import { createBudget, defaultBudgetBytes, memoryLimitBytes } from "../kit/budget.ts";
@@ -10,8 +9,7 @@ import { isAuthenticator } from "../pipeline/auth.ts";
 import type { Component } from "../pipeline/contracts.ts";
 import type { Context } from "../pipeline/factory.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
-import { createControl } from "./control.ts";
-import { Desk } from "./desk.ts";
+import type { Creators } from "./creators.ts";
 import { buildGraph, type Graph } from "./graph.ts";
 import {
   observeCopies,
@@ -20,7 +18,7 @@ import {
   observeLoop,
   observeProcess,
 } from "./law.ts";
-import { withFields } from "./log.ts";
+import { withFields } from "./log-text.ts";
 import { LitterCollector, MemoryKeeper, settleDown } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { createMetricsServer } from "./metrics-server.ts";
@@ -30,7 +28,7 @@ import { MEMORY, openMemory, openStorage, type Storage } from "./storage.ts";
 
 export interface ServiceOptions {
   readonly config: Config;
-  readonly components: Components;
+  readonly components: Creators;
   readonly version: string;
   readonly log: Logger;
   /** The command line that starts this program again: extensions run their children with it. */
@@ -219,6 +217,10 @@ export class Service {
       const replays = await Replays.open(journal, deadLetters, readers);
       observeLetters(this.metrics, storage, replays);
       if (directory === undefined) continue;
+      const [{ Desk }, { createControl }] = await Promise.all([
+        import("./desk.ts"),
+        import("./control.ts"),
+      ]);
       const desk = new Desk(storage, replays, readers);
       const control = createControl(directory, desk, this.#options.log);
       await control.start();

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { createAllLambdaComponents } from "../../src/commands/lambda-all-components.ts";
-import { createLokiComponents } from "../../src/commands/lambda-components.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { readSettings, SettingsError } from "../../src/lambda/own-config.ts";
 
@@ -9,7 +8,7 @@ const NOBODY = { listens() {}, done() {} };
 /** The options that an environment stands for, as they are after the check. */
 async function optionsOf(env: Record<string, string>) {
   const { sources } = readSettings({ LOKI_IP: "10.0.0.5", ...env }, []);
-  const catalog = createLokiComponents(NOBODY);
+  const catalog = createAllLambdaComponents(NOBODY);
   const loaded = await loadConfig({ sources, sets: [], env: {}, catalog, cwd: "/" });
   if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join());
   const { receivers, exporters } = loaded.config;
@@ -58,6 +57,10 @@ describe("the environment", () => {
     [{ LOKI_IP: "h", DISPATCH_MIN_BATCH_SIZE: "many" }, "DISPATCH_MIN_BATCH_SIZE"],
     [{ LOKI_IP: "h", WEIR_BUFFER_MAX_ITEMS: "1" }, "WEIR_BUFFER_MAX_ITEMS"],
     [{ LOKI_IP: "h", WEIR_BUFFER_TIMEOUT_MS: "1e9" }, "WEIR_BUFFER_TIMEOUT_MS"],
+    [{ LOKI_IP: "http://h:99999" }, "LOKI_IP is no address"],
+    [{ LOKI_IP: "a b" }, "LOKI_IP is no address"],
+    [{ LOKI_IP: "ftp://h" }, "LOKI_IP is no address"],
+    [{ LOKI_IP: "h", WEIR_LINE_FORMAT: "logfmt" }, "expected promtail or record"],
     [
       Object.fromEntries([
         ["LOKI_IP", "h"],
@@ -73,7 +76,7 @@ describe("the environment", () => {
   test("a whole configuration wins over LOKI_IP, and the command line over the variable", () => {
     expect(readSettings({ WEIR_CONFIG: "a.yaml" }, [])).toMatchObject({
       sources: ["a.yaml"],
-      isOwn: false,
+      own: undefined,
     });
     expect(readSettings({ WEIR_CONFIG: "a.yaml" }, ["b.yaml"]).sources).toEqual(["b.yaml"]);
   });

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { createLogger, withFields } from "../../src/service/log.ts";
+import { createLeanLogger } from "../../src/service/lean-log.ts";
+import { createLogger } from "../../src/service/log.ts";
+import { withFields } from "../../src/service/log-text.ts";
 
 function capture(
   encoding: "json" | "console",
@@ -38,4 +40,37 @@ test("lines below the level are not written", () => {
   log.info({}, "quiet");
   log.warn({}, "loud");
   expect(lines).toHaveLength(1);
+});
+
+test.each(["json", "console"] as const)("the lean logger writes the same lines, %s", (encoding) => {
+  const fields = [
+    {},
+    { items: 3, why: 'a "b"\nc', none: undefined, nested: { a: [1, null] }, on: true },
+    { at: "2026-11-21 é\u2028" },
+  ];
+  for (const level of ["debug", "info", "warn", "error"] as const) {
+    const written = [createLogger, createLeanLogger].map((create) => {
+      const lines: string[] = [];
+      const log = withFields(
+        create({ level, encoding }, (line) => lines.push(line)),
+        { component: "loki" },
+      );
+      for (const own of fields)
+        for (const of of ["debug", "info", "warn", "error"] as const) log[of](own, `a ${of} line`);
+      return lines.map((line) => line.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, "<time>"));
+    });
+    expect(written[0]).toHaveLength(
+      fields.length * (4 - ["debug", "info", "warn", "error"].indexOf(level)),
+    );
+    expect(written[1]).toEqual(written[0]);
+  }
+});
+
+test("the lean logger writes numbers that JSON does not know", () => {
+  const lines: string[] = [];
+  createLeanLogger({ level: "info", encoding: "console" }, (line) => lines.push(line)).warn(
+    { n: 7n },
+    "x",
+  );
+  expect(lines[0]).toMatch(/ warn {2}x n=7\n$/);
 });

@@ -7,9 +7,14 @@ const ROOT = join(import.meta.dirname, "..", "..");
 
 type Env = Readonly<Record<string, string>>;
 
+/** A command line: the program and its arguments. */
+type Command = readonly [string, ...string[]];
+
+const FROM_SOURCES: Command = [process.execPath, "src/main.ts", "lambda-extension"];
+
 /** The extension as a child process, with this environment and no other; `ended`: its exit code and what it printed. */
-export function runExtension(env: Env) {
-  const child = spawn(process.execPath, ["src/main.ts", "lambda-extension"], {
+export function runExtension(env: Env, [program, ...args]: Command = FROM_SOURCES) {
+  const child = spawn(program, args, {
     cwd: ROOT,
     env: { PATH: process.env["PATH"] ?? "", WEIR_PORT: "0", ...env },
     stdio: ["ignore", "ignore", "pipe"],
@@ -28,16 +33,18 @@ export function runExtension(env: Env) {
 export async function startExtension(options: {
   readonly env?: Env;
   readonly before?: (loki: HttpSink) => Promise<void>;
+  readonly command?: Command;
 }) {
   const lambda = await FakeLambda.start();
   const loki = await httpSink({ status: 204 });
   await options.before?.(loki);
-  const { child, ended } = runExtension({
+  const env = {
     AWS_LAMBDA_RUNTIME_API: lambda.address,
     AWS_LAMBDA_FUNCTION_NAME: "resize",
     LOKI_IP: loki.url,
     ...options.env,
-  });
+  };
+  const { child, ended } = runExtension(env, options.command);
   const died = ended.then(({ said }) => Promise.reject(new Error(said)));
   died.catch(() => undefined);
   await Promise.race([lambda.asked(1), died]);

@@ -1,4 +1,4 @@
-import type { HttpAnswer } from "../../kit/client/http-client.ts";
+import type { HttpAnswer } from "../../kit/client/http-answer.ts";
 import { findRule, type VerdictRule, verdictOf } from "../../kit/client/http-verdicts.ts";
 import { readStatusText } from "../../kit/client/otlp-answer.ts";
 import type { Verdict } from "../../kit/delivery/backend.ts";

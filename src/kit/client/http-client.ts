@@ -1,51 +1,23 @@
 import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import type * as undici from "undici";
-import type { ClientAuth } from "../../pipeline/auth.ts";
 import { asError, errorText } from "../error-text.ts";
-import type { ClientTls } from "../tls/tls-client.ts";
 import type { ClientTlsOptions } from "../tls/tls-options.ts";
+import {
+  AnswerParts,
+  CONNECT_TIMEOUT_MS,
+  HEADER_BYTES,
+  type HttpAnswer,
+  type HttpClientOptions,
+  type HttpPoster,
+  KEEP_ALIVE_MS,
+} from "./http-answer.ts";
 import { type Proxied, throughProxy } from "./http-proxy.ts";
 
 /** Only the two parts that are used: the whole package (fetch, caches, mocks) would hold 14 MB more. Its version is pinned. */
 const part = createRequire(import.meta.url);
 const Client = part("undici/lib/dispatcher/client.js") as typeof undici.Client;
 const buildConnector = part("undici/lib/core/connect.js") as typeof undici.buildConnector;
-
-/** What a destination answered, or why there is no answer. */
-export type HttpAnswer =
-  | {
-      readonly status: number;
-      /** The first 64 KiB. */
-      readonly body: Buffer;
-      readonly retryAfter: string | undefined;
-      /** The Date header: the time by the destination's clock. */
-      readonly date?: string | undefined;
-      readonly contentType: string | undefined;
-    }
-  | { readonly error: string };
-
-export interface HttpClientOptions {
-  /** Scheme, host and port; what follows is ignored. */
-  readonly origin: string;
-  /** Connections at most: the route's lanes. */
-  readonly connections: number;
-  readonly connectTimeoutMs?: number;
-  /** For an https origin. The client stops it when it is closed. */
-  readonly tls?: ClientTls | undefined;
-  /** Adds its headers to each request. */
-  readonly auth?: ClientAuth | undefined;
-  /** Address of a proxy; "": none. */
-  readonly proxy?: string;
-}
-
-/** Of a response: kept, read and thrown away, and then the connection is cut. */
-const KEEP_BYTES = 64 << 10;
-const READ_BYTES = 4 << 20;
-const HEADER_BYTES = 16 << 10;
-/** Below the idle time-out of common servers and balancers (60 s), so that we rarely write into a connection that is being closed. */
-const KEEP_ALIVE_MS = 30_000;
-const CONNECT_TIMEOUT_MS = 10_000;
 
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 // RFC 9110 §5.5.
@@ -73,11 +45,8 @@ export function headerProblem(name: string, value: string): string | undefined {
   return undefined;
 }
 
-/**
- * POSTs to one origin over at most `connections` kept-alive connections, one request at a time on each. Follows no redirect,
- * decompresses nothing, and turns every failure into a value.
- */
-export class HttpClient {
+/** The service's client: undici's, with certificates that may change and proxies. */
+export class HttpClient implements HttpPoster {
   readonly #lines: Line[];
   readonly #free: Line[];
   readonly #options: HttpClientOptions;
@@ -89,7 +58,6 @@ export class HttpClient {
     this.#free = [...this.#lines];
   }
 
-  /** `headers` is a flat list: name, value, name, value … Settles only when `body` is no longer read by anyone. */
   async post(
     path: string,
     headers: string[],
@@ -108,7 +76,6 @@ export class HttpClient {
     }
   }
 
-  /** Cuts all connections; requests in flight answer with an error. */
   async close(): Promise<void> {
     this.#options.tls?.stop();
     await Promise.all(this.#lines.map((line) => line.close()));
@@ -200,13 +167,7 @@ class Exchange implements undici.Dispatcher.DispatchHandler {
     else this.#controller.abort(asError(this.#stop.reason));
   };
   #controller: undici.Dispatcher.DispatchController | undefined;
-  #status = 0;
-  #retryAfter: string | undefined;
-  #date: string | undefined;
-  #contentType: string | undefined;
-  readonly #chunks: Buffer[] = [];
-  #kept = 0;
-  #read = 0;
+  readonly #parts = new AnswerParts();
 
   constructor(stop: AbortSignal) {
     const { promise, resolve } = Promise.withResolvers<HttpAnswer>();
@@ -226,25 +187,13 @@ class Exchange implements undici.Dispatcher.DispatchHandler {
     status: number,
     headers: NodeJS.Dict<string | string[]>,
   ): void {
-    if (status < 200) return;
-    this.#status = status;
-    this.#retryAfter = first(headers["retry-after"]);
-    this.#date = first(headers["date"]);
-    this.#contentType = first(headers["content-type"]);
+    this.#parts.head(status, headers);
   }
 
   onResponseData(controller: undici.Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#read += chunk.length;
-    const room = KEEP_BYTES - this.#kept;
-    if (room > 0) {
-      const part = Buffer.from(chunk.subarray(0, room));
-      this.#chunks.push(part);
-      this.#kept += part.length;
-    }
-    if (this.#read > READ_BYTES) {
-      this.#finish();
-      controller.abort(new Error("the response is over 4 MiB"));
-    }
+    if (this.#parts.data(chunk)) return;
+    this.#finish();
+    controller.abort(new Error("the response is over 4 MiB"));
   }
 
   onResponseEnd(): void {
@@ -256,24 +205,11 @@ class Exchange implements undici.Dispatcher.DispatchHandler {
   }
 
   #finish(): void {
-    this.#settle({
-      status: this.#status,
-      body:
-        this.#chunks.length === 1 && this.#chunks[0]
-          ? this.#chunks[0]
-          : Buffer.concat(this.#chunks),
-      retryAfter: this.#retryAfter,
-      date: this.#date,
-      contentType: this.#contentType,
-    });
+    this.#settle(this.#parts.answer());
   }
 
   #settle(answer: HttpAnswer): void {
     this.#stop.removeEventListener("abort", this.#onStop);
     this.#resolve(answer);
   }
-}
-
-function first(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
 }

@@ -1,5 +1,5 @@
 import type { Verdict } from "../delivery/backend.ts";
-import type { HttpAnswer } from "./http-client.ts";
+import type { HttpAnswer } from "./http-answer.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 
 /** One row of a destination's verdict table: the first that matches status and body decides. */

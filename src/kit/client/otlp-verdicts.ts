@@ -1,6 +1,6 @@
 import type { Verdict } from "../delivery/backend.ts";
 import type { GrpcAnswer } from "./grpc-exchange.ts";
-import type { HttpAnswer } from "./http-client.ts";
+import type { HttpAnswer } from "./http-answer.ts";
 import { findRule, ruled, type VerdictRule, verdictOf } from "./http-verdicts.ts";
 import {
   type OtlpAnswer,

@@ -1,13 +1,8 @@
 import type { Server } from "node:http";
-import {
-  type IncomingHttpHeaders,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
 import { http2Limits } from "./http2-limits.ts";
+import { nodeHttp2, nodeTls } from "./node-http.ts";
 
 /** A request of a client that speaks HTTP/2. Errors of the stream are taken care of. */
 export type OnHttp2Stream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
@@ -53,6 +48,7 @@ export function shareWithHttp2(
     for (const take of takers) take.call(server, socket);
   };
   const sessions = new Sessions(onStream);
+  const { TLSSocket } = nodeTls();
   server.on(event, (socket: Socket) => {
     if (socket instanceof TLSSocket)
       if (socket.alpnProtocol === "h2") sessions.welcome(socket);
@@ -71,7 +67,7 @@ class Sessions implements Http2Sessions {
   }
 
   readonly welcome = (socket: Socket): void => {
-    const session = performServerHandshake(socket, http2Limits());
+    const session = nodeHttp2().performServerHandshake(socket, http2Limits());
     session.on("error", ignore);
     session.on("frameError", ignore);
     session.setTimeout(IDLE_MS, () => session.close());

@@ -6,7 +6,6 @@ import type {
   ServerOptions,
   ServerResponse,
 } from "node:http";
-import { createServer as createSecureServer } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { PipelineError, STATUS } from "../../otlp/status.ts";
@@ -23,12 +22,14 @@ import {
   shareWithHttp2,
 } from "./http-server-http2.ts";
 import { answerBrokenRequest, lingerOnClose } from "./http-server-socket.ts";
-import { createServer } from "./node-http.ts";
+import { createServer, nodeHttps } from "./node-http.ts";
 import { addressOf, Connections, closeListener, listen } from "./server-listener.ts";
 
 const HEADER_BYTES = 16 * 1024;
 /** Unread bodies up to this length are read and thrown away, so the connection can go on. */
 const DRAIN_BYTES = 64 * 1024;
+/** Longest body of an answer that is remembered together with its head. */
+const KEPT_BYTES = 1_024;
 /** Longest stay of a connection on which nothing moves, whatever state it is in. */
 const SILENCE_MS = 300_000;
 
@@ -167,6 +168,7 @@ class NodeHttpServer implements HttpServer {
   /** In lower case, as are the headers of answers that come from elsewhere: these win over ours of the same name. */
   readonly #responseHeaders: Readonly<Record<string, string>>;
   #isStopping = false;
+  #lastHead: { readonly answer: HttpAnswer; readonly head: OutgoingHttpHeaders } | undefined;
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#cors = options.cors && new CorsPolicy(options.cors);
@@ -213,7 +215,7 @@ class NodeHttpServer implements HttpServer {
     const { tls } = this.#options;
     if (tls === undefined) return createServer(settings);
     const alpn = this.#options.onHttp2Stream !== undefined && { ALPNCallback: preferHttp1 };
-    const server = createSecureServer({ ...settings, ...tls.options(), ...alpn });
+    const server = nodeHttps().createServer({ ...settings, ...tls.options(), ...alpn });
     tls.follow(server);
     return server;
   }
@@ -283,20 +285,14 @@ class NodeHttpServer implements HttpServer {
     const { socket } = response.req;
     if (response.headersSent || response.destroyed || socket.destroyed) return;
     const { body = "" } = answer;
-    const isWhole = typeof body === "string" || body instanceof Uint8Array;
     const { isKeptAlive = true } = this.#options;
-    const head: OutgoingHttpHeaders = { ...this.#responseHeaders, ...answer.headers };
-    if (this.#cors !== undefined && !("Vary" in head))
-      Object.assign(head, this.#cors.headers(request));
-    if (answer.contentType !== undefined) head["content-type"] = answer.contentType;
-    if (isWhole && answer.status !== 204)
-      head["content-length"] = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    const head = this.#headOf(request, answer);
     const hasLongRest = request.hasLongRest;
-    if (hasLongRest || this.#isStopping || !isKeptAlive) head.connection = "close";
+    const isLast = hasLongRest || this.#isStopping || !isKeptAlive;
     if (hasLongRest) lingerOnClose(socket);
     try {
-      response.writeHead(answer.status, head);
-      if (!isWhole) stream(body, response, answer.trailers);
+      response.writeHead(answer.status, isLast ? { ...head, connection: "close" } : head);
+      if (!isWhole(body)) stream(body, response, answer.trailers);
       else if (body.length === 0) response.end();
       else response.end(body);
     } catch (error) {
@@ -304,6 +300,21 @@ class NodeHttpServer implements HttpServer {
       this.#options.onTrouble?.(error instanceof Error ? error : new Error(String(error)));
       socket.destroy();
     }
+  }
+
+  /** The common answers are one object each: the head is made once for several in a row. Nobody may write to it. */
+  #headOf(request: HttpRequest, answer: HttpAnswer): Readonly<OutgoingHttpHeaders> {
+    if (this.#lastHead?.answer === answer) return this.#lastHead.head;
+    const { body = "" } = answer;
+    const head: OutgoingHttpHeaders = { ...this.#responseHeaders, ...answer.headers };
+    if (this.#cors !== undefined && !("Vary" in head))
+      Object.assign(head, this.#cors.headers(request));
+    if (answer.contentType !== undefined) head["content-type"] = answer.contentType;
+    if (isWhole(body) && answer.status !== 204)
+      head["content-length"] = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    const isSmall = isWhole(body) && body.length <= KEPT_BYTES;
+    if (isSmall && this.#cors === undefined) this.#lastHead = { answer, head };
+    return head;
   }
 
   #sendFailure(request: HttpRequest, response: ServerResponse, reason: unknown): void {
@@ -319,6 +330,10 @@ class NodeHttpServer implements HttpServer {
       }),
     });
   }
+}
+
+function isWhole(body: NonNullable<HttpAnswer["body"]>): body is string | Uint8Array {
+  return typeof body === "string" || body instanceof Uint8Array;
 }
 
 function stream(

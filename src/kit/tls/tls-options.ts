@@ -1,11 +1,7 @@
 import { X509Certificate } from "node:crypto";
-import {
-  createSecureContext,
-  getCACertificates,
-  type SecureContextOptions,
-  type SecureVersion,
-} from "node:tls";
+import type { SecureContextOptions, SecureVersion } from "node:tls";
 import type { Secret } from "../../config/blocks.ts";
+import { nodeTls } from "../server/node-http.ts";
 import { readText } from "./file-watch.ts";
 import { CIPHERS, CURVES, TLS13_CIPHERS } from "./tls-names.ts";
 
@@ -101,6 +97,7 @@ export function clientTlsOptions(tls: TlsClient): ClientTlsOptions {
   onlyOne(ca_file, ca_pem, "ca");
   const own = ca_file === undefined ? ca_pem : certificates("ca_file", ca_file);
   if (ca_pem !== undefined) checkCertificate("ca_pem", ca_pem);
+  const { getCACertificates } = nodeTls();
   const system = tls.include_system_ca_certs_pool
     ? [...getCACertificates("default"), ...getCACertificates("system")]
     : [];
@@ -210,7 +207,7 @@ function checkCertificate(option: string, pem: string): void {
 /** OpenSSL's own opinion: whether the key is readable and belongs to the certificate. */
 function tryOut(options: SecureContextOptions, keyOption: string): void {
   try {
-    createSecureContext(options);
+    nodeTls().createSecureContext(options);
   } catch (reason) {
     const text = reason instanceof Error ? reason.message : String(reason);
     const why = /key values mismatch/i.test(text)
