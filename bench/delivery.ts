@@ -90,7 +90,7 @@ export function httpLoad(port: number, bodies: readonly Uint8Array[], ms: number
   return { kind: "http", port, requests, connections: 8, ms };
 }
 
-export async function rssMb(service: Service): Promise<number> {
+export async function rssMb(service: { readonly pid?: number | undefined }): Promise<number> {
   const status = await readFile(`/proc/${service.pid}/status`, "utf8").catch(() => "");
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
 }

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: CPU time per record of every stage, beside a calibration loop and the obvious twin in the same run.
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
- * of it `--only` idle, http, large, renames, loki, json, influxdb_in, datakit, http_logs, loki_in, forward, grpc or udp. `--lanes`: how
+ * of it `--only` idle, http, floor, large, renames, loki, json, influxdb_in, datakit, http_logs, loki_in, forward, grpc or udp. `--lanes`: how
  * delivery uses its lanes; `--delay`: how long an item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second; `--routes <n>`:
  * what so many idle or dead routes cost; `--only lambda`: the Lambda layer's cold start; `--drain`: how a backlog of `--mib` drains.
  */

@@ -1,16 +1,18 @@
 /** The whole service as a child process, pinned to one core, over real sockets; its CPU time per record from its own metrics. */
 import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts, Service } from "../test/support/service.ts";
 import { functionLines, payloads } from "./cases.ts";
+import { PINNED, rssMb } from "./delivery.ts";
 import { type FILE_LINES, growFiles } from "./files.ts";
+import { besideFloor, type Sink } from "./floor.ts";
 import { packedMessage } from "./forward.ts";
 import { jsonOf } from "./json.ts";
-import type { ForwardLoad, GrpcLoad, HttpLoad, Load, LoadResult, UdpLoad } from "./load.ts";
+import type { ForwardLoad, GrpcLoad, HttpLoad, UdpLoad } from "./load.ts";
 import { pushBody } from "./push.ts";
 import { functionRecords } from "./records.ts";
 import {
@@ -22,16 +24,8 @@ import {
   type Ports,
   serviceConfig,
 } from "./service-config.ts";
+import { give, measured, type Row, SPEED, settled, WARM_MS } from "./service-row.ts";
 import { bareFiles } from "./span-cases.ts";
-
-interface Row {
-  readonly job: string;
-  readonly "M records/s per core": string;
-  readonly "µs CPU per record": string;
-  readonly "records/s seen": string;
-  readonly delivered: string;
-  readonly "RSS MB": string;
-}
 
 const MS = 4_000;
 /** With the journal or without, lines in a datagram, datagrams per second. */
@@ -58,6 +52,13 @@ const OTLP_JOBS = [
   [false, 1000],
   [true, 100],
 ] as const;
+/** Rows beside which a server stands that only reads and sends. */
+const FLOOR_JOBS = [
+  ["plain", 100],
+  ["plain", 1000],
+  ["spans", 100],
+  ["spans", 1000],
+] as const;
 /** What lines are, with the journal or without, where they go. */
 const FILE_JOBS = [
   ["json", false],
@@ -83,10 +84,6 @@ const LINE_DOORS = {
   loki_in: ["loki", "/loki/api/v1/push", pushBody, [100, 1_000]],
 } as const;
 const MOST_PAYLOADS = 16;
-/** V8 needs this long at full load until the hot path is compiled for good, on one core. */
-const WARM_MS = 8_000;
-/** The service has one core for itself; the load and the sink share the other. */
-const PINNED = process.platform === "linux" ? ["taskset", "-c", "1"] : [];
 
 /** Runs the rows whose `what` holds `only`. */
 export async function serviceBench(only = ""): Promise<void> {
@@ -98,8 +95,8 @@ export async function serviceBench(only = ""): Promise<void> {
   for (const { pid } of [sink, grpcSink, load])
     if (process.platform === "linux") execFileSync("taskset", ["-cp", "0", String(pid)]);
   const rows: Row[] = [];
-  for (const job of jobs(load))
-    if (job.what.includes(only)) rows.push(await withService(sinkPort, grpcSinkPort, job));
+  for (const job of jobs(load, { sink, sinkPort }))
+    if (job.what.includes(only)) rows.push(...(await withService(sinkPort, grpcSinkPort, job)));
   console.table(rows);
   sink.disconnect();
   grpcSink.disconnect();
@@ -111,10 +108,14 @@ interface ServiceJob {
   readonly isDurable: boolean;
   /** Where logs or spans go; default: influxdb. */
   readonly to?: Destination;
-  readonly run: (service: Service, ports: Ports, directory: string) => Promise<Row>;
+  readonly run: (
+    service: Service,
+    ports: Ports,
+    directory: string,
+  ) => Promise<Row | readonly Row[]>;
 }
 
-function* jobs(load: ChildProcess): Generator<ServiceJob> {
+function* jobs(load: ChildProcess, sink: Sink): Generator<ServiceJob> {
   yield { what: "idle", isDurable: false, run: idleRow };
   for (const isDurable of [false, true])
     for (const kind of ["plain", "mixed"] as const)
@@ -152,6 +153,20 @@ function* jobs(load: ChildProcess): Generator<ServiceJob> {
       to: BARE,
       run: (service, { http: port }) =>
         httpRow(service, load, { port, kind: "spans", n, isDurable: false, to: BARE }),
+    };
+  for (const [kind, n] of FLOOR_JOBS)
+    yield {
+      what: "floor",
+      isDurable: false,
+      run: (service, { http: port }) =>
+        besideFloor({
+          row: () => httpRow(service, load, { port, kind, n, isDurable: false }),
+          service,
+          sink,
+          load,
+          http: httpLoad({ port, kind, n }),
+          records: n,
+        }),
     };
   for (const n of [100, 1000])
     yield {
@@ -202,7 +217,7 @@ async function withService(
   sinkPort: number,
   grpcSinkPort: number,
   { isDurable, to = "influxdb", run }: ServiceJob,
-): Promise<Row> {
+): Promise<readonly Row[]> {
   const [health = 0, metrics = 0, ...free] = await freePorts(2 + DOORS.length);
   const ports = Object.fromEntries(DOORS.map((door, i) => [door, free[i]])) as Ports;
   const directory = await mkdtemp(join(tmpdir(), "weir-bench-"));
@@ -214,7 +229,7 @@ async function withService(
   const service = new Service(config, health, metrics, PINNED);
   try {
     await service.start();
-    return await run(service, ports, directory);
+    return [await run(service, ports, directory)].flat();
   } finally {
     await service.kill("SIGTERM");
     await rm(directory, { recursive: true, force: true });
@@ -229,25 +244,32 @@ interface HttpJob {
   readonly to?: LogExporter | typeof BARE;
 }
 
+function httpLoad({ port, kind, n }: Pick<HttpJob, "port" | "kind" | "n">): HttpLoad {
+  const isJson = kind === "json";
+  const requests = payloads[isJson ? "plain" : kind](n)
+    .slice(0, MOST_PAYLOADS)
+    .map((body) =>
+      requestOf(
+        HTTP_KINDS[kind].path,
+        isJson ? jsonOf("logs", body) : body,
+        isJson ? JSON_TYPE : PROTOBUF,
+      ),
+    );
+  return { kind: "http", port, requests, connections: 8, ms: MS };
+}
+
 async function httpRow(
   service: Service,
   load: ChildProcess,
   { port, kind, n, isDurable, to }: HttpJob,
 ): Promise<Row> {
-  const { path } = HTTP_KINDS[kind];
   const what =
     to === undefined
       ? HTTP_KINDS[kind].what
       : to === BARE
         ? "spans → the same without attributes"
         : `plain logs → ${LOG_EXPORTERS[to]}`;
-  const isJson = kind === "json";
-  const requests = payloads[isJson ? "plain" : kind](n)
-    .slice(0, MOST_PAYLOADS)
-    .map((body) =>
-      requestOf(path, isJson ? jsonOf("logs", body) : body, isJson ? JSON_TYPE : PROTOBUF),
-    );
-  const job: HttpLoad = { kind: "http", port, requests, connections: 8, ms: MS };
+  const job = httpLoad({ port, kind, n });
   await give(load, { ...job, ms: WARM_MS });
   await settled(service);
   const name = `${what}, ${n} a request${isDurable ? ", journal before the ack" : ""}`;
@@ -357,7 +379,7 @@ async function idleRow(service: Service): Promise<Row> {
   await service.start(); // the second start finds its code in the cache
   await sleep(2_000);
   const none = {
-    "M records/s per core": "",
+    [SPEED]: "",
     "µs CPU per record": "",
     "records/s seen": "",
     delivered: "",
@@ -394,53 +416,4 @@ async function udpRow(
       note: ` (${drops} of ${ok} datagrams dropped by the kernel)`,
     };
   });
-}
-
-async function measured(
-  service: Service,
-  job: string,
-  work: () => Promise<{ sent: number; note: string }>,
-): Promise<Row> {
-  const cpu = () => service.metric("otelcol_process_cpu_seconds");
-  const delivered = () => service.metric("weir_route_delivered_items_total");
-  const dropped = () => service.metric("weir_route_dropped_items_total");
-  const [cpuBefore, deliveredBefore, droppedBefore] = [
-    await cpu(),
-    await delivered(),
-    await dropped(),
-  ];
-  const begun = performance.now();
-  const { sent, note } = await work();
-  const seconds = (performance.now() - begun) / 1_000;
-  const rss = await rssMb(service);
-  await settled(service);
-  const used = (await cpu()) - cpuBefore;
-  const arrived = (await delivered()) - deliveredBefore;
-  const left = (await dropped()) - droppedBefore;
-  return {
-    job,
-    "M records/s per core": (sent / used / 1e6).toFixed(2),
-    "µs CPU per record": ((used / sent) * 1e6).toFixed(2),
-    "records/s seen": Math.round(sent / seconds).toLocaleString("en"),
-    delivered: `${arrived === sent ? "all" : `${arrived} of ${sent}, ${left} dropped by a rule`}${note}`,
-    "RSS MB": rss.toFixed(0),
-  };
-}
-
-/** Waits until the queue is empty. */
-async function settled(service: Service): Promise<void> {
-  await sleep(300);
-  for (const end = Date.now() + 60_000; Date.now() < end; await sleep(100))
-    if ((await service.law()).every(({ queued }) => queued === 0)) return;
-}
-
-async function rssMb(service: Service): Promise<number> {
-  const status = await readFile(`/proc/${service.pid}/status`, "utf8").catch(() => "");
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
-}
-
-async function give(load: ChildProcess, job: Load): Promise<LoadResult> {
-  load.send(job);
-  const [result] = (await once(load, "message")) as [LoadResult];
-  return result;
 }
