@@ -147,12 +147,20 @@ export class Contents {
     };
     for (const orphan of [...this.#orphans].reverse()) {
       if (!this.#mayBe(orphan, file) || !isPrintOf(orphan.head, head)) continue;
-      if (await fits(orphan)) return orphan;
+      // Whoever works on it has not noticed yet.
+      if (await fits(orphan)) return orphan.isQueued ? "wait" : orphan;
     }
     for (const other of this.#files.values()) {
-      if (other === file || other.offset === 0 || !isAlike(other.head, head)) continue;
+      const { offset, tail } = other;
+      if (other === file || other.head.length === 0 || !isAlike(other.head, head)) continue;
+      // Of two that nobody has read, the one that was found first begins.
+      if (!other.isIdentified && Number(other.key) > Number(file.key)) continue;
+      const there = await tailAt(offset, tail.length);
+      const isAsLong = there.length === tail.length;
+      // It goes on in another way.
+      if (isAsLong && !isPrintOf(tail, there)) continue;
       const isWhole = other.head.length >= this.#fingerprint && head.length >= this.#fingerprint;
-      if ((isWhole || file.isArchive) && (await fits(other))) {
+      if (isAsLong && (isWhole || file.isArchive)) {
         // A file without a name that was read to its end is as good as closed.
         const isOver = other.isGone && !other.isQueued && other.offset >= other.size;
         return isOver ? other : "wait";

@@ -28,7 +28,7 @@ export class Finder {
     this.#onTrouble = onTrouble;
   }
 
-  /** Each file once, also when several paths lead to it. Directories, sockets, pipes and devices are left out. */
+  /** Each file once, by the first of the paths that lead to it; in order of the paths. Directories, sockets, pipes and devices are left out. */
   async find(): Promise<readonly Found[]> {
     const paths = new Set<string>();
     for (const pattern of this.#config.include)
@@ -37,15 +37,16 @@ export class Finder {
       } catch (error) {
         this.#onTrouble(pattern, errorText(error));
       }
-    const found = new Map<string, Found>();
-    const waiting = [...paths].sort();
+    const sorted = [...paths].sort();
+    const looked: (Found | undefined)[] = [];
+    const waiting = sorted.entries();
     const look = async () => {
-      for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
-        const file = await this.#look(path);
-        if (file !== undefined && !found.has(file.inode)) found.set(file.inode, file);
-      }
+      for (const [i, path] of waiting) looked[i] = await this.#look(path);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, look));
+    const found = new Map<string, Found>();
+    for (const file of looked)
+      if (file !== undefined && !found.has(file.inode)) found.set(file.inode, file);
     return [...found.values()];
   }
 

@@ -5,7 +5,7 @@ import type { Component, Intake } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { Config } from "./config.ts";
 import { Contents } from "./contents.ts";
-import { directoriesOf, Finder, type Found, isGone } from "./finder.ts";
+import { directoriesOf, Finder, type Found } from "./finder.ts";
 import { type Followed, readMemo } from "./followed.ts";
 import { type Outcome, Reading } from "./reading.ts";
 import { Watching } from "./watching.ts";
@@ -140,9 +140,7 @@ export class Follower implements Component {
     if (size === undefined) return;
     this.#saw(file, size, file.changedMs);
     if (!file.isGone || file.isQueued || performance.now() - file.grewAtMs < GONE_MS) return;
-    await this.#close(file);
-    this.#forgotten.push(...this.#contents.orphan(file));
-    this.#due.delete(file);
+    await this.#orphan(file);
   }
 
   async #scan(): Promise<void> {
@@ -155,7 +153,8 @@ export class Follower implements Component {
       if (skips && followed !== undefined) await this.#skip(followed);
     }
     const there = new Set(found.map(({ inode }) => inode));
-    for (const file of [...this.#contents.files]) this.#missing(file, there.has(file.inode));
+    for (const file of [...this.#contents.files])
+      if (!there.has(file.inode)) await this.#missing(file);
     if (!this.#isStarted) await this.#noteStart();
     if (this.#forgotten.length > 0) await this.#forget();
     if (this.#config.watch) this.#watching.watch(directoriesOf(this.#config, found));
@@ -202,12 +201,25 @@ export class Follower implements Component {
     this.#enqueue(file);
   }
 
-  #missing(file: Followed, isThere: boolean): void {
-    if (isThere || file.isGone) return;
+  async #missing(file: Followed): Promise<void> {
+    if (file.isGone) return;
     file.isGone = true;
     file.grewAtMs = performance.now();
     if (file.source !== undefined && !file.isArchive) this.#enqueue(file);
-    else if (!file.isQueued) this.#forgotten.push(...this.#contents.orphan(file));
+    else if (!file.isQueued) await this.#orphan(file);
+  }
+
+  /** Its content is remembered, and nothing is read any more. */
+  async #orphan(file: Followed): Promise<void> {
+    this.#due.delete(file);
+    this.#forgotten.push(...this.#contents.orphan(file));
+    await this.#close(file);
+  }
+
+  /** Somewhere else it is found as one that has changed: nobody has looked at what it holds now. */
+  async #moved(file: Followed): Promise<void> {
+    file.size = -1;
+    if (file.isGone) await this.#orphan(file);
   }
 
   #isArchive(path: string): boolean {
@@ -268,8 +280,7 @@ export class Follower implements Component {
       outcome = await this.#reading.turn(file);
     } catch (error) {
       outcome = "idle";
-      if (!isGone(error)) await this.#failed(file, error);
-      else if (file.isGone) this.#forgotten.push(...this.#contents.orphan(file));
+      await this.#failed(file, error);
     }
     // Its content may turn out to be another one.
     const now = this.#contents.byInode(file.inode) ?? file;
@@ -283,6 +294,7 @@ export class Follower implements Component {
         this.#say(file.path, outcome.why);
       return this.#enqueue(now);
     }
+    if (outcome === "moved") return this.#moved(now);
     if (outcome === "more") return this.#enqueue(now);
     if (outcome === "later") this.#due.set(now, performance.now() + this.#config.poll_interval);
   }

@@ -14,7 +14,7 @@ import type { Chunk, Parter, Taken } from "./chunk.ts";
 import type { Config } from "./config.ts";
 import { Container } from "./container.ts";
 import type { Contents } from "./contents.ts";
-import { inodeOf } from "./finder.ts";
+import { inodeOf, isGone } from "./finder.ts";
 import { type Followed, isPrintOf, printOf, TAIL_BYTES } from "./followed.ts";
 import { givenOf } from "./given.ts";
 import { HandOver } from "./hand-over.ts";
@@ -34,10 +34,10 @@ const WHOLE_MAX = 16 << 20;
 const LOG_EVERY_MS = 60_000;
 
 /**
- * What a turn of a file came to. "more": there may be more to read. "idle": until it grows. "later": in a moment. A refusal: nothing can be
- * taken now; nothing was.
+ * What a turn of a file came to. "more": there may be more to read. "idle": until it grows. "later": in a moment. "moved": it is no longer where
+ * it was found. A refusal: nothing can be taken now; nothing was.
  */
-export type Outcome = "more" | "idle" | "later" | Refusal;
+export type Outcome = "more" | "idle" | "later" | "moved" | Refusal;
 
 /** Reads files, a stretch at a time, and hands what they hold to the pipelines; the position moves with the records, or not at all. */
 export class Reading {
@@ -62,7 +62,8 @@ export class Reading {
     this.#parter = parterOf(config);
     this.#handOver = new HandOver(config, context, intake);
     const { service_name: serviceName } = config;
-    this.#door = new RecordDoor(serviceName === undefined ? {} : { serviceName });
+    const named = serviceName !== undefined && { serviceName };
+    this.#door = new RecordDoor({ isRising: true, ...named });
     this.#most = 2 * config.max_log_size + CHUNK_BYTES;
     this.#replaced = context.meter.counter(
       "weir_file_log_replaced_texts_total",
@@ -75,7 +76,7 @@ export class Reading {
   async turn(file: Followed): Promise<Outcome> {
     if (file.isDone) return "idle";
     const source = await this.#open(file);
-    if (source === undefined) return "later";
+    if (source === undefined) return "moved";
     if (this.#config.format === "logs_json") return this.#readWhole(file, source);
     if (!file.isIdentified || file.head.bytes === undefined) {
       const outcome = await this.#identify(file, source);
@@ -134,11 +135,15 @@ export class Reading {
     file.isIdentified = true;
   }
 
-  /** Undefined when the path has another file by now. */
+  /** Undefined when the path leads to nothing, or to another file by now. */
   async #open(file: Followed): Promise<Source | undefined> {
     if (file.source !== undefined) return file.source;
     const { path, inode, isArchive } = file;
-    const handle = await open(path, O_RDONLY | O_NONBLOCK);
+    const handle = await open(path, O_RDONLY | O_NONBLOCK).catch((error: unknown) => {
+      if (isGone(error)) return undefined;
+      throw error;
+    });
+    if (handle === undefined) return undefined;
     const isByPath = this.#config.format === "logs_json";
     if (!isByPath && inodeOf(await handle.stat({ bigint: true })) !== inode) {
       await handle.close();
@@ -165,6 +170,8 @@ export class Reading {
       file.isIdentified = true;
       return undefined;
     }
+    // So that others which begin alike wait for this one.
+    file.head = printOf(head);
     const identity = await this.#contents.identify(
       file,
       head,
@@ -200,10 +207,13 @@ export class Reading {
     if (!isPrintOf(tail, bytes.subarray(0, Math.min(end, tail.length)))) return this.#restart(file);
     const length = end - tail.length;
     const isShort = end < room.length;
+    const { fingerprint_size: fingerprint, force_flush_period: flushMs } = this.#config;
+    if (file.offset === 0) file.head = printOf(bytes.subarray(0, Math.min(end, fingerprint)));
     if (length === 0) return this.#atEnd(file);
     const idleMs = performance.now() - file.grewAtMs;
-    const { force_flush_period: flushMs } = this.#config;
-    const isFlushed = flushMs > 0 && idleMs >= flushMs;
+    // What is behind the size that was seen has just come.
+    const isSeen = file.offset + length <= file.size;
+    const isFlushed = flushMs > 0 && idleMs >= flushMs && isSeen;
     await this.#turns.next();
     const chunk: Chunk = {
       bytes,
@@ -279,7 +289,7 @@ export class Reading {
     if (isRefusal(admitted)) return admitted;
     using _lease = admitted;
     const fresh = await this.#open(file);
-    if (fresh === undefined) return "later";
+    if (fresh === undefined) return "moved";
     const logs = await this.#lookThrough(file, fresh, most);
     if (logs === undefined) return "idle";
     return logs.problem === ""

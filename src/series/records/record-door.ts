@@ -1,4 +1,3 @@
-import { TimeScale } from "../../line/time.ts";
 import { varintSize } from "../../otlp/build.ts";
 import { AnyValue, KeyValue, LogRecord, ScopeLogs } from "../../otlp/tags.gen.ts";
 import { Constants } from "../../wire/copy.ts";
@@ -7,6 +6,7 @@ import { TimeKind } from "../../wire/time-text.ts";
 import { DoorGroups, GROUP_BYTES } from "../doors/door-groups.ts";
 import { DoorOutput } from "../doors/door-output.ts";
 import { sizeOfInt64 } from "../doors/door-record.ts";
+import { ArrivalTime } from "./arrival-time.ts";
 import { type GivenAttributes, NOTHING_GIVEN } from "./given-attributes.ts";
 import { JsonMembers } from "./json-members.ts";
 import {
@@ -83,7 +83,7 @@ export class RecordDoor {
   readonly #ids = new RecordIds(this.#members, this.#out);
   readonly #level = new RecordLevel(this.#members, this.#out);
   readonly #time = new RecordTime(this.#members);
-  readonly #arrival = new TimeScale("ns");
+  readonly #arrival: ArrivalTime;
   readonly #constants: Constants;
   /** `service.name` of records that do not name one. */
   readonly #service: { readonly at: number; readonly length: number };
@@ -91,8 +91,10 @@ export class RecordDoor {
   #items = 0;
   #replacedTimes = 0;
 
-  constructor(options: { readonly serviceName?: string } = {}) {
-    const { serviceName = "" } = options;
+  /** `isRising`: records that have no time at all get one each, in their order. */
+  constructor(options: { readonly serviceName?: string; readonly isRising?: boolean } = {}) {
+    const { serviceName = "", isRising = false } = options;
+    this.#arrival = new ArrivalTime(isRising);
     this.#constants = new Constants(3 * serviceName.length + 2 * SLACK);
     this.#service = this.#constants.add(serviceName);
   }
@@ -309,7 +311,7 @@ export class RecordDoor {
     out.byte(LogRecord.time_unix_nano);
     if (time === TimeKind.time) out.fixed64(this.#time.low, this.#time.high);
     else if ((this.timeLow | this.timeHigh) !== 0) out.fixed64(this.timeLow, this.timeHigh);
-    else out.fixed64(arrival.low, arrival.high);
+    else out.fixed64(arrival.advance(), arrival.high);
     if (time === TimeKind.outOfRange) this.#replacedTimes++;
     out.byte(LogRecord.observed_time_unix_nano);
     out.fixed64(arrival.low, arrival.high);
