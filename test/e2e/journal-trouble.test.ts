@@ -50,7 +50,9 @@ test("a segment deleted under the running process costs what stood in it, counte
   expect([...((await stand.service.dropped()).get("otlp_http") ?? [])]).toEqual([
     ["corrupt", law.dropped],
   ]);
-  expect(stand.service.log).toContain("a journaled frame cannot be read; counted as dropped");
+  await expect
+    .poll(() => stand.service.log)
+    .toContain("a journaled frame cannot be read; counted as dropped");
   expect((await stand.post(texts(99))).status).toBe(200);
 });
 

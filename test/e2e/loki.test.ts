@@ -102,7 +102,7 @@ test("429 with Retry-After, 413, 500 and a reset cost nothing, a 400 is unconfir
     .map(({ body }) => linesOf(decodePush(unsnap(body))));
   expect(whole).toEqual(["1", "2", "3", "4"]);
   expect([...new Set(halves.map(String))].sort()).toEqual(["1,2", "3,4"]);
-  expect(stand.service.log).toContain("timestamp too new");
+  await expect.poll(() => stand.service.log).toContain("timestamp too new");
 });
 
 test("while Loki refuses the credentials everything waits, also over a kill", async () => {
@@ -133,7 +133,7 @@ test("a configuration of the Collector's old exporter works, with one warning", 
   await post(stand, ["migrated"]);
   await stand.until(([one]) => one?.delivered === 1);
   expect(sink.requests[0]?.url).toBe("/loki/api/v1/push");
-  expect(stand.service.log.match(/old loki exporter/g)?.length).toBe(1);
+  await expect.poll(() => stand.service.log.match(/old loki exporter/g)?.length).toBe(1);
 });
 
 test.each(["traces", "metrics"])(

@@ -74,7 +74,9 @@ test("journal list shows routes; journal drop empties the queue of an exporter t
   await stand.service.kill("SIGTERM");
   await stand.configure(yamlWith({ good }));
   await stand.service.start();
-  expect(stand.service.log).toMatch(/no pipeline names any more.*weir journal drop/);
+  await expect
+    .poll(() => stand.service.log)
+    .toMatch(/no pipeline names any more.*weir journal drop/);
   const listed = await weir(stand, "journal", "list");
   expect(listed.out).toMatch(/influxdb\/dead\/logs +\d+ +2 +\d+ +\d+ +no\n/);
   expect(listed.out).toMatch(/influxdb\/good\/logs +\d+ +0 +0 +0 +yes\n/);

@@ -200,7 +200,7 @@ ${it.serviceWith("logs: { receivers: [otlp], exporters: [file] }")}`,
     `POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${body.length}\r\n\r\n`,
   );
   socket.write(body.subarray(0, 10));
-  await sleep(200);
+  await expect.poll(() => stand.service.metric("weir_budget_used_bytes")).toBeGreaterThan(0);
   const ended = stand.service.kill("SIGTERM");
   await sleep(200);
   socket.write(body.subarray(10));
@@ -266,7 +266,7 @@ ${it.serviceWith(`logs: { receivers: [otlp], exporters: [${exporter}] }`)}`;
   expect(await stand.service.kill("SIGTERM")).toBe(0);
   await stand.configure(yaml("otlp_http/new"));
   await stand.service.start();
-  expect(stand.service.log).toContain("otlp_http/old/logs");
+  await expect.poll(() => stand.service.log).toContain("otlp_http/old/logs");
   expect(await stand.service.kill("SIGTERM")).toBe(0);
   sink.answer = () => ({ status: 200 });
   await stand.configure(yaml("otlp_http/old"));

@@ -93,6 +93,6 @@ ${it.serviceWith("traces: { receivers: [otlp], exporters: [file] }")}`,
   await writeFile(path, BASKETS.replace("kind: float", "kind: flaot"));
   await expect(stand.service.start()).rejects.toThrow("the service ended with 1");
   const mistake = `${path}:8:15: kind "flaot" is unknown; did you mean "float"?`;
-  expect(stand.service.log).toContain(`: ${mistake}`);
+  await expect.poll(() => stand.service.log).toContain(`: ${mistake}`);
   expect(stand.service.log).toMatch(/config\.yaml:10:\d+: /);
 });
