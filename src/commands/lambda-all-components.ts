@@ -18,6 +18,7 @@ import { createTelemetryApi } from "../receivers/telemetry_api/index.ts";
 import type { TelemetryListener } from "../receivers/telemetry_api/receiver.ts";
 import { compileLineWriter } from "../series/plan.ts";
 import { shippedTables } from "../series/tables/load.ts";
+import { snappyCompressor } from "../wire/snappy-block.ts";
 
 /** What a configuration for a function's sandbox may name. Nothing here writes to a disk. */
 export function createAllLambdaComponents(listener: TelemetryListener): Components {
@@ -26,7 +27,8 @@ export function createAllLambdaComponents(listener: TelemetryListener): Componen
     receivers: byType<ReceiverFactory<unknown>>([createTelemetryApi(listener), otlp]),
     processors: byType<ProcessorFactory<unknown>>([attributes, resource]),
     exporters: byType<ExporterFactory<Delivery>>([
-      createLoki(tables, pickItems, writeRequestJson),
+      // The package for snappy is native code, for each kind of machine another.
+      createLoki(tables, pickItems, writeRequestJson, snappyCompressor),
       createDash0(pickItems),
       createDebug(pickItems, writeRequestJson),
       createInfluxdb(tables, compileLineWriter),

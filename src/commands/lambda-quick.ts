@@ -14,6 +14,7 @@ import type { Config as ReceiverConfig } from "../receivers/telemetry_api/config
 import { TelemetryApi, type TelemetryListener } from "../receivers/telemetry_api/receiver.ts";
 import type { Creators } from "../service/creators.ts";
 import { createLeanLogger } from "../service/lean-log.ts";
+import { snappyCompressor } from "../wire/snappy-block.ts";
 import type { LambdaStart } from "./lambda-start.ts";
 
 /**
@@ -38,7 +39,7 @@ function creators(listener: TelemetryListener): Creators {
     pick: pickItems,
     writeJson: writeRequestJson,
     connect: (options: HttpClientOptions) => new NodeHttpClient(options),
-    snappy: () => (body: Uint8Array) => body,
+    snappy: snappyCompressor,
   };
   const receiver = {
     create: (options: ReceiverConfig, context: Context, intake: Intake) =>

@@ -123,8 +123,6 @@ function toLoki(values: OwnValues): object {
     exporters: {
       loki: {
         endpoint: plain(values.endpoint),
-        // Snappy is native code of 1 MB, for batches of some kilobytes.
-        encoding: "json",
         labels: values.labels,
         sending_queue: {
           num_consumers: 1,

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { uncompressSync } from "snappy";
+import { decodePush } from "../series/loki/push-proto.ts";
 import { FakeLambda } from "./fake-lambda.ts";
 import { type HttpSink, httpSink } from "./http-sink.ts";
 
@@ -60,15 +62,25 @@ export async function startExtension(options: {
   };
 }
 
-/** A stream of a push in JSON: its labels, and its entries with their structured metadata. */
+/** A stream of a push: its labels, and its entries with their structured metadata. */
 interface Stream {
   readonly stream: Env;
   readonly values: readonly (readonly [time: string, line: string, metadata: Env])[];
 }
 
-/** All streams that were pushed. */
+/** All streams that were pushed, by readers that are not ours. */
 export function streamsOf({ requests }: HttpSink): Stream[] {
-  return requests.flatMap(
-    ({ body }) => (JSON.parse(String(body)) as { streams: Stream[] }).streams,
+  return requests.flatMap(({ body }) =>
+    decodePush(uncompressSync(body) as Buffer).map(({ labels, entries }) => ({
+      stream: Object.fromEntries(
+        [...labels.matchAll(/(\w+)=("(?:[^"\\]|\\.)*")/g)].map(([, name, value]) => [
+          name,
+          JSON.parse(value ?? '""'),
+        ]),
+      ),
+      values: entries.map(
+        ({ nanos, line, metadata }) => [String(nanos), line, Object.fromEntries(metadata)] as const,
+      ),
+    })),
   );
 }
