@@ -17,6 +17,7 @@ import { partialSuccessBody, statusBody } from "../../src/otlp/responses.ts";
 import type { Signal } from "../../src/otlp/tape.ts";
 import type { Authenticator } from "../../src/pipeline/auth.ts";
 import { pem, pemPath } from "../support/certificates.ts";
+import { ownMs } from "../support/core-waits.ts";
 import { recordingLog, recordingMeter, sending } from "../support/export-rig.ts";
 import { type GrpcSinkAnswer, grpcSink } from "../support/grpc-sink.ts";
 import { rangeOf } from "../support/line-writing.ts";
@@ -46,7 +47,7 @@ function exporterTo<S extends Signal = "logs">(
     authenticator: () => authenticator,
   });
   onTestFinished(() => backend.stop(AbortSignal.abort()));
-  const post = (bytes = body, timeoutMs = 3_000) =>
+  const post = (bytes = body, timeoutMs = 60_000) =>
     backend.post(bytes, sending, AbortSignal.timeout(timeoutMs));
   return { backend, post, log };
 }
@@ -254,7 +255,7 @@ test("wait_for_ready waits for a server that comes later; without it the call fa
   const refused = await exporterTo(`127.0.0.1:${port}`).post();
   expect(refused).toMatchObject({ is: "retry", why: expect.stringContaining("ECONNREFUSED") });
   const { post } = exporterTo(`127.0.0.1:${port}`, { wait_for_ready: true });
-  const waiting = post(body, 5_000);
+  const waiting = post(body, 60_000);
   await wait(100);
   const sockets: { destroy(): void }[] = [];
   const server = createServer((socket) => sockets.push(socket)).listen(port, "127.0.0.1");
@@ -279,15 +280,14 @@ test("keepalive: a server that answers no ping is given up", async () => {
   for (const permit_without_stream of [false, true]) {
     const keepalive = { time: "50ms", timeout: "50ms", permit_without_stream };
     const { post } = exporterTo(`127.0.0.1:${port}`, { keepalive });
-    const begun = performance.now();
-    expect(await post()).toMatchObject({ is: "retry" });
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    const givenUp = async () => expect(await post()).toMatchObject({ is: "retry" });
+    expect(await ownMs(givenUp)).toBeLessThan(2_000);
   }
 });
 
 test("large messages go through, hundreds of small ones over one connection", async () => {
   const { sink, post } = await stand({ max_message_size: 32 << 20 }, {});
-  expect(await post(new Uint8Array(32 << 20), 10_000)).toEqual(sent);
+  expect(await post(new Uint8Array(32 << 20), 60_000)).toEqual(sent);
   expect(sink.calls[0]?.message.length).toBe(32 << 20);
   for (let i = 0; i < 300; i++) expect(await post(new Uint8Array(i))).toEqual(sent);
   expect(sink.connections).toBe(1);

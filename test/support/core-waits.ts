@@ -76,3 +76,12 @@ function stolenMs(): number {
     return 0;
   }
 }
+
+/** Milliseconds that `work` takes by the clock, less what this process and `others` waited for a core: for what mostly waits for timers. */
+export async function ownMs(work: () => unknown, ...others: readonly number[]): Promise<number> {
+  using waits = new CoreWaits(() => [process.pid, ...others]);
+  const begun = performance.now();
+  await work();
+  const tookMs = performance.now() - begun;
+  return tookMs - waits.within(tookMs);
+}

@@ -5,6 +5,7 @@ import type { HttpClientOptions, HttpPoster } from "../../../src/kit/client/http
 import { HttpClient, headerProblem } from "../../../src/kit/client/http-client.ts";
 import { NodeHttpClient } from "../../../src/kit/client/node-http-client.ts";
 import { parseRetryAfter } from "../../../src/kit/client/retry-after.ts";
+import { ownMs } from "../../support/core-waits.ts";
 import { type HttpSink, httpSink, type SinkAnswer } from "../../support/http-sink.ts";
 
 const never = new AbortController().signal;
@@ -55,7 +56,7 @@ describe.each(CLIENTS)("%s", (_client, create) => {
   }
 
   function clientOf(origin: string, connections = 2) {
-    const client = create({ origin, connections, connectTimeoutMs: 1_000 });
+    const client = create({ origin, connections, connectTimeoutMs: 10_000 });
     onTestFinished(() => client.close());
     return client;
   }
@@ -101,16 +102,17 @@ describe.each(CLIENTS)("%s", (_client, create) => {
 
   test("a hanging server ends with the signal, also during a TLS handshake without end", async () => {
     const { client } = await sinkAndClient({ does: "hang" });
-    const began = performance.now();
-    expect(await client.post("/", [], body, AbortSignal.timeout(50))).toMatchObject({
-      error: expect.stringMatching(/timeout/i),
-    });
     const tls = clientOf((await rawServer(() => {})).replace("http:", "https:"));
-    expect(await tls.post("/", [], body, AbortSignal.timeout(50))).toHaveProperty("error");
-    expect(await tls.post("/", [], body, AbortSignal.abort(new Error("stopped")))).toEqual({
-      error: "stopped",
-    });
-    expect(performance.now() - began).toBeLessThan(900);
+    const ends = async () => {
+      expect(await client.post("/", [], body, AbortSignal.timeout(50))).toMatchObject({
+        error: expect.stringMatching(/timeout/i),
+      });
+      expect(await tls.post("/", [], body, AbortSignal.timeout(50))).toHaveProperty("error");
+      expect(await tls.post("/", [], body, AbortSignal.abort(new Error("stopped")))).toEqual({
+        error: "stopped",
+      });
+    };
+    expect(await ownMs(ends)).toBeLessThan(900);
   });
 
   test.each([
@@ -135,8 +137,8 @@ describe.each(CLIENTS)("%s", (_client, create) => {
         first = false;
       });
       const client = clientOf(url, 1);
-      expect(await client.post("/", [], body, AbortSignal.timeout(2_000))).toHaveProperty("error");
-      expect(await client.post("/", [], body, AbortSignal.timeout(2_000))).toMatchObject({
+      expect(await client.post("/", [], body, AbortSignal.timeout(60_000))).toHaveProperty("error");
+      expect(await client.post("/", [], body, AbortSignal.timeout(60_000))).toMatchObject({
         status: 204,
       });
     },
@@ -156,7 +158,7 @@ describe.each(CLIENTS)("%s", (_client, create) => {
       socket.write("HTTP/1.1 400 Bad\r\ncontent-length: 10737418240\r\n\r\n");
       sent = flood(socket, Buffer.alloc(64 << 10, "x"));
     });
-    const answer = await clientOf(url).post("/", [], body, AbortSignal.timeout(5_000));
+    const answer = await clientOf(url).post("/", [], body, AbortSignal.timeout(60_000));
     expect(answer).toMatchObject({ status: 400 });
     expect("body" in answer && answer.body.length).toBe(64 << 10);
     expect(sent.bytes).toBeLessThan(16 << 20);
@@ -171,7 +173,7 @@ describe.each(CLIENTS)("%s", (_client, create) => {
         Buffer.from("x-evil: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(20)),
       );
     });
-    expect(await clientOf(headers).post("/", [], body, AbortSignal.timeout(5_000))).toHaveProperty(
+    expect(await clientOf(headers).post("/", [], body, AbortSignal.timeout(60_000))).toHaveProperty(
       "error",
     );
     expect(sent.bytes).toBeLessThan(16 << 20);

@@ -13,6 +13,7 @@ import {
 import { parseGrpcTimeout, trailersOf } from "../../../src/kit/server/grpc-status.ts";
 import { PipelineError } from "../../../src/otlp/status.ts";
 import { SLACK } from "../../../src/wire/slack.ts";
+import { ownMs } from "../../support/core-waits.ts";
 import { cpuMs } from "../../support/cpu.ts";
 import { GrpcClient } from "../../support/grpc-client.ts";
 import { dial, readAll } from "../../support/otlp-door.ts";
@@ -391,7 +392,7 @@ test("a client that does not close its side after GOAWAY is cut; 0 is no limit o
 });
 
 test("keepalive: a client that does not answer pings is cut off, one that answers is not", async () => {
-  const address = await serve({ pings: { everyMs: 50, timeoutMs: 100 } });
+  const address = await serve({ pings: { everyMs: 50, timeoutMs: 1_000 } });
   const mute = await dial(address);
   mute.resume();
   mute.write(
@@ -401,7 +402,6 @@ test("keepalive: a client that does not answer pings is cut off, one that answer
     ]),
   );
   await once(mute, "close");
-  await new Promise((resolve) => setTimeout(resolve, 300));
   expect((await raw.send(PATH, framed(new Uint8Array(1)))).status).toBe("0");
   expect(raw.session.destroyed).toBe(false);
 });
@@ -437,7 +437,7 @@ test("stop: GOAWAY, calls in flight finish, new connections are refused", async 
   });
   const call = raw.send(PATH, framed(new Uint8Array(1)));
   await until(() => budget.used === 1);
-  const stopped = server.stop(AbortSignal.timeout(5_000));
+  const stopped = server.stop(AbortSignal.timeout(60_000));
   setTimeout(finish, 100);
   const { status, body } = await call;
   expect([status, body.subarray(5).toString()]).toEqual(["0", "late"]);
@@ -456,9 +456,7 @@ test("stop: the deadline cuts clients that do not close their side", async () =>
     ]),
   );
   await once(stubborn, "data");
-  const start = performance.now();
-  await server.stop(AbortSignal.timeout(200));
-  expect(performance.now() - start).toBeLessThan(1_500);
+  expect(await ownMs(() => server.stop(AbortSignal.timeout(200)))).toBeLessThan(1_500);
   stubborn.destroy();
 });
 
@@ -467,9 +465,7 @@ test("stop: the deadline cuts calls that do not end", async () => {
   const stream = raw.open(PATH);
   stream.write(framed(new Uint8Array(10), 0, 100));
   await until(() => budget.used === 100);
-  const start = performance.now();
-  await server.stop(AbortSignal.timeout(200));
-  expect(performance.now() - start).toBeLessThan(1_500);
+  expect(await ownMs(() => server.stop(AbortSignal.timeout(200)))).toBeLessThan(1_500);
   await until(() => budget.used === 0);
 });
 
