@@ -1,21 +1,26 @@
-import type { ClientRequest, IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import type { Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
 import type { HttpAnswer, HttpRequest } from "../server/http-server.ts";
 import { ClientGone } from "../server/http-server-body.ts";
+import { SWITCHED } from "../server/http-server-upgrade.ts";
 import { Agent, request as httpRequest } from "../server/node-http.ts";
 import { forwardedHeaders, isLoop, passedHeaders } from "./query-upstream-headers.ts";
+import { join, switched, Tunnels } from "./query-upstream-tunnel.ts";
 
 const CONNECT_MS = 5_000;
 /** Without a byte for this long, a query is given up: below the silence after which our server cuts its client. */
 const SILENCE_MS = 240_000;
 /** Idle connections are closed before most servers do it (5 s and more): a request on a connection that is just being closed is lost. */
 const IDLE_MS = 4_000;
+/** Most connections that are tunnels at once. */
+export const TUNNELS_MAX: number = 64;
 
 /** The database behind `query_upstream` gave no answer. */
 export class UpstreamDown extends Error {
-  /** 502, or 504 when it took too long. */
-  readonly status: 502 | 504;
-  constructor(status: 502 | 504, why: string) {
+  /** 502, or 504 when it took too long; 503 when it was not asked, because too many others do. */
+  readonly status: 502 | 503 | 504;
+  constructor(status: 502 | 503 | 504, why: string) {
     super(why);
     this.name = "UpstreamDown";
     this.status = status;
@@ -34,6 +39,7 @@ export class QueryUpstream {
   readonly #option: string;
   readonly #connectMs: number;
   readonly #silenceMs: number;
+  readonly #tunnels = new Tunnels(TUNNELS_MAX);
   readonly #agent = new Agent({ keepAlive: true, timeout: IDLE_MS });
 
   /** `option`: where `url` is configured, for what people read. */
@@ -60,11 +66,45 @@ export class QueryUpstream {
     }
   }
 
+  /** Tunnels that are open. */
+  get tunnels(): number {
+    return this.#tunnels.count;
+  }
+
+  /** The same for a client that goes on with WebSocket: joins the two connections, where the database agrees. */
+  async tunnel(request: HttpRequest, client: Socket, head: Uint8Array): Promise<HttpAnswer> {
+    if (isLoop(request.headers)) throw this.#down("it leads back here");
+    if (this.#tunnels.isFull)
+      throw new UpstreamDown(503, `${TUNNELS_MAX} connections are handed on: close one of them`);
+    this.#tunnels.hold(client);
+    const { upgrade } = request.headers;
+    const upstream = this.#open(request, { connection: "Upgrade", upgrade });
+    const leave = () => upstream.destroy();
+    client.once("close", leave);
+    try {
+      upstream.end();
+      const answer = await switched(upstream);
+      if (answer.socket === undefined) return answerOf(answer.message);
+      join(client, head, answer);
+      return SWITCHED;
+    } catch (reason) {
+      if (client.destroyed) throw new ClientGone();
+      throw reason instanceof UpstreamDown ? reason : this.#down(reason);
+    } finally {
+      client.off("close", leave);
+    }
+  }
+
+  /** Closes tunnels. Call it before the connections of clients are waited for. */
+  closeTunnels(): void {
+    this.#tunnels.stop();
+  }
+
   stop(): void {
     this.#agent.destroy();
   }
 
-  #open(request: HttpRequest): ClientRequest {
+  #open(request: HttpRequest, besides: OutgoingHttpHeaders = {}): ClientRequest {
     const { hostname, port, host } = this.#url;
     const upstream = httpRequest({
       agent: this.#agent,
@@ -72,7 +112,7 @@ export class QueryUpstream {
       port: port === "" ? 80 : Number(port),
       method: request.method,
       path: request.query === "" ? request.path : `${request.path}?${request.query}`,
-      headers: { ...forwardedHeaders(request.headers, request.remoteAddress), host },
+      headers: { ...forwardedHeaders(request.headers, request.remoteAddress), ...besides, host },
       timeout: this.#silenceMs,
       setHost: false,
     });

@@ -22,6 +22,7 @@ import {
   shareWithHttp2,
 } from "./http-server-http2.ts";
 import { answerBrokenRequest, lingerOnClose } from "./http-server-socket.ts";
+import { isUpgrade, listenForUpgrades, SWITCHED, type Upgrades } from "./http-server-upgrade.ts";
 import { createServer, nodeHttps } from "./node-http.ts";
 import { addressOf, Connections, closeListener, listen } from "./server-listener.ts";
 
@@ -71,6 +72,8 @@ export interface HttpServerOptions {
   readonly cors?: Cors | undefined;
   /** Takes the streams of clients that speak HTTP/2 on this port: gRPC, by prior knowledge or, with `tls`, by ALPN. Neither `auth` nor `cors` hold for them. */
   readonly onHttp2Stream?: OnHttp2Stream | undefined;
+  /** Takes connections of clients that go on with WebSocket. Absent: their requests are like all others. */
+  readonly upgrades?: Upgrades | undefined;
   /** On every answer; an answer's own headers win. */
   readonly responseHeaders?: Readonly<Record<string, string>>;
 }
@@ -209,10 +212,17 @@ class NodeHttpServer implements HttpServer {
     this.#server.on("error", (error) => this.#options.onTrouble?.(error));
     this.#server.on("request", (message, response) => this.#take(message, response, false));
     this.#server.on("checkContinue", (message, response) => this.#take(message, response, true));
+    const { upgrades } = options;
+    if (upgrades !== undefined)
+      listenForUpgrades(this.#server, upgrades, (message, response, take) =>
+        this.#take(message, response, false, take),
+      );
   }
 
   #create(settings: ServerOptions): Server {
-    const { tls } = this.#options;
+    const { tls, upgrades } = this.#options;
+    if (upgrades !== undefined)
+      settings.shouldUpgradeCallback = (message) => isUpgrade(message, upgrades);
     if (tls === undefined) return createServer(settings);
     const alpn = this.#options.onHttp2Stream !== undefined && { ALPNCallback: preferHttp1 };
     const server = nodeHttps().createServer({ ...settings, ...tls.options(), ...alpn });
@@ -235,12 +245,17 @@ class NodeHttpServer implements HttpServer {
     return addressOf(this.#server);
   }
 
-  #take(message: IncomingMessage, response: ServerResponse, waitsForContinue: boolean): void {
+  #take(
+    message: IncomingMessage,
+    response: ServerResponse,
+    waitsForContinue: boolean,
+    upgrade?: HttpServerOptions["onRequest"],
+  ): void {
     response.on("error", ignore);
-    this.#limitWriting(response);
+    if (upgrade === undefined) this.#limitWriting(response);
     const request = new HttpRequest(message, response, waitsForContinue);
     try {
-      const answer = this.#answer(request);
+      const answer = this.#answer(request, upgrade ?? this.#options.onRequest);
       if (answer instanceof Promise)
         answer.then(
           (later) => this.#send(request, response, later),
@@ -252,8 +267,11 @@ class NodeHttpServer implements HttpServer {
     }
   }
 
-  #answer(request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
-    const { auth, onRequest } = this.#options;
+  #answer(
+    request: HttpRequest,
+    onRequest: HttpServerOptions["onRequest"],
+  ): HttpAnswer | Promise<HttpAnswer> {
+    const { auth } = this.#options;
     const preflight = this.#cors?.preflight(request);
     if (preflight !== undefined) return preflight;
     if (auth === undefined) return onRequest(request);
@@ -284,6 +302,7 @@ class NodeHttpServer implements HttpServer {
     // Not the response's own socket: behind another answer of a pipeline it has none yet.
     const { socket } = response.req;
     if (response.headersSent || response.destroyed || socket.destroyed) return;
+    if (answer === SWITCHED) return;
     const { body = "" } = answer;
     const { isKeptAlive = true } = this.#options;
     const head = this.#headOf(request, answer);

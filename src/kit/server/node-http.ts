@@ -7,7 +7,8 @@ import type * as tls from "node:tls";
  * What is used of node:http. An `import` of it reads everything that it exports, WebSocket too, for which Node loads its whole fetch: some
  * 10 MB that would stay in memory.
  */
-export const { Agent, createServer, request }: typeof http = process.getBuiltinModule("node:http");
+export const { Agent, createServer, request, ServerResponse }: typeof http =
+  process.getBuiltinModule("node:http");
 
 /** Read when the first connection wants TLS: with what it reads in turn some 20 ms, which every cold start of the Lambda extension would pay. */
 export const nodeHttps = (): typeof https => process.getBuiltinModule("node:https");

@@ -4,7 +4,7 @@ import { type HttpServerBlock, httpServerOptions } from "./http-server-block.ts"
 import { serverSurroundings } from "./server-surroundings.ts";
 
 /** What a receiver itself has to say to its server. */
-interface Work extends Pick<HttpServerOptions, "onRequest"> {
+interface Work extends Pick<HttpServerOptions, "onRequest" | "upgrades"> {
   readonly onDenied?: NonNullable<HttpServerOptions["onDenied"]>;
   readonly onHttp2Stream?: HttpServerOptions["onHttp2Stream"];
   readonly maxHeaderBytes?: number;

@@ -22,12 +22,14 @@ function createLokiServer(options: Config, context: Context, intake: Intake): Ht
       const answer = await queries.answer(request);
       return answer === NOT_FOUND ? pushes.refuse(answer) : answer;
     },
+    upgrades: queries.upgrades,
     onDenied: (_request, why) => pushes.deny(why),
   });
   return {
     start: () => server.start(),
     address: () => server.address(),
     async stop(deadline) {
+      queries.closeTails();
       await server.stop(deadline);
       queries.stop();
     },
