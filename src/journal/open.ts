@@ -72,6 +72,9 @@ const CACHE_BYTES = 32 << 20;
 const WALK_BYTES = 1 << 20;
 const WALK_FRAMES = 256;
 
+const NO_SETTLEMENTS: readonly Settlement[] = [];
+const NO_REMOVALS: readonly Removal[] = [];
+const NO_MEMOS: readonly Memo[] = [];
 const NO_COPIES: CopyCounts = { segments: 0, freedBytes: 0, failures: new Map() };
 
 class SegmentJournal implements Journal {
@@ -239,26 +242,35 @@ class SegmentJournal implements Journal {
     return onFull === "refuse";
   }
 
-  async append(
+  append(
     frames: readonly Frame[],
-    settles: readonly Settlement[] = [],
-    removals: readonly Removal[] = [],
-    memos: readonly Memo[] = [],
+    settles: readonly Settlement[] = NO_SETTLEMENTS,
+    removals: readonly Removal[] = NO_REMOVALS,
+    memos: readonly Memo[] = NO_MEMOS,
   ): Promise<void> {
+    try {
+      this.#check(frames, memos);
+      if (frames.length + settles.length + removals.length + memos.length === 0)
+        return Promise.resolve();
+      return this.#running().committer.append(frames, settles, removals, memos);
+    } catch (reason) {
+      return Promise.reject(reason);
+    }
+  }
+
+  /** Throws when they cannot be appended. */
+  #check(frames: readonly Frame[], memos: readonly Memo[]): void {
     if (this.#stopped.signal.aborted)
       throw new PipelineError({
         kind: "unavailable",
         retryAfterMs: 1_000,
         why: "the journal is stopping",
       });
-    const { committer } = this.#running();
     for (const { batch, routes } of frames)
       for (const route of this.#states(routes))
         if (route.signal !== batch.signal)
           throw new Error(`route ${route.name} carries ${route.signal}, not ${batch.signal}`);
     this.#state.memos.check(memos);
-    if (frames.length + settles.length + removals.length + memos.length > 0)
-      await committer.append(frames, settles, removals, memos);
   }
 
   memos(prefix: string): ReadonlyMap<string, string> {

@@ -1,6 +1,6 @@
 import { totalmem } from "node:os";
 import type { Refusal } from "../otlp/status.ts";
-import type { Lease } from "../pipeline/contracts.ts";
+import type { Lease, RequestMetadata } from "../pipeline/contracts.ts";
 
 const MIB = 1024 * 1024;
 /** Assumed when neither a cgroup nor an operator says how much memory the process may use. */
@@ -88,6 +88,9 @@ class ByteLease implements Lease {
   #bytes: number;
   #over = false;
   isBeyondBudget = false;
+  // Here from the start, so that all leases have one shape.
+  metadata: RequestMetadata | undefined = undefined;
+  transport = "";
   constructor(budget: ByteBudget, bytes: number) {
     this.#budget = budget;
     this.#bytes = bytes;

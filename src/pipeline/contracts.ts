@@ -24,7 +24,9 @@ export interface Lease extends Disposable {
   /** Whether the last `grow` failed although the whole budget would not have been enough: sending it again cannot help. */
   readonly isBeyondBudget: boolean;
   /** Set by receivers with `include_metadata`, before the submit. */
-  metadata?: RequestMetadata;
+  metadata?: RequestMetadata | undefined;
+  /** Set by the intake: what it was admitted as. */
+  transport?: string;
 }
 
 /** Small texts that a receiver keeps beside its items, such as how far it has read. They outlive the process. */

@@ -9,7 +9,7 @@ import type { Logger, Meter } from "../pipeline/telemetry.ts";
 import { ReceiverCounts } from "./ledger.ts";
 import { MemoKeeper } from "./memo-keeper.ts";
 import { OldItems } from "./old-items.ts";
-import { Groups, type Pipeline } from "./pipeline.ts";
+import { type Group, Groups, type Pipeline } from "./pipeline.ts";
 import type { Storage } from "./storage.ts";
 
 /** What all intakes of a service share. */
@@ -26,6 +26,8 @@ export interface Gate {
 }
 
 const BUSY_MS = 1_000;
+const NO_TARGETS: readonly (readonly [Journal, Uint32Array])[] = [];
+const NO_MEMOS: readonly Memo[] = [];
 
 /** One receiver's way in: admission, pipelines, one atomic group per journal, and the counts of the edge. */
 export class ReceiverIntake implements Intake {
@@ -33,10 +35,9 @@ export class ReceiverIntake implements Intake {
   readonly #receiver: string;
   readonly #gate: Gate;
   readonly #pipelines = new Map<Signal, Pipeline[]>();
-  readonly #targets = new Map<Signal, Map<Journal, Uint32Array>>();
+  readonly #targets = new Map<Signal, readonly (readonly [Journal, Uint32Array])[]>();
   /** By transport and signal. */
   readonly #counts = new Map<string, Map<Signal, ReceiverCounts>>();
-  readonly #transports = new WeakMap<Lease, string>();
   readonly #old: OldItems;
   readonly #memos: MemoKeeper | undefined;
 
@@ -48,10 +49,10 @@ export class ReceiverIntake implements Intake {
     for (const pipeline of pipelines) {
       const { signal } = pipeline;
       this.#pipelines.set(signal, [...(this.#pipelines.get(signal) ?? []), pipeline]);
-      const targets = this.#targets.get(signal) ?? new Map<Journal, Uint32Array>();
-      this.#targets.set(signal, targets);
+      const targets = new Map(this.#targets.get(signal));
       for (const [journal, bits] of pipeline.bits)
         targets.set(journal, unionRoutes(targets.get(journal) ?? new Uint32Array(0), bits));
+      this.#targets.set(signal, [...targets]);
     }
     this.signals = new Set(this.#pipelines.keys());
     const journals = new Set(pipelines.flatMap(({ bits }) => [...bits.keys()]));
@@ -69,7 +70,7 @@ export class ReceiverIntake implements Intake {
         retryAfterMs: BUSY_MS,
         why: "weir is stopping; send again in a moment",
       };
-    for (const [journal, routes] of this.#targets.get(signal) ?? []) {
+    for (const [journal, routes] of this.#targets.get(signal) ?? NO_TARGETS) {
       const refusal = journal.refuses(routes, bytes, 1);
       if (refusal !== undefined) return refusal;
     }
@@ -80,16 +81,16 @@ export class ReceiverIntake implements Intake {
         retryAfterMs: BUSY_MS,
         why: "the memory budget for requests in flight is used up; send again in a moment",
       };
-    this.#transports.set(lease, transport);
+    lease.transport = transport;
     return lease;
   }
 
   async submit(
     batches: readonly Batch[],
     lease: Lease,
-    memos: readonly Memo[] = [],
+    memos: readonly Memo[] = NO_MEMOS,
   ): Promise<void> {
-    const transport = this.#transports.get(lease) ?? "";
+    const { transport = "" } = lease;
     this.#gate.took(lease.bytes);
     const passed: { readonly pipeline: Pipeline; items: number }[] = [];
     try {
@@ -118,12 +119,11 @@ export class ReceiverIntake implements Intake {
   }
 
   /** With the items where that is possible, else behind them. */
-  async #append(groups: Groups, memos: readonly Memo[]): Promise<void> {
+  #append(groups: Groups, memos: readonly Memo[]): Promise<void> {
     const keeper = memos.length > 0 ? this.#memos : undefined;
     if (keeper === undefined) return append(groups);
-    if (keeper.isAtomic && groups.frames.size === 1) return append(groups, keeper.own(memos));
-    await append(groups);
-    await keeper.append(memos);
+    if (keeper.isAtomic && groups.list.length === 1) return append(groups, keeper.own(memos));
+    return append(groups).then(() => keeper.append(memos));
   }
 
   rejected(signal: Signal, items: number, _why: string, transport = ""): void {
@@ -159,37 +159,38 @@ export class ReceiverIntake implements Intake {
 }
 
 /** Reserves on every journal or on none, then appends one group to each. `memos` ride along where there is one journal, and nobody to wait for. */
-async function append(groups: Groups, memos?: readonly Memo[]): Promise<void> {
-  if (groups.frames.size === 1 && groups.awaited.length === 0)
-    for (const [journal, frames] of groups.frames) return appendOne(journal, frames, memos);
+function append(groups: Groups, memos?: readonly Memo[]): Promise<void> {
+  const [only] = groups.list;
+  if (only !== undefined && groups.list.length === 1 && groups.awaited.length === 0)
+    return appendOne(only, memos);
+  return appendAll(groups);
+}
+
+/** The common case, at a fraction of the cost: one journal, and nobody waits for a destination. */
+async function appendOne({ journal, frames }: Group, memos?: readonly Memo[]): Promise<void> {
+  const place = reserve(journal, frames);
+  try {
+    await journal.append(frames, undefined, undefined, memos);
+  } finally {
+    place[Symbol.dispose]();
+  }
+}
+
+async function appendAll({ list, awaited }: Groups): Promise<void> {
   using places = new DisposableStack();
-  for (const [journal, frames] of groups.frames) places.use(reserve(journal, frames));
-  const results = groups.awaited.map(({ reader, batch }) => reader.result(batch));
+  for (const { journal, frames } of list) places.use(reserve(journal, frames));
+  const results = awaited.map(({ reader, batch }) => reader.result(batch));
   // All settle before the places are given back, even when one journal has failed.
   const appends = await Promise.allSettled(
-    [...groups.frames].map(([journal, frames]) => journal.append(frames)),
+    list.map(({ journal, frames }) => journal.append(frames)),
   );
   for (const append of appends)
     if (append.status === "rejected") {
-      for (const { reader, batch } of groups.awaited) reader.forget(batch);
+      for (const { reader, batch } of awaited) reader.forget(batch);
       throw append.reason;
     }
   places.dispose();
   await Promise.all(results);
-}
-
-/** The common case, at a fraction of the cost: one journal, and nobody waits for a destination. */
-async function appendOne(
-  journal: Journal,
-  frames: readonly Frame[],
-  memos?: readonly Memo[],
-): Promise<void> {
-  const place = reserve(journal, frames);
-  try {
-    await journal.append(frames, [], [], memos);
-  } finally {
-    place[Symbol.dispose]();
-  }
 }
 
 function reserve(journal: Journal, frames: readonly Frame[]): Disposable {

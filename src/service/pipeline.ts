@@ -1,6 +1,5 @@
 import type { Frame, Journal } from "../journal/journal.ts";
 import { unionRoutes } from "../journal/routes.ts";
-import { getOrMake } from "../lib/get-or-make.ts";
 import type { Batch } from "../otlp/batch.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { RequestMetadata, Transform } from "../pipeline/contracts.ts";
@@ -77,9 +76,16 @@ function sum(counts: ReadonlyMap<string, number>): number {
   return total;
 }
 
+/** The frames of one request that go to one journal, as one group. */
+export interface Group {
+  readonly journal: Journal;
+  readonly frames: Frame[];
+}
+
 /** Collects the frames of one request: one group per journal; pipelines that leave a batch untouched share its frame. */
 export class Groups {
-  readonly frames = new Map<Journal, Frame[]>();
+  /** Journals are few: a list is found through faster than a Map is made. */
+  readonly list: Group[] = [];
   /** Settlements that the acknowledgement waits for. */
   readonly awaited: { readonly reader: AwaitedReader; readonly batch: Batch }[] = [];
   readonly #arrivalMs: number;
@@ -91,14 +97,24 @@ export class Groups {
     for (const reader of awaited)
       if (!this.awaited.some((one) => one.reader === reader && one.batch === batch))
         this.awaited.push({ reader, batch });
-    for (const [journal, bits] of all) {
-      const group = getOrMake(this.frames, journal, (): Frame[] => []);
-      const at = group.findIndex((frame) => frame.batch === batch);
-      const before = group[at]?.routes;
-      const routes = before === undefined ? bits : unionRoutes(before, bits);
-      const frame = { batch, routes, arrivalMs: this.#arrivalMs };
-      if (at < 0) group.push(frame);
-      else group[at] = frame;
+    for (const [journal, bits] of all) this.#put(this.#of(journal), batch, bits);
+  }
+
+  #of(journal: Journal): Frame[] {
+    for (const group of this.list) if (group.journal === journal) return group.frames;
+    const group = { journal, frames: [] };
+    this.list.push(group);
+    return group.frames;
+  }
+
+  #put(frames: Frame[], batch: Batch, bits: Uint32Array): void {
+    const arrivalMs = this.#arrivalMs;
+    for (let at = 0; at < frames.length; at++) {
+      const frame = frames[at] as Frame;
+      if (frame.batch !== batch) continue;
+      frames[at] = { batch, routes: unionRoutes(frame.routes, bits), arrivalMs };
+      return;
     }
+    frames.push({ batch, routes: bits, arrivalMs });
   }
 }

@@ -13,7 +13,7 @@ import {
 } from "../../otlp/responses.ts";
 import { type Refusal, STATUS } from "../../otlp/status.ts";
 import type { Signal } from "../../otlp/tape.ts";
-import type { Intake } from "../../pipeline/contracts.ts";
+import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { HttpConfig } from "./config.ts";
 
@@ -73,15 +73,24 @@ class HttpExports {
     const signal = this.#signals.get(request.path);
     const refused = this.#refusedByHead(request, signal, encoding);
     if (refused !== undefined) return refused;
+    let lease: Lease | undefined;
     try {
       const used = encoding as Encoding;
-      return partialOrFull(
-        signal as Signal,
-        await this.#export(signal as Signal, request, used),
-        used,
-      );
+      const of = signal as Signal;
+      const admit = (bytes: number) => this.#exporting.admit(of, bytes);
+      const admitted = await admitBody(request, this.#limitBytes, admit);
+      const { body } = admitted;
+      lease = admitted.lease;
+      if (this.#includesMetadata) lease.metadata = requestMetadata(request.headers);
+      const taking =
+        used === "json"
+          ? this.#exporting.takeJson(of, body, lease)
+          : this.#exporting.take(of, body, lease);
+      return partialOrFull(of, await taking, used);
     } catch (reason) {
       return this.#refuse(this.#exporting.failure(reason), encoding);
+    } finally {
+      lease?.[Symbol.dispose]();
     }
   }
 
@@ -121,16 +130,6 @@ class HttpExports {
     return path === PROFILES_PATH
       ? `profiles are not taken: their format is still in development; ${taken}`
       : `nothing is received at ${JSON.stringify(path.slice(0, 200))}; ${taken}`;
-  }
-
-  async #export(signal: Signal, request: HttpRequest, encoding: Encoding): Promise<Taken> {
-    const admit = (bytes: number) => this.#exporting.admit(signal, bytes);
-    const admitted = await admitBody(request, this.#limitBytes, admit);
-    using lease = admitted.lease;
-    const { body } = admitted;
-    if (this.#includesMetadata) lease.metadata = requestMetadata(request.headers);
-    if (encoding === "json") return await this.#exporting.takeJson(signal, body, lease);
-    return await this.#exporting.take(signal, body, lease);
   }
 
   #refuse(refusal: Refusal, encoding: Encoding | undefined): HttpAnswer {
