@@ -15,6 +15,7 @@ import type { FrameEntry, Segment } from "./segment.ts";
 import { SegmentRemovals } from "./segment-removals.ts";
 import { isDiskFull, SegmentWriter } from "./segment-writer.ts";
 import type { JournalLog, JournalState } from "./state.ts";
+import { Tide } from "./tide.ts";
 
 /** Bytes on disk beside a frame's own, generously. */
 export const ROOM_PER_FRAME = 256;
@@ -23,7 +24,7 @@ const WRITE_BYTES = 8 << 20;
 /** Offsets in a segment have 32 bits. */
 const GROUP_BYTES_MAX = 1 << 30;
 const RESERVE_FILE = "reserve";
-/** So long without a read, and a route is one that stands still (ms). */
+/** A route whose next frame is so old stands still (ms). */
 const STANDS_STILL_MS = 2_000;
 
 interface Options {
@@ -59,6 +60,7 @@ export class Committer {
   readonly #options: Options;
   readonly #writer: SegmentWriter;
   readonly #removals: SegmentRemovals;
+  readonly #tide = new Tide(STANDS_STILL_MS);
   #queue: Pending[] = [];
   #isFlushDue = false;
   #running: Promise<void> | undefined;
@@ -131,7 +133,8 @@ export class Committer {
       ...skipped.map(skipDelta),
       ...leaving.flatMap(removalDeltas),
     ];
-    const group = draftGroup([...drafts, ...draftChanges(deltas, memos)]);
+    const changes = draftChanges(deltas, memos);
+    const group = draftGroup(changes.length === 0 ? drafts : [...drafts, ...changes]);
     if (group.bytes > GROUP_BYTES_MAX)
       throw new PipelineError({
         kind: "too_large",
@@ -159,14 +162,14 @@ export class Committer {
    */
   moved(): void {
     const { state, cache, flushMs } = this.#options;
-    const stillSince = performance.now() - STANDS_STILL_MS;
+    const old = this.#tide.old();
     let unread = Number.POSITIVE_INFINITY;
     let { isDamageNew: isDirty } = state;
     for (const route of state.routes.values()) {
       isDirty ||= route.isDirty;
-      const { unread: waiting, unreadSince, wakers, progress } = route;
+      const { unread: waiting, unreadFrom, wakers, progress } = route;
       if (waiting.frames === 0 || waiting.bytes > cache.limit) continue;
-      if (wakers.size > 0 || unreadSince > stillSince) unread = Math.min(unread, progress.upTo);
+      if (wakers.size > 0 || unreadFrom > old) unread = Math.min(unread, progress.upTo);
     }
     cache.forget(unread);
     if (isDirty) this.#lookIn(flushMs);
@@ -256,6 +259,7 @@ export class Committer {
   #publish(batch: readonly Pending[], segment: Segment, entries: readonly FrameEntry[]): void {
     const { state, cache } = this.#options;
     segment.passedAtMs = undefined;
+    if (entries.length > 0) this.#tide.rose(state.nextSeq - 1);
     const woken = new Set<RouteState>();
     let next = 0;
     for (const { frames, settles, skipped, leaving, memos, resolve } of batch) {
@@ -266,7 +270,7 @@ export class Committer {
           const route = state.routes.get(number);
           if (route === undefined) continue;
           route.appended += entry.items;
-          route.enqueue(entry.items, entry.payload);
+          route.enqueue(entry.seq, entry.items, entry.payload);
           woken.add(route);
         }
         const { batch: kept, arrivalMs, noteBytes: note } = draft;

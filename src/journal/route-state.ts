@@ -66,8 +66,10 @@ export class RouteState {
   readonly unread: Size = { items: 0, bytes: 0, frames: 0 };
   readonly reserved: Size = { items: 0, bytes: 0, frames: 0 };
   readonly flights = new Flights();
-  /** Monotonic time at which `unread` became more than nothing. */
+  /** Monotonic time at which `unread` became more than nothing, or some of it was taken. */
   unreadSince = 0;
+  /** Nothing that waits comes before this. */
+  unreadFrom: Seq = 0;
   /** Changes with everything that a checkpoint says. */
   version = 0;
   savedVersion = -1;
@@ -113,8 +115,11 @@ export class RouteState {
   }
 
   /** Counts a frame that waits for this route from now on. */
-  enqueue(items: number, bytes: number): void {
-    if (this.unread.frames === 0) this.unreadSince = performance.now();
+  enqueue(seq: Seq, items: number, bytes: number): void {
+    if (this.unread.frames === 0) {
+      this.unreadSince = performance.now();
+      this.unreadFrom = seq;
+    }
     grow(this.queued, items, bytes, 1);
     grow(this.unread, items, bytes, 1);
   }
@@ -150,6 +155,7 @@ export class RouteState {
     const interval = this.progress.handOut(last);
     grow(this.unread, -items, -bytes, -frames);
     this.unreadSince = performance.now();
+    this.unreadFrom = this.progress.redo?.[0] ?? this.progress.upTo + 1;
     return { interval, items, bytes, frames, lost: 0 };
   }
 
@@ -224,7 +230,7 @@ export class RouteState {
     grow(this.unread, -this.unread.items, -this.unread.bytes, -this.unread.frames);
     segments.walk(this.progress.low + 1, (segment, index) => {
       if (this.isWaiting(segment, index))
-        this.enqueue(segment.items(index), segment.payload(index));
+        this.enqueue(segment.seq(index), segment.items(index), segment.payload(index));
       return true;
     });
   }

@@ -62,6 +62,31 @@ test("a route that stands still keeps nothing in memory, gets everything from th
   expect(reads()).toBe(before);
 });
 
+test("a route that is far behind and takes a little now and then keeps nothing in memory", async () => {
+  const { live, still, append, take, pass, reads } = await standing(1 << 20);
+  const texts = ["a", "b", "c", "d", "e", "f"];
+  for (const text of texts.slice(0, 4)) {
+    await append(text);
+    await take(live);
+    pass(1_000);
+  }
+  const found: string[] = [];
+  const takeOne = async () => {
+    const range = await still.read({ ...ALL, items: 1 }, never);
+    still.settle(range, delivered(range));
+    found.push(...range.frames.map(({ batch }) => textOf(batch)));
+  };
+  await takeOne();
+  for (const text of texts.slice(4)) {
+    await append(text);
+    await take(live);
+  }
+  const before = reads();
+  while (found.length < texts.length) await takeOne();
+  expect(found).toEqual(texts);
+  expect(reads() - before).toBe(texts.length - 1);
+});
+
 test("a reader that waits for more keeps what came so far", async () => {
   const { live, still, take, append, pass, reads } = await standing(1 << 20);
   const range = still.read({ ...ALL, minItems: 2, waitMs: 60_000 }, never);
