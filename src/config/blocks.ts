@@ -20,6 +20,9 @@ export function duration(what: string, fallback: string) {
   return rawDuration.prefault(fallback).describe(what);
 }
 
+/** Longest path of a socket (sun_path, less its end), with "unix:" before it. */
+const SOCKET_BYTES = 107 + "unix:".length;
+
 /** `host:port`, with or without a scheme in front; port 0 lets the system choose. */
 export function listenEndpoint(what: string, fallback: string) {
   return z
@@ -28,6 +31,22 @@ export function listenEndpoint(what: string, fallback: string) {
       /^(?:\[[0-9a-fA-F:.]+\]|[^:[\]]*):\d{1,5}$/,
       'expected host:port, for example "127.0.0.1:4317"',
     )
+    .prefault(fallback)
+    .describe(what);
+}
+
+/** The same, or a socket in the file system: `unix:///path`, also without `unix://` (as the Collector takes it). It comes out as `unix:/path`. */
+export function listenPlace(what: string, fallback: string) {
+  return z
+    .string()
+    .regex(
+      /^(?:(?:unix:\/\/)?\/[^\0]+|(?:\[[0-9a-fA-F:.]+\]|[^:[\]/]*):\d{1,5})$/,
+      'expected host:port, for example "127.0.0.1:24224", or a socket, for example "unix:///run/weir.sock"',
+    )
+    .transform((text) => text.replace(/^(?:unix:\/\/)?\//, "unix:/"))
+    .refine((text) => !text.startsWith("unix:") || Buffer.byteLength(text) <= SOCKET_BYTES, {
+      error: "the path of a socket has at most 107 bytes",
+    })
     .prefault(fallback)
     .describe(what);
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { duration, listenEndpoint, secret } from "../../config/blocks.ts";
+import { duration, listenPlace, secret } from "../../config/blocks.ts";
 import { serviceNameOption } from "../../kit/doors/service-name-option.ts";
 import { tlsServer } from "../../kit/tls/tls-block.ts";
 
@@ -8,8 +8,8 @@ const MIB = 1024 * 1024;
 /** The options of the receiver. */
 export const config = z
   .strictObject({
-    endpoint: listenEndpoint(
-      "Where to listen: connections over TCP, heartbeats over UDP.",
+    endpoint: listenPlace(
+      "Where to listen: connections over TCP, heartbeats over UDP; or unix:///path, a socket without heartbeats.",
       "127.0.0.1:24224",
     ),
     max_message_size: z

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { defaultMaxConnections } from "../../kit/budget.ts";
 import { addressOf, Connections, closeListener, listen } from "../../kit/server/server-listener.ts";
+import { removeStale, socketPath } from "../../kit/server/unix-socket.ts";
 import type { ServerTls } from "../../kit/tls/tls-server.ts";
 import type { Component } from "../../pipeline/contracts.ts";
 import type { Config } from "./config.ts";
@@ -43,6 +44,8 @@ export class ForwardListener implements Component {
     server.maxConnections = max_connections;
     server.on("drop", () => this.#door.ended("refused", "max_connections are open"));
     this.#sockets = new Connections(server);
+    const path = socketPath(endpoint);
+    if (path !== undefined) await removeStale(path);
     await listen(server, {
       endpoint,
       what: `receiver ${id}`,
@@ -52,7 +55,7 @@ export class ForwardListener implements Component {
     this.#server = server;
   }
 
-  /** "127.0.0.1:24224"; undefined while not listening. */
+  /** "127.0.0.1:24224"; undefined while not listening, and of a socket in the file system. */
   address(): string | undefined {
     return this.#server && addressOf(this.#server);
   }

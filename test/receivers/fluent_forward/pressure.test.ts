@@ -66,7 +66,7 @@ describe("back-pressure", () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     rig.submitting = () => promise;
     const sender = new Sender(port).send(good("a", "k"));
-    await nap(30);
+    await until(() => rig.budget.used > 0);
     sender.socket.resetAndDestroy();
     await sender.closed;
     resolve();
