@@ -424,7 +424,7 @@ test("TCP: a forgotten quote does not hold later lines back", async () => {
 
 test("TCP: idle connections are closed, further ones than max_connections too", async () => {
   const { tcp } = await start({
-    tcp: { endpoint: "127.0.0.1:0", idle_timeout: "100ms", max_connections: 2 },
+    tcp: { endpoint: "127.0.0.1:0", idle_timeout: "2s", max_connections: 2 },
   });
   const sockets = [await open(tcp), await open(tcp), await open(tcp)];
   const closed = await Promise.all(

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { ownMs } from "../support/core-waits.ts";
 import { startStore, type TestStore, temporaryDirectory } from "./harness.ts";
 
 const directories: { remove: () => void }[] = [];
@@ -57,7 +58,7 @@ test("a token is asked for when there is one", async () => {
 });
 
 test("a slow query is stopped at its deadline, and writes go on meanwhile", async () => {
-  const store = await start(fresh(), ["--query-timeout", "300ms"]);
+  const store = await start(fresh(), ["--query-timeout", "3s"]);
   await store.write("m a=1 1");
   const slow = store.query(
     "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7",
@@ -65,7 +66,7 @@ test("a slow query is stopped at its deadline, and writes go on meanwhile", asyn
   expect((await store.write("m a=2 2")).status).toBe(204);
   expect(await slow).toMatchObject({
     status: 400,
-    body: expect.stringContaining("stopped after 300 ms"),
+    body: expect.stringContaining("stopped after 3000 ms"),
   });
   expect(await store.rows("SELECT count(*) AS n FROM m")).toEqual([{ n: 2 }]);
 });
@@ -85,18 +86,19 @@ test("a query whose reader has gone is stopped and leaves its place", async () =
   await new Promise((resolve) => setTimeout(resolve, 300));
   gone.abort();
   expect(await Promise.all(asked)).toEqual(Array(4).fill("gone"));
-  const startedMs = performance.now();
-  expect(await store.rows("SELECT count(*) AS n FROM m")).toEqual([{ n: 1 }]);
-  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  const answered = async () =>
+    expect(await store.rows("SELECT count(*) AS n FROM m")).toEqual([{ n: 1 }]);
+  expect(await ownMs(answered, store.child.pid ?? 0)).toBeLessThan(5_000);
 });
 
 test("a query that ignores its interrupt ends the process with 70, at once", async () => {
   const store = await start(fresh(), ["--query-timeout", "200ms", "--memory-limit", "8GB"]);
   await store.write("m a=1 1");
   const ended = new Promise((resolve) => store.child.once("close", (code) => resolve(code)));
-  const startedMs = performance.now();
-  const query = store.query("SELECT length(repeat('x', 3000000000)) AS n").catch(() => "cut off");
-  expect(await ended).toBe(70);
-  expect(performance.now() - startedMs).toBeLessThan(8_000);
-  expect(await query).toBe("cut off");
+  const cut = async () => {
+    const query = store.query("SELECT length(repeat('x', 3000000000)) AS n").catch(() => "cut off");
+    expect(await ended).toBe(70);
+    expect(await query).toBe("cut off");
+  };
+  expect(await ownMs(cut, store.child.pid ?? 0)).toBeLessThan(8_000);
 });

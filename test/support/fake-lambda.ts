@@ -1,6 +1,7 @@
 import { createServer, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PATIENCE_MS } from "./until.ts";
 
 /** What an extension subscribed to. */
 export interface Subscription {
@@ -58,7 +59,7 @@ export class FakeLambda {
   }
 
   /** Until the extension waits in `next` for the n-th time. */
-  async asked(times: number, limitMs = 20_000): Promise<void> {
+  async asked(times: number, limitMs = PATIENCE_MS): Promise<void> {
     const end = Date.now() + limitMs;
     while (this.calls.filter((call) => call === "GET next").length < times) {
       if (Date.now() > end) throw new Error(`no next after ${this.calls.join(", ")}`);
@@ -66,7 +67,7 @@ export class FakeLambda {
     }
   }
 
-  invoke(requestId: string, deadlineMs: number = Date.now() + 3_000): void {
+  invoke(requestId: string, deadlineMs: number = Date.now() + PATIENCE_MS): void {
     this.#tell({ eventType: "INVOKE", requestId, deadlineMs, invokedFunctionArn: "arn:aws:x" });
   }
 

@@ -44,6 +44,7 @@ export async function startExtension(options: {
     AWS_LAMBDA_RUNTIME_API: lambda.address,
     AWS_LAMBDA_FUNCTION_NAME: "resize",
     LOKI_IP: loki.url,
+    WEIR_FLUSH_TIMEOUT_MS: "60000", // a busy machine needs more than the usual second
     ...options.env,
   };
   const { child, ended } = runExtension(env, options.command);
@@ -54,6 +55,7 @@ export async function startExtension(options: {
     lambda,
     loki,
     ended,
+    pid: child.pid ?? 0,
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await lambda.close();

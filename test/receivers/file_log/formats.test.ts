@@ -248,7 +248,7 @@ test("times of containers, and fields from the path", async () => {
 test("a line without a newline is taken when nothing follows, and one of 1 MB that comes slowly is one", async () => {
   await using rig = await FileRig.make();
   await writeFile(rig.path("a.log"), "unfinished");
-  await rig.start({ force_flush_period: "150ms" });
+  await rig.start({ force_flush_period: "2s" });
   await rig.expectBodies("unfinished");
   const long = "y".repeat(1_000_000);
   for (let at = 0; at < long.length; at += 100_000) {

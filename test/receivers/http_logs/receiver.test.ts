@@ -6,6 +6,7 @@ import { PipelineError } from "../../../src/otlp/status.ts";
 import { post, stopAll } from "../../support/http-receiver.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
 import { snappyBlock, snappyFramed } from "../../support/snappy.ts";
+import { until } from "../../support/until.ts";
 import { start, stored } from "./rig.ts";
 import { SENT, type Sent } from "./senders.ts";
 
@@ -300,7 +301,7 @@ describe("bad input", () => {
     const [host = "", port = ""] = address.split(":");
     const socket = connect(Number(port), host);
     socket.write("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(() => rig.budget.used > 0);
     socket.destroy();
     await expect.poll(() => rig.outcome("gone")).toBe(1);
   });

@@ -9,6 +9,7 @@ import { withSlack } from "../../../src/wire/slack.ts";
 import { fuzzInChild, fuzzRounds } from "../../support/child-fuzz.ts";
 import { startInfluxdb } from "../../support/influxdb-receiver.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
+import { until } from "../../support/until.ts";
 
 const GOOD = "m,t=a v=1i 1705314600000000000";
 const V1 = "/write?db=d";
@@ -163,7 +164,7 @@ test("a sender that is too slow is answered 408, and holds nothing", async () =>
   const [answer] = (await once(socket, "data")) as [Buffer];
   clearInterval(trickle);
   expect(answer.toString()).toMatch(/^HTTP\/1.1 408 /);
-  while (rig.budget.used > 0) await sleep(5);
+  await until(() => rig.budget.used === 0);
   expect(rig.items).toBe(0);
 });
 
@@ -172,10 +173,10 @@ test("a sender that vanishes in the middle leaves nothing behind", async () => {
   for (let i = 0; i < 20; i++) {
     const socket = await dial(address);
     socket.write(`POST ${V3} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n${GOOD}\n`);
-    await sleep(5);
+    await until(() => rig.budget.used > 0);
     socket.destroy();
+    await until(() => rig.outcome("gone") > i);
   }
-  while (rig.outcome("gone") < 20) await sleep(5);
   expect([rig.items, rig.budget.used]).toEqual([0, 0]);
 });
 
@@ -185,10 +186,10 @@ test("a sender that vanishes before the answer has its lines stored", async () =
   const { promise, resolve } = Promise.withResolvers<void>();
   rig.submitting = () => promise;
   socket.write(`POST ${V1} HTTP/1.1\r\nHost: x\r\nContent-Length: ${GOOD.length}\r\n\r\n${GOOD}`);
-  while (rig.budget.used === 0) await sleep(5);
+  await until(() => rig.budget.used > 0);
   socket.destroy();
   resolve();
-  while (rig.items < 1 || rig.budget.used > 0) await sleep(5);
+  await until(() => rig.items === 1 && rig.budget.used === 0);
 });
 
 test("no memory for more: 503 with a pause, and the budget is whole again", async () => {

@@ -6,6 +6,7 @@ import { afterEach, expect, test } from "vitest";
 import { encodePush } from "../../series/loki/push-proto.ts";
 import { cpuMs } from "../../support/cpu.ts";
 import { stopAll } from "../../support/http-receiver.ts";
+import { until } from "../../support/until.ts";
 import { jsonPush, oneEntry, pushOf, snapped } from "./cases.ts";
 import { post, start, stored } from "./rig.ts";
 
@@ -121,7 +122,7 @@ test("a sender that is slow gets its answer; one that leaves in the middle is co
   slow.destroy();
   const gone = connect(Number(port), host);
   gone.write(head + GOOD.slice(0, 10));
-  await sleep(50);
+  await until(() => rig.budget.used > 0);
   gone.destroy();
   await expect.poll(() => rig.outcome("gone")).toBe(1);
   expect(stored(rig).length).toBe(1);
