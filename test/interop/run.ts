@@ -3,6 +3,7 @@
  * here is a visible skip, not a failure. The last line is the total.
  */
 import { collector } from "./collector.ts";
+import { docker } from "./docker.ts";
 import { fluentLoggers } from "./fluent-loggers.ts";
 import { h2spec } from "./h2spec.ts";
 import { influxdbClients } from "./influxdb-clients.ts";
@@ -27,6 +28,7 @@ const PEERS: readonly Peer[] = [
   ...influxdbClients,
   telegraf,
   ...fluentLoggers,
+  docker,
 ];
 
 const wanted = process.argv.slice(2);

@@ -18,6 +18,8 @@ export class Stand {
   readonly forward: string;
   /** The same, with the key emp-shared, the user "user" and the password "pass". */
   readonly forwardSecured: string;
+  /** The same as `forward`, as unix:///path. */
+  readonly forwardSocket: string;
   readonly service: Service;
   readonly #store: string;
 
@@ -29,6 +31,7 @@ export class Stand {
     this.influxdb = `127.0.0.1:${ports.influxdb}`;
     this.forward = `127.0.0.1:${ports.forward}`;
     this.forwardSecured = `127.0.0.1:${ports.forwardSecured}`;
+    this.forwardSocket = socketIn(directory);
     this.#store = `http://127.0.0.1:${ports.store}`;
   }
 
@@ -96,12 +99,15 @@ const PORTS = [
 ] as const;
 type Ports = Readonly<Record<(typeof PORTS)[number], number>>;
 
+const socketIn = (directory: string) => `unix://${join(directory, "forward.sock")}`;
+
 function weirConfig(directory: string, ports: Ports): string {
   return `
 receivers:
   otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${ports.grpc}" }, http: { endpoint: "127.0.0.1:${ports.http}" } } }
   influxdb: { endpoint: "127.0.0.1:${ports.influxdb}", tokens: [${INFLUXDB_TOKEN}], query_upstream: "http://127.0.0.1:${ports.store}" }
   fluent_forward: { endpoint: "127.0.0.1:${ports.forward}" }
+  fluent_forward/socket: { endpoint: "${socketIn(directory)}" }
   fluent_forward/secured: { endpoint: "127.0.0.1:${ports.forwardSecured}", shared_key: emp-shared, username: user, password: pass }
 extensions:
   health_check: { endpoint: "127.0.0.1:${ports.health}" }
@@ -117,7 +123,7 @@ service:
   extensions: [health_check, file_storage, embedded_store]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${ports.metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, influxdb, fluent_forward, fluent_forward/secured], exporters: [influxdb] }
+    logs: { receivers: [otlp, influxdb, fluent_forward, fluent_forward/socket, fluent_forward/secured], exporters: [influxdb] }
     traces: { receivers: [otlp], exporters: [influxdb] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `;
