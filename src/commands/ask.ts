@@ -81,7 +81,7 @@ async function* askDirectory(
     retain: Number.POSITIVE_INFINITY,
     max_bytes: Number.MAX_SAFE_INTEGER,
   };
-  const needs = { indexer: createIndexer(), log, nowMs: Date.now, cacheBytes: 0 };
+  const needs = { indexer: createIndexer(), log, nowMs: Date.now, cacheBytes: 0, took: () => {} };
   const storage = await openStorage(directory, options, needs).catch((error: Error) => {
     throw new AskError(error.message);
   });

@@ -28,11 +28,23 @@ export class FrameReader {
   readonly #indexer: Indexer;
   readonly #journalId: string;
   readonly #isVolatile: boolean;
-  constructor(io: FileIo, indexer: Indexer, journalId: string, isVolatile: boolean) {
+  readonly #took: (bytes: number) => void;
+  /** For the next chunk: a new one each time would be as much garbage as the frames. */
+  #spare: Uint8Array | undefined;
+
+  /** `took`: told how much memory frames and their tapes have got. */
+  constructor(
+    io: FileIo,
+    indexer: Indexer,
+    journalId: string,
+    isVolatile: boolean,
+    took: (bytes: number) => void,
+  ) {
     this.#io = io;
     this.#indexer = indexer;
     this.#journalId = journalId;
     this.#isVolatile = isVolatile;
+    this.#took = took;
   }
 
   /** One answer per wanted frame; they stand in journal order. Memory: the frames and one chunk. */
@@ -104,13 +116,22 @@ export class FrameReader {
     wanted: readonly Wanted[],
     answers: (Stored<S> | Unreadable)[],
   ): Promise<void> {
-    const chunk = new Uint8Array(end - start + SLACK);
+    const chunk = this.#takeChunk(end - start);
     const length = await file.read(chunk.subarray(0, end - start), start).catch(() => Number.NaN);
     for (const { segment, index } of wanted) {
       const at = segment.offset(index) - start;
       if (Number.isNaN(length)) answers.push(await this.#readAlone(file, segment, index, wanted));
       else answers.push(await this.#decode(chunk.subarray(0, length), at, segment, index));
     }
+    if (chunk.length === CHUNK) this.#spare = chunk;
+  }
+
+  /** Frames are copied out of it. A frame that is larger gets memory of its own. */
+  #takeChunk(bytes: number): Uint8Array {
+    if (bytes > CHUNK) return new Uint8Array(bytes + SLACK);
+    const chunk = this.#spare ?? new Uint8Array(CHUNK);
+    this.#spare = undefined;
+    return chunk;
   }
 
   /** After an I/O error the neighbours get a chance of their own. */
@@ -150,8 +171,10 @@ export class FrameReader {
       : this.#indexer.index(header.signal, ownCopy(payload), header.payload);
     if ("refused" in indexed || indexed.batch.items > header.items)
       return { unreadable: "unindexable" };
+    const { batch } = indexed;
+    this.#took(batch.length + batch.tape.byteLength);
     // The caller asks for a signal that the route vouches for; frames of other signals never carry its bit.
-    return { seq, batch: indexed.batch as Batch<S>, arrivalMs: header.arrivalMs, note };
+    return { seq, batch: batch as Batch<S>, arrivalMs: header.arrivalMs, note };
   }
 }
 

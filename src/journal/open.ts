@@ -49,6 +49,8 @@ export interface JournalOptions {
   readonly isVolatile?: boolean;
   /** Fresh frames kept in memory with their tapes. Default 32 MiB. */
   readonly cacheBytes?: number;
+  /** Told how much memory frames take that are read back, with their tapes. */
+  readonly took?: (bytes: number) => void;
   /** Longest time that settlements wait for a group to ride in. Default 1,000. */
   readonly flushMs?: number;
   /** Kept free for cursor records when the disk is full. Default 1 MiB with fsync, else 0. */
@@ -116,7 +118,8 @@ class SegmentJournal implements Journal {
     const limit = Math.max(SEGMENT_BYTES_MIN, Math.floor(maxBytes / 8));
     const segmentBytes = Math.min(this.#options.segmentBytes ?? SEGMENT_BYTES, limit);
     this.#state = await recover({ io, log, nowMs });
-    this.#frames = new FrameReader(io, indexer, this.#state.id, isVolatile);
+    const { took = () => {} } = this.#options;
+    this.#frames = new FrameReader(io, indexer, this.#state.id, isVolatile, took);
     const retainMs = this.#options.retainMs ?? 0;
     const common = { io, log, nowMs, fsync, segmentBytes, maxBytes, retainMs, state: this.#state };
     const rules = { ...DEFAULT_RULES, ...this.#options.copyForward };

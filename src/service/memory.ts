@@ -25,7 +25,7 @@ export class LitterCollector {
     this.#collect = collect;
   }
 
-  /** A request of so many bytes, index included, has come. */
+  /** A request of so many bytes, index included, has come, or was read back from a queue. */
   took(bytes: number): void {
     this.#bytes += bytes;
     if (this.#bytes < LITTER_BYTES) return;

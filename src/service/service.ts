@@ -59,6 +59,7 @@ export class Service {
   readonly #extensions = new Map<string, Component>();
   readonly #stopLoops = new AbortController();
   readonly #hurry = new AbortController();
+  readonly #litter = new LitterCollector();
   readonly #deadline = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #controls: Component[] = [];
@@ -198,7 +199,8 @@ export class Service {
   async #openStorages(): Promise<void> {
     const { config, log } = this.#options;
     const cacheBytes = Math.min(CACHE_BYTES, Math.floor(memoryLimitBytes() * CACHE_SHARE));
-    const needs = { indexer: this.#indexer, log, nowMs: Date.now, cacheBytes };
+    const took = (bytes: number) => this.#litter.took(bytes);
+    const needs = { indexer: this.#indexer, log, nowMs: Date.now, cacheBytes, took };
     for (const id of storagesInUse(config)) {
       const options = config.extensions.get(id)?.options as FileStorage | undefined;
       const storage =
@@ -245,7 +247,6 @@ export class Service {
       "gauge",
       () => budget.limit,
     );
-    const litter = new LitterCollector();
     return buildGraph(config, components, {
       onPaused: (route, why) => {
         if (why === undefined) this.#alarms.delete(route);
@@ -257,7 +258,7 @@ export class Service {
         nowMs: Date.now,
         isClosed: () => this.#state === "closed",
         take: (bytes) => budget.take(bytes),
-        took: (bytes) => litter.took(bytes),
+        took: (bytes) => this.#litter.took(bytes),
       },
       context: (kind, id) => this.#context(kind, id),
       storages: this.#storages,

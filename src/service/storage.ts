@@ -30,6 +30,8 @@ interface Needs {
   readonly nowMs: () => number;
   /** Memory for frames that were just appended, shared by the readers of one journal. */
   readonly cacheBytes: number;
+  /** Told how much memory frames take that are read back from the disk. */
+  readonly took: (bytes: number) => void;
 }
 
 /** Id of the storage of queues that name none. */
@@ -61,6 +63,7 @@ export async function openStorage(
     indexer: needs.indexer,
     log: needs.log,
     nowMs: needs.nowMs,
+    took: needs.took,
     fsync,
     segmentBytes: options.segment_bytes,
   };

@@ -20,7 +20,7 @@ async function directoryOfOwn(): Promise<string> {
 async function started() {
   const directory = await directoryOfOwn();
   const log = recordingLog();
-  const needs = { indexer: createIndexer(), log, nowMs: Date.now, cacheBytes: 0 };
+  const needs = { indexer: createIndexer(), log, nowMs: Date.now, cacheBytes: 0, took: () => {} };
   const storage = await openStorage("file_storage", config.parse({ directory }), needs);
   const replays = await Replays.open(storage.journal, storage.deadLetters, new Set());
   const control = createControl(directory, new Desk(storage, replays, new Set()), log);

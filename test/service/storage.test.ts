@@ -11,7 +11,7 @@ async function opened(options: object) {
   const directory = await mkdtemp(join(tmpdir(), "weir-storage-"));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   const log = recordingLog();
-  const needs = { indexer: createIndexer(), log, nowMs: Date.now, cacheBytes: 0 };
+  const needs = { indexer: createIndexer(), log, nowMs: Date.now, cacheBytes: 0, took: () => {} };
   const storage = await openStorage(
     "file_storage/q",
     config.parse({ directory, ...options }),

@@ -4,8 +4,12 @@ import { Turns } from "./turns.ts";
 /** So many lanes take what there is, at once. Those beyond wait a little for a whole request, so that a slow destination gets large ones. */
 const EAGER = 4;
 const LINGER_MS = 50;
-/** Telemetry of ranges in flight per route, in bytes, at which only the eager lanes go on: what a slow destination may cost in memory. */
-const HELD_BYTES = 64 << 20;
+/**
+ * Ranges in flight per route, in bytes of telemetry and its tapes, at which only the eager lanes go on: what a slow destination may cost in
+ * memory, and a quick one, which needs few lanes.
+ */
+const HELD_BYTES = 96 << 20;
+const QUICK_HELD_BYTES = 16 << 20;
 
 /** Ranges that wait to be written are read before their time: so many keep the writer busy, more only take memory. */
 const WAITING = 2;
@@ -43,7 +47,8 @@ export class Lanes {
 
   /** Takes a lane for a new range when there is one, and memory for what it will hold. */
   tryTakeForRange(): boolean {
-    const isFull = this.#heldBytes + this.#fit.bytes > HELD_BYTES;
+    const most = this.#fit.isQuick ? QUICK_HELD_BYTES : HELD_BYTES;
+    const isFull = this.#heldBytes + this.#fit.bytes > most;
     return (!isFull || this.#taken < EAGER) && this.tryTake();
   }
 

@@ -1,9 +1,13 @@
 /** A range holds some requests where they are small: frames are not cut, and whole ones rarely fill a request. */
 const RANGE_BYTES = 8 << 20;
+/** For a quick destination: it takes the next one soon, and what is in flight is memory. */
+const QUICK_RANGE_BYTES = 2 << 20;
+/** A destination is quick when its best answers take less (ms). */
+const QUICK_MS = 100;
 const RANGE_BODIES = 8;
 /** Room for what the next range may need more than the last ones. */
 const CAUTION = 0.98;
-/** How much the newest request says. More is believed at once: a little too much costs a request of its own for the rest. */
+/** How much the newest request says. A larger body and a better answer are believed at once. */
 const SHARE = 1 / 16;
 
 /**
@@ -14,18 +18,33 @@ export class RangeFit {
   /** Bytes of a body per byte of telemetry. */
   #ratio = 1;
   #bodyBytes: number;
+  /** Of the best answers lately (ms). */
+  #answerMs = 0;
 
   /** `bodyBytes`: of a request at most. */
   constructor(bodyBytes: number) {
     this.#bodyBytes = bodyBytes;
   }
 
+  /** Whether few ranges in flight are enough, and small ones. */
+  get isQuick(): boolean {
+    return this.#answerMs < QUICK_MS;
+  }
+
   /** Telemetry of a range. */
   get bytes(): number {
-    const fitting = Math.floor((RANGE_BYTES * this.#ratio) / this.#bodyBytes);
+    const range = this.isQuick ? QUICK_RANGE_BYTES : RANGE_BYTES;
+    const fitting = Math.floor((range * this.#ratio) / this.#bodyBytes);
     const bodies = Math.max(1, Math.min(RANGE_BODIES, fitting));
     const bytes = (bodies * this.#bodyBytes * CAUTION) / this.#ratio;
-    return Math.max(1, Math.floor(Math.min(bytes, Math.max(RANGE_BYTES, this.#bodyBytes))));
+    const most = this.isQuick ? range : Math.max(range, this.#bodyBytes);
+    return Math.max(1, Math.floor(Math.min(bytes, most)));
+  }
+
+  /** The destination took or judged a request in so many milliseconds. A worse answer than the best ones counts little: it may be our own fault. */
+  answered(ms: number): void {
+    const more = ms - this.#answerMs;
+    this.#answerMs += this.#answerMs === 0 || more < 0 ? more : more * SHARE;
   }
 
   /** `bytes` of telemetry became a body of `bodyBytes`. */

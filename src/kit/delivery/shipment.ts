@@ -77,7 +77,8 @@ export class Shipment<S extends Signal> {
 
   /** The tally once every item has its end; undefined when stopped before: the range stays queued. Gives back the lane taken for it. */
   async run(): Promise<Tally | undefined> {
-    using _held = this.#route.lanes.hold(this.#bytes);
+    const tapes = this.#range.frames.reduce((sum, { batch }) => sum + batch.tape.byteLength, 0);
+    using _held = this.#route.lanes.hold(this.#bytes + tapes);
     this.#sendInLane();
     let isDone = true;
     for (const lane of this.#inLanes) isDone = (await lane) && isDone;
@@ -185,11 +186,13 @@ export class Shipment<S extends Signal> {
     if (part.attempts > 1) route.counters.resent.add(part.to - part.from);
     route.requestsInFlight += 1;
     const sending = this.#sending(part, written.rows);
+    const begun = performance.now();
     const done = await attempt(backend, body, sending, timeoutMs, route.deadline);
     route.requestsInFlight -= 1;
     if (done.released) route.slabs.give(slab);
     else if (slab !== undefined) route.slabs.abandon();
     const { is } = done.verdict;
+    if (is !== "retry") route.fit.answered(performance.now() - begun);
     if (is === "sent" || is === "rows_rejected") route.bodyLimit.taken();
     if (is === "split" && part.to - part.from > 1) route.bodyLimit.tooLarge(body.length);
     return done.verdict;

@@ -97,44 +97,64 @@ test("the first four lanes are eager, those beyond wait up to 50 ms for whole re
 });
 
 test("while all lanes are busy, one whole range is read ahead; less than a whole one waits for a lane", async () => {
+  const gates = [1, 2, 3].map(() => Promise.withResolvers<void>());
+  let posts = 0;
   const rig = exportRig({
     frames: [4, 4, 1],
     lanes: 1,
     limits: { bytes: MIB, items: 4, lanes: 1 },
+    timeoutMs: 0,
     post: async () => {
-      await wait(20);
+      await gates[posts++]?.promise;
       return sent;
     },
   });
   const running = rig.run();
   await until(() => rig.posts.length === 1);
   await until(() => rig.reader.reads === 2);
+  gates[0]?.resolve();
   await until(() => rig.posts.length === 2);
   await wait(10);
   expect(rig.reader.reads).toBe(2);
+  for (const { resolve } of gates) resolve();
   await until(() => rig.reader.settled.size === 3);
   await running.stop();
   expect(rig.reader.order).toEqual([1, 2, 3]);
 });
 
-test("a slow destination holds 64 MiB of ranges at most, beside those of four lanes", async () => {
-  const lanes = new Lanes(32, new RangeFit(8 * MIB));
-  const held: Disposable[] = [];
-  while (lanes.tryTakeForRange()) held.push(lanes.hold(8 * MIB));
-  expect(lanes.taken).toBe(8);
-  let isWoken = false;
-  void lanes.freed().then(() => {
-    isWoken = true;
-  });
-  held[0]?.[Symbol.dispose]();
-  await wait(0);
-  expect(isWoken).toBe(true);
-  expect(lanes.tryTakeForRange()).toBe(true);
-  const huge = new Lanes(32, new RangeFit(8 * MIB));
-  while (huge.tryTakeForRange()) huge.hold(200 * MIB);
-  expect(huge.taken).toBe(4);
-  expect(huge.tryTake()).toBe(true);
-});
+/** Of a destination that answers after so many milliseconds. */
+function fitOf(bodyBytes: number, answerMs: number): RangeFit {
+  const fit = new RangeFit(bodyBytes);
+  fit.answered(answerMs);
+  return fit;
+}
+
+test.each([
+  ["slow", 1_000, 96],
+  ["quick", 1, 16],
+])(
+  "a %s destination that answers in %i ms holds %i MiB of ranges at most, beside those of four lanes",
+  async (_, answerMs, most) => {
+    const fit = fitOf(8 * MIB, answerMs);
+    const lanes = new Lanes(64, fit);
+    const held: Disposable[] = [];
+    while (lanes.tryTakeForRange()) held.push(lanes.hold(2 * MIB));
+    expect(2 * MIB * lanes.taken + fit.bytes).toBeGreaterThan(most * MIB);
+    expect(2 * MIB * (lanes.taken - 1) + fit.bytes).toBeLessThanOrEqual(most * MIB);
+    let isWoken = false;
+    void lanes.freed().then(() => {
+      isWoken = true;
+    });
+    held[0]?.[Symbol.dispose]();
+    await wait(0);
+    expect(isWoken).toBe(true);
+    expect(lanes.tryTakeForRange()).toBe(true);
+    const huge = new Lanes(32, fit);
+    while (huge.tryTakeForRange()) huge.hold(200 * MIB);
+    expect(huge.taken).toBe(4);
+    expect(huge.tryTake()).toBe(true);
+  },
+);
 
 test("while two ranges wait to be written, no other is read", async () => {
   const lanes = new Lanes(8, new RangeFit(MIB));
@@ -148,7 +168,7 @@ test("while two ranges wait to be written, no other is read", async () => {
 });
 
 test("ranges become as large as their requests need, and forget slowly what was large once", () => {
-  const fit = new RangeFit(8 * MIB);
+  const fit = fitOf(8 * MIB, 1_000);
   expect(fit.bytes).toBeGreaterThan(7.8 * MIB);
   fit.wrote(1_000, 2_000); // lines twice as long as their telemetry
   expect(fit.bytes).toBeCloseTo(7.84 * MIB, -4); // two requests
@@ -158,8 +178,22 @@ test("ranges become as large as their requests need, and forget slowly what was 
   fit.limit(8 * MIB);
   for (let i = 0; i < 200; i++) fit.wrote(1_000, 500);
   expect(fit.bytes).toBe(8 * MIB); // one, never more than 8 MiB
-  const small = new RangeFit(MIB);
+  const small = fitOf(MIB, 1_000);
   expect(small.bytes).toBeCloseTo(8 * 0.98 * MIB, -4);
   small.limit(64 << 10); // after a 413
   expect(small.bytes).toBeCloseTo(8 * 0.98 * (64 << 10), -3);
+});
+
+test("ranges of a quick destination are small; one slow answer among quick ones changes nothing, many do", () => {
+  const fit = fitOf(8 * MIB, 5);
+  expect(fit.isQuick).toBe(true);
+  expect(fit.bytes).toBe(2 * MIB);
+  fit.answered(900);
+  expect(fit.isQuick).toBe(true);
+  for (let i = 0; i < 20; i++) fit.answered(900);
+  expect(fit.isQuick).toBe(false);
+  expect(fit.bytes).toBeGreaterThan(7.8 * MIB);
+  fit.answered(5);
+  expect(fit.isQuick).toBe(true);
+  expect(fitOf(64 << 10, 5).bytes).toBeCloseTo(8 * 0.98 * (64 << 10), -3);
 });
