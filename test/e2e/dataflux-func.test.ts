@@ -8,6 +8,7 @@ import {
   documentedCommands,
   ShippedService,
 } from "../support/shipped-config.ts";
+import { PATIENCE_MS, until } from "../support/until.ts";
 
 /** docs/from/dataflux-func.md and config/dataflux-func.yaml as they stand, and what the unmodified client of DataFlux Func sends. */
 const CONFIG = "config/dataflux-func.yaml";
@@ -29,7 +30,8 @@ async function upload(): Promise<void> {
 /** Rows of the store, once everything that was accepted has arrived there. */
 async function query(sql: string): Promise<Record<string, unknown>[]> {
   const isQueued = async () => (await weir.service.law()).some(({ queued }) => queued > 0);
-  for (const end = Date.now() + 15_000; Date.now() < end && (await isQueued()); ) await sleep(50);
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end && (await isQueued()); )
+    await sleep(50);
   const answer = await fetch(`http://127.0.0.1:${weir.port(8181)}/api/v3/query_sql`, {
     method: "POST",
     body: JSON.stringify({ db: "weir", q: sql, format: "json" }),
@@ -116,6 +118,7 @@ test("killed while it takes uploads: nothing acknowledged is lost, and no retry 
       }
   })();
   for (let kill = 0; kill < KILLS; kill++) {
+    await until(() => groups > kill);
     await sleep(100 + 50 * kill);
     await weir.service.kill("SIGKILL");
     await weir.service.start();

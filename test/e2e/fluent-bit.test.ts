@@ -7,6 +7,7 @@ import {
   documentedCommands,
   ShippedService,
 } from "../support/shipped-config.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 
 /** docs/from/fluent-bit.md and config/fluent-bit.yaml, as they stand. */
 const PAGE = "docs/from/fluent-bit.md";
@@ -55,7 +56,7 @@ test("the requests of all senders: each record is one row, in every format; a re
   }
   const q = "SELECT count(*) AS n FROM logs WHERE attributes LIKE '%replay.%'";
   const count = async () => Number((await rows(q))[0]?.["n"]);
-  for (const end = Date.now() + 15_000; Date.now() < end && (await count()) < expected; )
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end && (await count()) < expected; )
     await sleep(100);
   expect(await count()).toBe(expected);
 });

@@ -4,6 +4,7 @@ import { encode } from "@msgpack/msgpack";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventTime } from "../receivers/fluent_forward/rig.ts";
 import { ShippedService } from "../support/shipped-config.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 
 /** `WEIR_KILLS=50` for more. */
 const KILLS = Number(process.env["WEIR_KILLS"] ?? 2);
@@ -17,7 +18,8 @@ afterAll(() => weir[Symbol.asyncDispose]());
 
 async function rows(sql: string): Promise<Record<string, unknown>[]> {
   const isQueued = async () => (await weir.service.law()).some(({ queued }) => queued > 0);
-  for (const end = Date.now() + 20_000; Date.now() < end && (await isQueued()); ) await sleep(50);
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end && (await isQueued()); )
+    await sleep(50);
   const answer = await fetch(`http://127.0.0.1:${weir.port(8181)}/api/v3/query_sql`, {
     method: "POST",
     body: JSON.stringify({ db: "weir", q: sql, format: "json" }),

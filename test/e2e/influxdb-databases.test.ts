@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePorts, isBalanced, Service } from "../support/service.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 
 /** The databases of the receiver's README: what is written to one is in one, queried on the same port. */
 let directory: string;
@@ -57,7 +58,7 @@ const write = async (target: string, body: string) =>
 /** Rows of table `m` in a database, once there are as many. */
 async function values(db: string, count: number): Promise<number[]> {
   const url = `http://127.0.0.1:${port}/api/v3/query_sql?${new URLSearchParams({ db, q: "SELECT v FROM m ORDER BY v" })}`;
-  for (const end = Date.now() + 15_000; ; await sleep(100)) {
+  for (const end = Date.now() + PATIENCE_MS; ; await sleep(100)) {
     const answer = await fetch(url, { headers });
     const rows = answer.ok ? ((await answer.json()) as { v: number }[]) : [];
     if (rows.length >= count || Date.now() > end) return rows.map(({ v }) => v);
@@ -84,7 +85,7 @@ test("what was acknowledged before a kill is there after it", async () => {
   await service.start();
   const url = `http://127.0.0.1:${port}/api/v3/query_sql?${new URLSearchParams({ db: "telegraf", q: "SELECT count(*) AS n FROM k" })}`;
   let found = 0;
-  for (const end = Date.now() + 15_000; found < 2_000 && Date.now() < end; await sleep(100)) {
+  for (const end = Date.now() + PATIENCE_MS; found < 2_000 && Date.now() < end; await sleep(100)) {
     const answer = await fetch(url, { headers });
     const rows = answer.ok ? ((await answer.json()) as { n: number }[]) : [];
     found = rows[0]?.n ?? 0;

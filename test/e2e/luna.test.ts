@@ -7,6 +7,7 @@ import {
   documentedCommands,
   ShippedService,
 } from "../support/shipped-config.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 
 /** docs/from/luna.md and config/luna.yaml, as they stand. */
 const COMMANDS = await documentedCommands("docs/from/luna.md");
@@ -39,7 +40,7 @@ async function rows(q: string): Promise<Record<string, unknown>[]> {
 }
 
 async function oneRow(q: string): Promise<Record<string, unknown>> {
-  for (const end = Date.now() + 15_000; Date.now() < end; await sleep(100)) {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(100)) {
     const found = await rows(q);
     if (found[0] !== undefined) return found[0];
   }

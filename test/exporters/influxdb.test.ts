@@ -512,7 +512,7 @@ test("resets, overloads and hangs lose nothing", async () => {
       for (const line of body.toString().trim().split("\n")) stored.add(line);
     return mood;
   };
-  const rig = exportRig({ frames: Array.from({ length: 20 }, () => 10), backend, timeoutMs: 50 });
+  const rig = exportRig({ frames: Array.from({ length: 20 }, () => 10), backend, timeoutMs: 300 });
   await rig.untilSettled();
   expect(stored.size).toBe(200);
   expect(rig.deadLetters.letters.size).toBe(0);

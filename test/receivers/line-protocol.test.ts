@@ -439,7 +439,7 @@ test("TCP: idle connections are closed, further ones than max_connections too", 
 });
 
 test("TCP: what comes after the first pause is looked after as well", async () => {
-  const { intake, tcp } = await start({ tcp: { endpoint: "127.0.0.1:0", idle_timeout: "2500ms" } });
+  const { intake, tcp } = await start({ tcp: { endpoint: "127.0.0.1:0", idle_timeout: "4s" } });
   const socket = await open(tcp);
   const closed = new Promise((resolve) => socket.once("close", resolve));
   await new Promise((resolve) => setTimeout(resolve, 1_200));

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { freePorts, Service } from "./service.ts";
+import { PATIENCE_MS } from "./until.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const run = promisify(execFile);
@@ -85,12 +86,12 @@ export async function documentedCommands(page: string): Promise<Documented[]> {
   );
 }
 
-/** Runs it until its answer holds what it must, for at most 15 s: rows take a moment. */
+/** Runs it until its answer holds what it must, for at most a minute: rows take a moment. */
 export async function answersAsDocumented(
   shipped: ShippedService,
   { command, holds }: Documented,
 ): Promise<string> {
-  const end = Date.now() + 15_000;
+  const end = Date.now() + PATIENCE_MS;
   for (;;) {
     const answer = await shipped.shell(command).catch((error: unknown) => String(error));
     const missing = holds.filter((text) => !answer.includes(text));

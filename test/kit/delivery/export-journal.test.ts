@@ -79,7 +79,7 @@ async function service(queue: FileIo, aside: FileIo, url: string) {
       indexer,
       journalId: journal.id,
       retry: quickRetry,
-      timeoutMs: 300,
+      timeoutMs: 1_000,
       lanes: 4,
       nowMs: Date.now,
       pick: pickItems,

@@ -13,6 +13,7 @@ import { tlsServer } from "../../../src/kit/tls/tls-block.ts";
 import { ServerTls } from "../../../src/kit/tls/tls-server.ts";
 import { pem, pemPath } from "../../support/certificates.ts";
 import { framed } from "../../support/raw-grpc.ts";
+import { until } from "../../support/until.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -94,7 +95,7 @@ async function proxy(url: string, tls?: ServerTls, times: UpstreamTimes = {}): P
     endpoint: "127.0.0.1:0",
     what: "test",
     tls,
-    headersTimeoutMs: 300,
+    headersTimeoutMs: 2_000,
     onRequest: async (request) => ({
       status: 200,
       body: `${request.method} ${(await request.readBody(1_000)).length}`,
@@ -202,7 +203,7 @@ test("who does not read holds up the database, and no other client", async () =>
   expect(seen[0]?.sent).toBeLessThan(50);
   expect((await one(clientOf(address), "ab")).reply).toBe("abab");
   idle.close();
-  while (seen[0]?.cancelled !== true) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until(() => seen[0]?.cancelled === true);
 });
 
 test("a database that is not there, or takes no gRPC: UNAVAILABLE with its address and the option", async () => {
@@ -294,11 +295,12 @@ test("many requests on one connection, and pipelined", async () => {
 
 test("who says nothing, or stops in the middle of the preface, is cut in time", async () => {
   const address = (await proxy("http://127.0.0.1:1")).address();
-  for (const said of ["", "P", "PR"]) {
+  const isCut = async (said: string) => {
     const socket = await dial(address);
     socket.write(said);
     await once(socket, "close");
-  }
+  };
+  await Promise.all(["", "P", "PR"].map(isCut));
 });
 
 test("a stop ends connections that say nothing, and those of HTTP/2", async () => {
