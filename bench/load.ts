@@ -2,7 +2,7 @@
 
 import { createSocket } from "node:dgram";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 
 export interface HttpLoad {
   readonly kind: "http";
@@ -10,6 +10,8 @@ export interface HttpLoad {
   /** Base64 of whole HTTP requests, sent in turn. */
   readonly requests: readonly string[];
   readonly connections: number;
+  /** Requests of all connections together; absent: as many as are answered. */
+  readonly perSecond?: number;
   readonly ms: number;
 }
 export interface GrpcLoad {
@@ -69,19 +71,27 @@ async function http(load: HttpLoad): Promise<LoadResult> {
   const requests = load.requests.map((request) => Buffer.from(request, "base64"));
   let turn = 0;
   const next = () => requests[turn++ % requests.length] as Buffer;
-  const end = performance.now() + load.ms;
+  const begun = performance.now();
+  const end = begun + load.ms;
+  const { perSecond = Number.POSITIVE_INFINITY } = load;
+  let sent = 0;
+  const send = (socket: Socket) => {
+    const waitMs = begun + (sent++ * 1_000) / perSecond - performance.now();
+    if (waitMs < 1) socket.write(next());
+    else setTimeout(() => socket.write(next()), waitMs);
+  };
   let ok = 0;
   let other = 0;
   const connection = () =>
     new Promise<void>((resolve) => {
-      const socket = connect(load.port, "127.0.0.1", () => socket.write(next()));
+      const socket = connect(load.port, "127.0.0.1", () => send(socket));
       socket.setNoDelay(true);
       socket.on("error", () => resolve());
       socket.on("close", () => resolve());
       socket.on("data", (part) => {
         if (part.toString("latin1", 9, 10) === "2") ok++;
         else other++;
-        if (performance.now() < end) socket.write(next());
+        if (performance.now() < end) send(socket);
         else socket.end();
       });
     });

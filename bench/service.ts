@@ -84,6 +84,8 @@ const LINE_DOORS = {
   loki_in: ["loki", "/loki/api/v1/push", pushBody, [100, 1_000]],
 } as const;
 const MOST_PAYLOADS = 16;
+/** Records a second at which the memory of a service under load is judged (DESIGN §12); the other rows say what it takes at its limit. */
+const PACE = 400_000;
 
 /** Runs the rows whose `what` holds `only`. */
 export async function serviceBench(only = ""): Promise<void> {
@@ -125,6 +127,12 @@ function* jobs(load: ChildProcess, sink: Sink): Generator<ServiceJob> {
           isDurable,
           run: (service, { http: port }) => httpRow(service, load, { port, kind, n, isDurable }),
         };
+  yield {
+    what: "paced",
+    isDurable: false,
+    run: (service, { http: port }) =>
+      httpRow(service, load, { port, kind: "plain", n: 100, isDurable: false, perSecond: PACE }),
+  };
   yield {
     what: "large",
     isDurable: false,
@@ -242,6 +250,8 @@ interface HttpJob {
   readonly n: number;
   readonly isDurable: boolean;
   readonly to?: LogExporter | typeof BARE;
+  /** Records; absent: as many as it takes. */
+  readonly perSecond?: number;
 }
 
 function httpLoad({ port, kind, n }: Pick<HttpJob, "port" | "kind" | "n">): HttpLoad {
@@ -261,7 +271,7 @@ function httpLoad({ port, kind, n }: Pick<HttpJob, "port" | "kind" | "n">): Http
 async function httpRow(
   service: Service,
   load: ChildProcess,
-  { port, kind, n, isDurable, to }: HttpJob,
+  { port, kind, n, isDurable, to, perSecond }: HttpJob,
 ): Promise<Row> {
   const what =
     to === undefined
@@ -269,10 +279,12 @@ async function httpRow(
       : to === BARE
         ? "spans → the same without attributes"
         : `plain logs → ${LOG_EXPORTERS[to]}`;
-  const job = httpLoad({ port, kind, n });
+  const pace = perSecond === undefined ? {} : { perSecond: perSecond / n };
+  const job = { ...httpLoad({ port, kind, n }), ...pace };
   await give(load, { ...job, ms: WARM_MS });
   await settled(service);
-  const name = `${what}, ${n} a request${isDurable ? ", journal before the ack" : ""}`;
+  const asked = perSecond === undefined ? "" : `, ${perSecond / 1_000}k/s asked`;
+  const name = `${what}, ${n} a request${isDurable ? ", journal before the ack" : ""}${asked}`;
   return measured(service, name, async () => {
     const { ok, other } = await give(load, job);
     return { sent: ok * n, note: other > 0 ? ` (${other} requests refused)` : "" };
