@@ -53,10 +53,16 @@ export class FakeReader implements Reader<"logs"> {
   reads = 0;
   readonly #frames: number[];
   readonly #framesPerRange: number;
+  readonly #arrivalOf: (seq: number) => number;
   #nextSeq = 1;
-  constructor(frames: readonly number[], framesPerRange = 1) {
+  constructor(
+    frames: readonly number[],
+    framesPerRange = 1,
+    arrivalOf: (seq: number) => number = () => 0,
+  ) {
     this.#frames = [...frames];
     this.#framesPerRange = framesPerRange;
+    this.#arrivalOf = arrivalOf;
   }
   get outstanding(): number {
     return this.reads - this.settled.size;
@@ -84,7 +90,8 @@ export class FakeReader implements Reader<"logs"> {
       this.#nextSeq += sizes.length;
       const note = new Uint8Array(0);
       const frames = sizes.map((items, i) => {
-        return { seq: first + i, batch: fakeBatch(items, "logs"), arrivalMs: 0, note };
+        const seq = first + i;
+        return { seq, batch: fakeBatch(items, "logs"), arrivalMs: this.#arrivalOf(seq), note };
       });
       const items = sizes.reduce((a, b) => a + b, 0);
       return { first, last: this.#nextSeq - 1, frames, items };
@@ -248,6 +255,8 @@ type Post = (lines: string[], sending: Sending, stop: AbortSignal) => Verdict | 
 export interface RigOptions extends Partial<ExportLoopOptions<"logs">> {
   readonly frames: readonly number[];
   readonly framesPerRange?: number;
+  /** When a frame arrived (ms); default: all at 0. */
+  readonly arrivalOf?: (seq: number) => number;
   /** Not with `backend`. */
   readonly post?: Post;
   readonly writer?: Writer<"logs">;
@@ -259,12 +268,13 @@ export function exportRig(options: RigOptions): Rig {
   const {
     frames,
     framesPerRange,
+    arrivalOf,
     post = () => sent,
     writer = new LineWriter(),
     limits,
     ...rest
   } = options;
-  const reader = new FakeReader(frames, framesPerRange);
+  const reader = new FakeReader(frames, framesPerRange, arrivalOf);
   const deadLetters = new MemoryDeadLetters();
   const log = recordingLog();
   const meter = recordingMeter();

@@ -23,6 +23,8 @@ import { lokiVerdict } from "./verdicts.ts";
 const OWN_NAMES = 10;
 const OWN_BYTES = 512;
 const MAX_ITEMS = 1 << 16;
+/** Half of what Loki takes behind the newest entry of a stream: the rest is for senders' clocks. */
+const SPAN_MS = 30 * 60_000;
 const SAME_WARNING_EVERY_MS = 10_000;
 
 /** What a destination is made of beside its configuration; the Lambda extension has lighter parts than the service. */
@@ -71,6 +73,7 @@ class Loki implements Backend<"logs"> {
       lanes,
       // A record may become a row, or many parts.
       itemBytes: LARGEST_LINE_ITEM,
+      spanMs: SPAN_MS,
     };
     this.#client = parts.connect({
       origin: address.origin,

@@ -16,6 +16,8 @@ export interface Backend<S extends Signal = Signal> extends Component {
     readonly lanes: number;
     /** An item of more bytes on the wire is a dead letter: writing it would keep the event loop too long. Default: none is. */
     readonly itemBytes?: number;
+    /** What is in flight at a time arrived so close together (ms): the destination takes nothing too old beside what it has. Default: no limit. */
+    readonly spanMs?: number;
   };
   /** A transport error is a verdict, not a throw. `stop` aborts the attempt (timeout or shutdown). */
   post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict>;

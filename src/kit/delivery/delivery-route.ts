@@ -9,6 +9,7 @@ import type { Counter, Logger, Meter } from "../../pipeline/telemetry.ts";
 import { BodyLimit } from "../server/body-limit.ts";
 import type { Backend, Verdict } from "./backend.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import { FlightSpan } from "./flight-span.ts";
 import { Lanes } from "./lanes.ts";
 import { Outage } from "./outage.ts";
 import { PauseGate } from "./pause-gate.ts";
@@ -88,6 +89,7 @@ export class DeliveryRoute<S extends Signal> {
   readonly outage: Outage;
   readonly bodyLimit: BodyLimit;
   readonly fit: RangeFit;
+  readonly span: FlightSpan;
   readonly #quick: WritePace;
   readonly #slow: WritePace;
   readonly poisonAfter: number;
@@ -103,7 +105,8 @@ export class DeliveryRoute<S extends Signal> {
     this.stop = stop;
     this.deadline = deadline;
     this.name = options.reader.name;
-    const { bytes } = options.backend.limits;
+    const { bytes, spanMs } = options.backend.limits;
+    this.span = new FlightSpan(spanMs);
     this.fit = new RangeFit(Math.min(bytes, options.batch?.maxBytes ?? bytes));
     const lanes = Math.max(1, Math.min(options.lanes, options.backend.limits.lanes));
     this.lanes = new Lanes(lanes, this.fit);

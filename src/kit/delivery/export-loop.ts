@@ -41,7 +41,8 @@ export async function runExportLoop<S extends Signal>(
     }
     const range: Range<S> | undefined = ahead ?? (await readNext(route));
     ahead = undefined;
-    if (range === undefined) {
+    if (range !== undefined) await route.span.near(range, ending);
+    if (range === undefined || ending.aborted) {
       lanes.give();
       continue;
     }
@@ -59,6 +60,7 @@ export async function runExportLoop<S extends Signal>(
 }
 
 async function deliver<S extends Signal>(route: DeliveryRoute<S>, range: Range<S>): Promise<void> {
+  using _inFlight = route.span.enter(range);
   const tally = await new Shipment(route, range).run();
   if (tally !== undefined) route.options.reader.settle(range, tally);
 }

@@ -93,7 +93,8 @@ export class Shipment<S extends Signal> {
 
   /** What did not fit into this request goes out at the same time, while there are free lanes. */
   #sendAlongside(): void {
-    if (this.#parts.length > 0 && this.#route.lanes.tryTake()) this.#sendInLane();
+    const { lanes, span } = this.#route;
+    if (this.#parts.length > 0 && !span.isWide(this.#range) && lanes.tryTake()) this.#sendInLane();
   }
 
   /** A lane with nothing left to send is given back, whatever the other lanes of the range still do. */
