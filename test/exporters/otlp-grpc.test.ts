@@ -306,7 +306,7 @@ test("memory of a request that was not wholly sent is let go: its connection is 
 test("round_robin: connections go to all addresses in turn, past those that do not answer", async () => {
   const hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
   const seen: string[] = [];
-  let port = 0;
+  const [port = 0] = await freePorts(1);
   for (const host of hosts) {
     const server = createServer((socket) => {
       seen.push(host);
@@ -314,15 +314,15 @@ test("round_robin: connections go to all addresses in turn, past those that do n
     }).listen(port, host);
     await once(server, "listening");
     onTestFinished(() => void server.close());
-    port = (server.address() as AddressInfo).port;
   }
   const target = { host: "many", port, isTls: false };
   const resolve = async () => [...hosts, "127.0.0.4"];
   const options = { target, tls: undefined, connectTimeoutMs: 1_000, resolve } as const;
   const stop = new AbortController().signal;
-  for (let turn = 0; turn < 4; turn++)
+  for (let turn = 0; turn < 4; turn++) {
     (await dial({ ...options, balancer: "round_robin" }, turn, stop)).destroy();
-  await until(() => seen.length === 4);
+    await until(() => seen.length > turn);
+  }
   expect(seen).toEqual([...hosts, "127.0.0.1"]);
   const late = {
     ...options,

@@ -12,6 +12,7 @@ import { shippedTables } from "../../src/series/tables/load.ts";
 import { type FaultRoute, faultRoute, namesInLines, namesInOtlp } from "./fault-rig.ts";
 import { type GrpcSinkAnswer, grpcSink } from "./grpc-sink.ts";
 import { httpSink, type SinkAnswer } from "./http-sink.ts";
+import { freePorts } from "./service.ts";
 import { until } from "./until.ts";
 
 /** The exporters that reach their destination over a network. */
@@ -116,10 +117,7 @@ export async function rawDestination(
 
 /** host:port where nobody listens. */
 export async function closedPort(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  const [port] = await freePorts(1);
   return `127.0.0.1:${port}`;
 }
 /** Bodies of the log records that wait. */

@@ -5,7 +5,7 @@ import {
   type IncomingMessage,
   type RequestListener,
 } from "node:http";
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import {
   QueryUpstream,
@@ -13,6 +13,7 @@ import {
   type UpstreamTimes,
 } from "../../../src/kit/doors/query-upstream.ts";
 import { createHttpServer, type HttpAnswer } from "../../../src/kit/server/http-server.ts";
+import { freePorts } from "../../support/service.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -169,10 +170,7 @@ async function dial(url: string): Promise<Socket> {
 }
 
 test("a database that is not there: 502, with its address and the option", async () => {
-  const closed = createTcpServer().listen(0, "127.0.0.1");
-  await once(closed, "listening");
-  const { port } = closed.address() as AddressInfo;
-  closed.close();
+  const [port = 0] = await freePorts(1);
   const answer = await fetch(await proxy(`http://127.0.0.1:${port}`), {
     method: "POST",
     body: "x",
