@@ -13,7 +13,7 @@ const KNOWN_KEY_VALUE = 0b1110;
 /** The attributes that stand in a row from `p` on, each a field with the one-byte tag `tag`, as entries: where they end, or -1. */
 export function attributes(s: Scan, tag: number, p: number, end: number): number {
   for (;;) {
-    p = usualAttributes(s, tag, p, end);
+    p = s.isShuffled ? shuffledAttributes(s, tag, p, end) : usualAttributes(s, tag, p, end);
     if (p >= end || s.bytes[p] !== tag) return p;
     if (!s.room(4)) return -1;
     p = anyAttribute(s, p + 1, end);
@@ -48,7 +48,50 @@ function usualAttributes(s: Scan, tag: number, p: number, end: number): number {
       if (rows.getInt32((next << 6) + 8, true) !== length) break;
       if (!isPrefix(rows, next << 6, view, at, length)) break;
       expect(rows, key << 6, next);
+      s.surprises++;
     }
+    let v = (at + length) | 0;
+    const value = view.getInt32(v, true); // length, tag, length of a text
+    const m = (stop - v - 1) | 0;
+    let kind = TEXT;
+    if ((value & 0xffffff) === (m | 0x0a00 | ((m - 2) << 16)))
+      v = (v + 3) | 0; // AnyValue.string_value
+    else {
+      if ((value & 255) !== m) break;
+      kind = numberKind(value, m, bytes[stop - 1]!);
+      if (kind === 0) break;
+      v = (v + 2) | 0;
+    }
+    tape[top] = (next << 4) | kind;
+    tape[top + 1] = at;
+    tape[top + 2] = v;
+    tape[top + 3] = stop;
+    top = (top + 4) | 0;
+    key = next;
+    p = stop;
+  }
+  s.top = top;
+  s.before = key;
+  return p;
+}
+
+/** The same where names are not predicted: a loop of its own, as one that may do both does neither well. */
+function shuffledAttributes(s: Scan, tag: number, p: number, end: number): number {
+  const { bytes, view, tape } = s;
+  const { rows, slots, seed } = s.keys;
+  const most = tape.length - 8;
+  let top = s.top;
+  let key = s.before;
+  while (p < end) {
+    const start = view.getInt32(p, true); // tag, length, tag and length of the key
+    const at = (p + 2) | 0;
+    const stop = (at + ((start >>> 8) & 255)) | 0;
+    if ((start & 0x80ff) !== tag || stop > end || top > most) break;
+    const length = (start >>> 24) + 3;
+    if (at + length >= stop || length > LONGEST) break;
+    const next = slots[hashName(seed, bytes, view, at + 2, length - 3)]!;
+    if (rows.getInt32((next << 6) + 8, true) !== length) break;
+    if (!isPrefix(rows, next << 6, view, at, length)) break;
     let v = (at + length) | 0;
     const value = view.getInt32(v, true); // length, tag, length of a text
     const m = (stop - v - 1) | 0;

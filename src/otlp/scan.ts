@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { FIRST, type KeyTable } from "./key-table.ts";
+import { ENTRY, ITEM_HEADER } from "./tape.ts";
 
 /** Deepest AnyValue in an AnyValue: the value of an attribute or body is at depth 1. */
 export const MAX_DEPTH = 64;
@@ -10,6 +11,10 @@ const SCRATCH_INTS = 1 << 12;
 /** Part of its memory that a tape must fill if it is not to be copied; one of more than COPIED_INTS never is: that would take too long. */
 const FULL = 0.85;
 const COPIED_INTS = 1 << 20;
+/** A name that was not the expected one costs as much more as looking up so many at once. */
+const SURPRISE_COST = 3;
+/** Requests whose names are looked up before one is tried with predictions again. */
+const TRIAL_EVERY = 32;
 /** What can be put off: kinds of whole fields that are only checked and leave nothing on the tape, except a Status. */
 export const Check = {
   list: 0,
@@ -51,6 +56,12 @@ export class Scan {
   isTooLarge = false;
   /** Row of the key table's expectations for the next attribute: the key before it, or where its message begins (`FIRST`). */
   before: number = FIRST.item;
+  /** Names of attributes are looked up at once, and not predicted first: the sender seems to shuffle them. */
+  isShuffled = false;
+  /** Names of this request that were not the expected ones. */
+  surprises = 0;
+  /** Requests until names are predicted again, where they are not. */
+  #untilTrial = 0;
   /** Where the last multi-byte varint ended. */
   at = 0;
   /** The Buckets being read have their counts already. */
@@ -71,6 +82,7 @@ export class Scan {
     this.view = view;
     this.top = 0;
     this.items = 0;
+    this.surprises = 0;
     this.isTooLarge = false;
     this.largest = Number.POSITIVE_INFINITY;
     this.later.length = 0;
@@ -82,7 +94,17 @@ export class Scan {
   /** The tape of a request of `length` bytes. Lets go of everything. */
   finish(length: number): Int32Array {
     if (length > 0) this.#density = Math.min(1, this.top / length);
+    this.#judge();
     return this.handOver();
+  }
+
+  /** Whether to predict the names of the next request, from what came of it in this one. */
+  #judge(): void {
+    if (this.isShuffled) this.isShuffled = --this.#untilTrial > 0;
+    else if (this.surprises * SURPRISE_COST > (this.top - this.items * ITEM_HEADER) / ENTRY) {
+      this.isShuffled = true;
+      this.#untilTrial = TRIAL_EVERY;
+    }
   }
 
   /** The tape itself, where little of its memory is unused: so that a large one need not be copied at once. Ends this scan. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { plainLogs } from "../../bench/payloads.ts";
+import { mixedLogs, plainLogs } from "../../bench/payloads.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
 import { NodeType, type SIGNALS } from "../../src/otlp/tape.ts";
 import { decodeRequest, encodeRequest } from "../support/otlp.ts";
@@ -30,6 +30,31 @@ test("every value of any request is where the tape says", () => {
       expect(views).toEqual(viewRequest(decodeRequest(signal, bytes)));
     }),
     { numRuns: 300, seed: 7 },
+  );
+});
+
+test("names that come in any order are looked up instead of predicted: the tape is the same, of damaged requests too", () => {
+  const shuffled = Array.from({ length: 8 }, (_, seed) => mixedLogs(30, seed));
+  const used = createIndexer();
+  /** An indexer that has seen no order, with the same ids. */
+  const unused = () => createIndexer(used.keys);
+  const tapeOf = (result: ReturnType<typeof used.index>) =>
+    "refused" in result ? result.refused : [result.rejected, ...result.batch.tape];
+  for (const payload of [...shuffled, ...shuffled])
+    expect(tapeOf(used.index("logs", payload, payload.length))).toEqual(
+      tapeOf(unused().index("logs", payload, payload.length)),
+    );
+  fc.assert(
+    fc.property(fc.nat(7), fc.nat(9_999), fc.nat(255), fc.boolean(), (seed, where, byte, isCut) => {
+      const payload = mixedLogs(8, seed);
+      const at = Math.floor((where / 10_000) * payload.length);
+      payload[at] = byte;
+      const length = isCut ? at : payload.length;
+      const result = tapeOf(used.index("logs", payload.slice(), length));
+      expect(result).toEqual(tapeOf(unused().index("logs", payload.slice(), length)));
+      for (const sound of shuffled.slice(0, 2)) used.index("logs", sound, sound.length);
+    }),
+    { numRuns: 300, seed: 11 },
   );
 });
 
