@@ -163,16 +163,17 @@ describe.each(Object.entries(DOORS))("%s", (_, door) => {
     expect((await send(whole)).status).toBe(ok);
   });
 
-  test.skipIf(door.isPlain === true)("gzip truncated at every byte stores nothing", async () => {
-    const { rig, send } = await open(door);
-    const packed = gzipSync(body([true, true, true]));
-    const headers = { "content-encoding": "gzip" };
-    for (let end = 2; end < packed.length; end++)
-      expect((await send(packed.subarray(0, end), headers)).status).toBe(400);
-    expect(rig.items).toBe(0);
-    expect((await send(packed, headers)).status).toBe(ok);
-    expect(rig.items).toBe(3);
-  });
+  if (door.isPlain !== true)
+    test("gzip truncated at every byte stores nothing", async () => {
+      const { rig, send } = await open(door);
+      const packed = gzipSync(body([true, true, true]));
+      const headers = { "content-encoding": "gzip" };
+      for (let end = 2; end < packed.length; end++)
+        expect((await send(packed.subarray(0, end), headers)).status).toBe(400);
+      expect(rig.items).toBe(0);
+      expect((await send(packed, headers)).status).toBe(ok);
+      expect(rig.items).toBe(3);
+    });
 
   test("names that nobody knows, and names that come twice, cost nothing", async () => {
     const { rig, send } = await open(door);
