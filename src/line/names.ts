@@ -1,5 +1,11 @@
 import { bytesBelowMark } from "../wire/marks.ts";
-import { COMMA, EQUALS, NAME, SPACE } from "./characters.ts";
+import { NAME as ImportedName } from "./characters.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const COMMA = 44;
+const EQUALS = 61;
+const SPACE = 32;
+const NAME = ImportedName;
 
 /** The same byte four times. */
 const ONES = 0x01010101;

@@ -1,7 +1,15 @@
-import { LETTER_I, SCALAR_END } from "./characters.ts";
-import { Literal, LiteralReader } from "./literals.ts";
-import { Pair } from "./pair.ts";
-import { NAME_MAX, Problem } from "./problems.ts";
+import { SCALAR_END as ImportedScalarEnd } from "./characters.ts";
+import { Literal as ImportedLiteral, LiteralReader } from "./literals.ts";
+import { Pair as ImportedPair } from "./pair.ts";
+import { NAME_MAX as ImportedNameMax, Problem as ImportedProblem } from "./problems.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const LETTER_I = 105;
+const SCALAR_END = ImportedScalarEnd;
+const Literal = ImportedLiteral;
+const Pair = ImportedPair;
+const NAME_MAX = ImportedNameMax;
+const Problem = ImportedProblem;
 
 /** An integer of up to so many digits is read in one go. */
 const SHORT_DIGITS = 9;
@@ -9,7 +17,7 @@ const SHORT_DIGITS = 9;
 /** Reads the numbers and booleans of fields into pairs. */
 export class Scalars {
   /** Why the latest one is none. */
-  problem: Problem = Problem.none;
+  problem: ImportedProblem = Problem.none;
   readonly #literal = new LiteralReader();
   #bytes: Uint8Array = new Uint8Array(0);
   #end = 0;

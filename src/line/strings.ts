@@ -1,18 +1,16 @@
 import { bytesBelowMark } from "../wire/marks.ts";
-import {
-  BACKSLASH,
-  CLOSE,
-  COMMA,
-  LETTER_B,
-  LIST_SCALAR,
-  NEWLINE,
-  QUOTE,
-  RETURN,
-  SPACE,
-  STRING,
-} from "./characters.ts";
+import { CLOSE, STRING as ImportedString, LETTER_B, LIST_SCALAR } from "./characters.ts";
 import { LiteralReader } from "./literals.ts";
 import { Problem } from "./problems.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const COMMA = 44;
+const SPACE = 32;
+const NEWLINE = 10;
+const QUOTE = 34;
+const RETURN = 13;
+const BACKSLASH = 92;
+const STRING = ImportedString;
 
 /** The same byte four times. */
 const ONES = 0x01010101;

@@ -1,12 +1,37 @@
-import { COMMA, NEWLINE, QUOTE, RETURN, SPACE } from "./characters.ts";
-import { KNOWN_PAIRS, type KnownKeys } from "./known-keys.ts";
-import { Literal } from "./literals.ts";
+import { KNOWN_PAIRS as ImportedKnownPairs, type KnownKeys } from "./known-keys.ts";
+import { Literal as ImportedLiteral } from "./literals.ts";
 import type { NameScanner } from "./names.ts";
-import { LITERAL_MASK, PAIR, Pair, VALUE_ESCAPED } from "./pair.ts";
-import { NAME_MAX, Problem, STRING_MAX } from "./problems.ts";
+import {
+  LITERAL_MASK as ImportedLiteralMask,
+  Pair as ImportedPair,
+  PAIR as ImportedPairSize,
+  VALUE_ESCAPED as ImportedValueEscaped,
+} from "./pair.ts";
+import {
+  NAME_MAX as ImportedNameMax,
+  Problem as ImportedProblem,
+  STRING_MAX as ImportedStringMax,
+} from "./problems.ts";
 import type { Scalars } from "./scalars.ts";
 import { isLineEnd, type StringScanner } from "./strings.ts";
-import { NANOS_DIGITS, type TimeReader } from "./time-reader.ts";
+import { NANOS_DIGITS as ImportedNanosDigits, type TimeReader } from "./time-reader.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const COMMA = 44;
+const NEWLINE = 10;
+const QUOTE = 34;
+const RETURN = 13;
+const SPACE = 32;
+const KNOWN_PAIRS = ImportedKnownPairs;
+const Literal = ImportedLiteral;
+const LITERAL_MASK = ImportedLiteralMask;
+const PAIR = ImportedPairSize;
+const Pair = ImportedPair;
+const VALUE_ESCAPED = ImportedValueEscaped;
+const NAME_MAX = ImportedNameMax;
+const Problem = ImportedProblem;
+const STRING_MAX = ImportedStringMax;
+const NANOS_DIGITS = ImportedNanosDigits;
 
 /**
  * Reads lines that are as most are: exactly the names of a known set, no text over a newline, no list, nothing behind the time. To every other

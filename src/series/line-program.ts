@@ -1,7 +1,16 @@
-import { ENTRY, Item, LogFlags } from "../otlp/tape.ts";
+import {
+  ENTRY as ImportedEntry,
+  Item as ImportedItem,
+  LogFlags as ImportedLogFlags,
+} from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { Gather } from "./gather.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const ENTRY = ImportedEntry;
+const Item = ImportedItem;
+const LogFlags = ImportedLogFlags;
 
 /** Ints per pair of a row. `from`: where the item's node has the value's start, its end behind it. */
 export const PAIR_OP = 7;

@@ -1,19 +1,33 @@
 import { writeString, writeStringContent } from "../line/writer.ts";
-import { Item, Kind } from "../otlp/tape.ts";
+import { Item as ImportedItem, Kind as ImportedKind } from "../otlp/tape.ts";
 import { copy } from "../wire/copy.ts";
 import { writeHex } from "../wire/hex.ts";
 import { writeUnder20000 } from "../wire/numbers.ts";
 import type { PlanTable } from "./compile.ts";
 import type { Gather } from "./gather.ts";
 import { LineCompiler } from "./line-compiler.ts";
-import { Act, type LineProgram, LinePrograms, PAIR_OP, PairOp } from "./line-program.ts";
+import {
+  Act as ImportedAct,
+  PairOp as ImportedPairOp,
+  PAIR_OP as ImportedPairOpSize,
+  type LineProgram,
+  LinePrograms,
+} from "./line-program.ts";
 import { LineRules } from "./line-rules.ts";
 import type { RowTypes } from "./row-types.ts";
 import type { RowWriter } from "./rows.ts";
-import { SlotKind } from "./slots.ts";
+import { SlotKind as ImportedSlotKind } from "./slots.ts";
 import { latin } from "./tables/name-list.ts";
 import { Reason } from "./values.ts";
 import { Words } from "./words.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const Act = ImportedAct;
+const PAIR_OP = ImportedPairOpSize;
+const PairOp = ImportedPairOp;
+const Item = ImportedItem;
+const Kind = ImportedKind;
+const SlotKind = ImportedSlotKind;
 
 const QUOTE = 34;
 const UNDERSCORE = 95;

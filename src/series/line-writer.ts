@@ -1,7 +1,12 @@
 import type { Dialect } from "../line/writer.ts";
 import type { Batch } from "../otlp/batch.ts";
 import type { Range, Stored } from "../otlp/range.ts";
-import { ENTRY, Item, NodeType, type Signal } from "../otlp/tape.ts";
+import {
+  ENTRY,
+  Item as ImportedItem,
+  NodeType as ImportedNodeType,
+  type Signal,
+} from "../otlp/tape.ts";
 import { NanosWriter } from "../wire/numbers.ts";
 import { SLACK } from "../wire/slack.ts";
 import type { Plan, PlanTable } from "./compile.ts";
@@ -16,6 +21,10 @@ import { SpreadTable } from "./spread.ts";
 import type { TypeRegistry } from "./type-registry.ts";
 import { Reason, Scratch } from "./values.ts";
 import type { Slab, Writer, Written } from "./writer.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const Item = ImportedItem;
+const NodeType = ImportedNodeType;
 
 const SPACE = 32;
 const NEWLINE = 10;

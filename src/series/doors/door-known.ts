@@ -1,11 +1,26 @@
-import { KNOWN_PAIRS, KNOWN_SETS } from "../../line/known-keys.ts";
-import { Literal } from "../../line/literals.ts";
-import { LITERAL_MASK, PAIR, Pair, VALUE_ESCAPED } from "../../line/pair.ts";
+import { KNOWN_PAIRS as ImportedKnownPairs, KNOWN_SETS } from "../../line/known-keys.ts";
+import { Literal as ImportedLiteral } from "../../line/literals.ts";
+import {
+  LITERAL_MASK as ImportedLiteralMask,
+  Pair as ImportedPair,
+  PAIR as ImportedPairSize,
+  VALUE_ESCAPED as ImportedValueEscaped,
+} from "../../line/pair.ts";
 import type { LineReader } from "../../line/reader.ts";
-import { AnyValue, KeyValue, LogRecord } from "../../otlp/tags.gen.ts";
+import { AnyValue as ImportedAnyValue, KeyValue, LogRecord } from "../../otlp/tags.gen.ts";
 import { SLACK } from "../../wire/slack.ts";
 import type { DoorOutput } from "./door-output.ts";
-import { Column, type Levels, type RecordFields } from "./door-record.ts";
+import { Column as ImportedColumn, type Levels, type RecordFields } from "./door-record.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const KNOWN_PAIRS = ImportedKnownPairs;
+const Literal = ImportedLiteral;
+const LITERAL_MASK = ImportedLiteralMask;
+const PAIR = ImportedPairSize;
+const Pair = ImportedPair;
+const VALUE_ESCAPED = ImportedValueEscaped;
+const AnyValue = ImportedAnyValue;
+const Column = ImportedColumn;
 
 /** Bytes for the texts of one set of keys. */
 const ROOM = 8_192;
