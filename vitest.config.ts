@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    setupFiles: ["test/support/same-cases.ts"],
     // Limits that only what hangs meets: a machine may be busy with ten other things.
     testTimeout: 120_000,
     hookTimeout: 120_000,
