@@ -8,7 +8,7 @@ import {
   documentedCommands,
   ShippedService,
 } from "../support/shipped-config.ts";
-import { PATIENCE_MS, until } from "../support/until.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 
 /** docs/from/dataflux-func.md and config/dataflux-func.yaml as they stand, and what the unmodified client of DataFlux Func sends. */
 const CONFIG = "config/dataflux-func.yaml";
@@ -87,47 +87,4 @@ test("it starts; an upload makes its rows in the store, a kill loses none, and a
   expect(pages.map(({ message }) => String(message).slice(0, 6))).toEqual(["[1/2]\n", "[2/2]\n"]);
   const laws = await weir.service.law();
   expect(laws.map(({ dead_lettered }) => dead_lettered)).toEqual([0]);
-});
-
-const KILLS = 2;
-const POINTS = 100;
-
-/** Points of one second, as DataFlux Func groups them. */
-function groupOf(n: number): string {
-  return Array.from(
-    { length: POINTS },
-    (_, i) =>
-      `DFF_func_call,func_id=demo__test.run,origin=asyncAPI,origin_id=kill-${n}-${i % 10},task_status=success run_cost=${i}i 1728727573000000000`,
-  ).join("\n");
-}
-
-test("killed while it takes uploads: nothing acknowledged is lost, and no retry makes a row twice", async () => {
-  const url = `http://127.0.0.1:${weir.port(9529)}/v1/write/metric`;
-  let groups = 0;
-  let isOver = false;
-  const send = async (body: string) => {
-    const answer = await fetch(url, { method: "POST", body }).catch(() => undefined);
-    return answer?.status === 200;
-  };
-  const sending = (async () => {
-    for (; !isOver; groups++)
-      // The client tries three times with a pause; here, until it is answered.
-      for (let isTaken = false; !isTaken; ) {
-        isTaken = await send(groupOf(groups));
-        if (!isTaken) await sleep(20);
-      }
-  })();
-  for (let kill = 0; kill < KILLS; kill++) {
-    await until(() => groups > kill);
-    await sleep(100 + 50 * kill);
-    await weir.service.kill("SIGKILL");
-    await weir.service.start();
-  }
-  isOver = true;
-  await sending;
-  expect(groups).toBeGreaterThan(KILLS);
-  const [found] = await query(
-    `SELECT count(*) AS rows FROM "DFF_func_call" WHERE origin_id LIKE 'kill-%'`,
-  );
-  expect(found).toEqual({ rows: groups * POINTS });
 });

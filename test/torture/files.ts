@@ -88,6 +88,8 @@ export async function followKilled(run: FilesRun): Promise<FilesTotal> {
     const { count: lines, bytes, fates } = files;
     const total = { directory, kills, seconds, lines, bytes, fates, log: service.log };
     return { ...total, appended: await appended(), ...(await compared(store, files)) };
+  } catch (error) {
+    throw new Error(`${error}; the run is kept in ${directory}\n${service.log}`, { cause: error });
   } finally {
     await writer.stop();
     await service.kill("SIGKILL");

@@ -4,9 +4,10 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { encode } from "@msgpack/msgpack";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
+import { eventTime } from "../../support/event-time.ts";
 import { until } from "../../support/until.ts";
 import { stored } from "../http_logs/rig.ts";
-import { eventTime, Sender, start, stopAll } from "./rig.ts";
+import { Sender, start, stopAll } from "./rig.ts";
 
 afterEach(stopAll);
 

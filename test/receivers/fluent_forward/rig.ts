@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { decodeMulti, ExtData } from "@msgpack/msgpack";
+import { decodeMulti } from "@msgpack/msgpack";
 import { expect } from "vitest";
 import { fluentForward } from "../../../src/receivers/fluent_forward/index.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
@@ -68,12 +68,4 @@ export class Sender {
     await until(() => this.answers().length >= count);
     return this.answers().map((answer) => (answer as { ack: unknown }).ack);
   }
-}
-
-/** Seconds and nanoseconds as EventTime. */
-export function eventTime(seconds: number, nanos = 0): ExtData {
-  const bytes = Buffer.alloc(8);
-  bytes.writeInt32BE(seconds, 0);
-  bytes.writeUInt32BE(nanos, 4);
-  return new ExtData(0, bytes);
 }
