@@ -13,6 +13,7 @@ import {
   trim,
 } from "./attribute-limits.ts";
 import { lineShapeRemover } from "./line-shape.ts";
+import { putProtobuf } from "./otlp-writer.ts";
 import { type Pick, type Put, RequestWriter } from "./request-writer.ts";
 import { type BodyParts, hasLongBody, withSplitBodies } from "./split-bodies.ts";
 
@@ -53,18 +54,29 @@ export class LimitedOtlpWriter<S extends Signal> implements Writer<S> {
   constructor(options: Options<S>) {
     const { indexer, pick } = options;
     const strip = lineShapeRemover(indexer.keys);
+    const bytesOf = (batch: Batch<S>) => {
+      const stripped = strip(batch);
+      const { bytes, length } = stripped;
+      return this.#isWithin(stripped) ? bytes.subarray(0, length) : undefined;
+    };
     this.#options = options;
-    this.#requests = new RequestWriter<S>(indexer, pick, (batch, out) =>
-      this.#put(strip(batch), out),
+    this.#requests = new RequestWriter<S>(
+      indexer,
+      pick,
+      (batch, out) => this.#put(strip(batch), out),
+      false,
+      options.put === putProtobuf<S> ? bytesOf : undefined,
     );
   }
 
+  /** The bytes of one whole frame, when all in it is within the limits. */
+  ready(range: Range<S>, from: number, to: number, most: number): Uint8Array | undefined {
+    this.#begin();
+    return this.#requests.ready(range, from, to, most);
+  }
+
   write(range: Range<S>, from: number, to: number, out: Slab): Written {
-    const { limits, nowMs } = this.#options;
-    const now = nowMs();
-    this.#oldest = limits.maxAgeMs > 0 ? now - limits.maxAgeMs : Number.NEGATIVE_INFINITY;
-    this.#newest = limits.maxAheadMs > 0 ? now + limits.maxAheadMs : Number.POSITIVE_INFINITY;
-    this.#dropped.clear();
+    this.#begin();
     const written = this.#requests.write(range, from, to, out);
     if (this.#dropped.size === 0) return { ...written, dropped: NOTHING };
     let { rows } = written;
@@ -74,6 +86,28 @@ export class LimitedOtlpWriter<S extends Signal> implements Writer<S> {
 
   itemOfRow(): number {
     return -1;
+  }
+
+  #begin(): void {
+    const { limits, nowMs } = this.#options;
+    const now = nowMs();
+    this.#oldest = limits.maxAgeMs > 0 ? now - limits.maxAgeMs : Number.NEGATIVE_INFINITY;
+    this.#newest = limits.maxAheadMs > 0 ? now + limits.maxAheadMs : Number.POSITIVE_INFINITY;
+    this.#dropped.clear();
+  }
+
+  /** Whether `write` would change nothing. */
+  #isWithin(batch: Batch<S>): boolean {
+    const { attributes, body } = this.#options.limits;
+    const longest = batch.signal === "logs" && body !== undefined ? body : undefined;
+    const { tape } = batch;
+    for (let at = 0; at < tape.length; at += (tape[at] ?? 0) >>> 2) {
+      if (((tape[at] ?? 0) & 3) !== NodeType.item) continue;
+      if (this.#fate(batch, at) !== undefined) return false;
+      if (attributes !== undefined && mayBeOver(batch, at, attributes, 0)) return false;
+      if (longest !== undefined && hasLongBody(batch, at, longest)) return false;
+    }
+    return true;
   }
 
   #put(batch: Batch<S>, out: Slab): boolean {

@@ -16,8 +16,8 @@ export type Pick = <T extends Signal>(
 /** Puts a batch behind what is in the slab; false when it does not fit, and then the slab is unchanged. */
 export type Put<S extends Signal> = (batch: Batch<S>, out: Slab) => boolean;
 
-/** A batch as bytes in memory that nobody changes. */
-export type BytesOf<S extends Signal> = (batch: Batch<S>) => Uint8Array;
+/** A batch as bytes in memory that nobody changes; undefined when it has to be written. */
+export type BytesOf<S extends Signal> = (batch: Batch<S>) => Uint8Array | undefined;
 
 const NOTHING: ReadonlyMap<string, number> = new Map();
 /**

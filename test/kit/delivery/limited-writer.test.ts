@@ -35,7 +35,9 @@ function written(records: readonly (readonly Pair[])[], limits: AttributeLimits)
   const logRecords = records.map((attributes) => ({ attributes, severityNumber: 9 }));
   const bytes = encodeRequest("logs", { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
   const slab = makeSlab(1 << 20);
-  const result = writer.write(rangeOf([batchOfSignal("logs", bytes)], 0), 0, records.length, slab);
+  const range = rangeOf([batchOfSignal("logs", bytes)], 0);
+  const ready = writer.ready(range, 0, records.length, 1 << 20);
+  const result = writer.write(range, 0, records.length, slab);
   const out = slab.bytes.slice(0, slab.length);
   const { resourceLogs = [] } = decodeRequest("logs", out) as {
     resourceLogs?: { scopeLogs: { logRecords: Json[] }[] }[];
@@ -43,7 +45,7 @@ function written(records: readonly (readonly Pair[])[], limits: AttributeLimits)
   const got = resourceLogs
     .flatMap(({ scopeLogs }) => scopeLogs.flatMap((scope) => scope.logRecords))
     .map((record) => (record["attributes"] ?? []) as Pair[]);
-  return { got, told, result, bytes: Buffer.from(bytes), out: Buffer.from(out) };
+  return { got, told, result, ready, bytes: Buffer.from(bytes), out: Buffer.from(out) };
 }
 
 /** The same, slowly. */
@@ -85,7 +87,10 @@ const record = fc.uniqueArray(pair, { selector: ({ key }) => key, maxLength: 6 }
 test("whatever attributes there are, those that fit are kept in their order, and each other one is told", () => {
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 4 }), (records) => {
-      const { got, told, result } = written(records, LIMITS);
+      const { got, told, result, ready, out } = written(records, LIMITS);
+      // Only what is within all limits is sent as it lies there.
+      if (told.size > 0) expect(ready).toBeUndefined();
+      if (ready !== undefined) expect(Buffer.from(ready)).toEqual(out);
       const expected = records.map((pairs) => slowly(pairs, LIMITS));
       expect(got).toEqual(expected.map(({ kept }) => kept));
       expect(result).toMatchObject({ to: records.length, rows: records.length });
@@ -103,8 +108,9 @@ test("what is within its limits keeps its bytes", () => {
     { key: "abc", value: { stringValue: "12345678" } },
     { key: "é", value: { intValue: "5" } },
   ];
-  const { out, bytes, told } = written([attributes, []], LIMITS);
+  const { out, bytes, told, ready = [] } = written([attributes, []], LIMITS);
   expect(out).toEqual(bytes);
+  expect(Buffer.from(ready)).toEqual(bytes);
   expect(told.size).toBe(0);
 });
 
@@ -112,4 +118,50 @@ test("what did not fit into a request is told when it is in one", () => {
   const many = Array.from({ length: 5 }, (_, i) => ({ key: `k${i}`, value: { intValue: "1" } }));
   const { told } = written([many], LIMITS);
   expect(told).toEqual(new Map([["too_many", 2]]));
+});
+
+test("only one whole frame that is within all limits is sent as it lies in memory", () => {
+  const now = 100 * 3_600_000;
+  const request = (ageMs: number, text: string) =>
+    batchOfSignal(
+      "logs",
+      encodeRequest("logs", {
+        resourceLogs: [
+          {
+            scopeLogs: [
+              {
+                logRecords: [
+                  { timeUnixNano: `${now - ageMs}000000`, body: { stringValue: text } },
+                  { body: { stringValue: "without a time" } },
+                ],
+              },
+            ],
+          },
+        ],
+      }),
+    );
+  const limits = {
+    maxAgeMs: 3_600_000,
+    maxAheadMs: 1_000,
+    body: { bytes: 32, marks: 0, mark: () => {} },
+  };
+  const make = (put: typeof putProtobuf<"logs">) =>
+    new LimitedOtlpWriter<"logs">({
+      ...{ indexer, pick: pickItems, put, limits },
+      ...{ nowMs: () => now, leftOut: () => {} },
+    });
+  const writer = make(putProtobuf);
+  const fine = request(0, "x".repeat(32));
+  const isReady = (batch: typeof fine) => writer.ready(rangeOf([batch], 0), 0, 2, 1 << 20);
+  expect(isReady(fine)?.buffer).toBe(fine.bytes.buffer);
+  expect(isReady(request(3_600_001, "old"))).toBeUndefined();
+  expect(isReady(request(-1_001, "of tomorrow"))).toBeUndefined();
+  expect(isReady(request(0, "x".repeat(33)))).toBeUndefined();
+  const two = rangeOf([fine, fine], 0);
+  expect(writer.ready(two, 2, 4, 1 << 20)).toHaveLength(fine.length);
+  expect(writer.ready(two, 0, 4, 1 << 20)).toBeUndefined();
+  expect(writer.ready(two, 0, 1, 1 << 20)).toBeUndefined();
+  expect(writer.ready(two, 0, 2, fine.length - 1)).toBeUndefined();
+  const other = make((batch, out) => putProtobuf(batch, out));
+  expect(other.ready(two, 0, 2, 1 << 20)).toBeUndefined();
 });
