@@ -3,9 +3,7 @@ import { httpSink } from "../support/http-sink.ts";
 import { isBalanced } from "../support/service.ts";
 import { Stand } from "./stand.ts";
 
-test("a token that no longer works is told by log, health and metrics; sending resumes by itself once it does", {
-  timeout: 120_000,
-}, async () => {
+test("a token that no longer works is told by log, health and metrics; sending resumes by itself once it does", async () => {
   const sink = await httpSink();
   onTestFinished(() => sink[Symbol.asyncDispose]());
   let works = false;

@@ -15,9 +15,7 @@ function replayNow(stand: Stand): void {
   sent.end("{}");
 }
 
-test("SIGKILL in the middle of replays, again and again: every item arrives once", {
-  timeout: 120_000,
-}, async () => {
+test("SIGKILL in the middle of replays, again and again: every item arrives once", async () => {
   await using sink = await httpSink();
   sink.answer = () => ({ status: 400, body: '{"error":"no"}' });
   await using stand = await standWith(sink);

@@ -3,9 +3,7 @@ import { expect, test } from "vitest";
 import { isBalanced } from "../support/service.ts";
 import { Stand } from "./stand.ts";
 
-test("a client that never finishes its request cannot make a stop unclean", {
-  timeout: 120_000,
-}, async () => {
+test("a client that never finishes its request cannot make a stop unclean", async () => {
   await using stand = await Stand.open(
     (it) => `${it.frame}
 exporters:
