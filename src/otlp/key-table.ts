@@ -42,6 +42,8 @@ export class KeyTable implements Keys {
   readonly slots = new Int32Array(SLOTS);
   readonly #at = new Int32Array(KEY_CAPACITY + 1);
   readonly #length = new Int32Array(KEY_CAPACITY + 1);
+  /** 1: see `mayOccur`. Other names are found through `find` alone, so that it sees the first that comes. */
+  readonly #occurs = new Uint8Array(KEY_CAPACITY + 1);
   readonly #names: string[] = [""];
   readonly seed: number;
   #pool = new Uint8Array(1 << 16);
@@ -61,6 +63,16 @@ export class KeyTable implements Keys {
   }
 
   id(name: string): KeyId {
+    const id = this.seek(name);
+    if (this.#occurs[id] === 0) this.#expectOf(id);
+    return id;
+  }
+
+  mayOccur(id: KeyId): boolean {
+    return this.#occurs[id] === 1;
+  }
+
+  seek(name: string): KeyId {
     const bytes = new TextEncoder().encode(name);
     const view = new DataView(bytes.buffer);
     const known = this.#lookup(bytes, view, 0, bytes.length, SLOTS);
@@ -96,6 +108,7 @@ export class KeyTable implements Keys {
       if (length > LEARN_LENGTH || this.#names.length > LEARN_UP_TO) return 0;
       id = this.#add(bytes, view, at, length, REACH);
     }
+    if (this.#occurs[id] === 0) this.#expectOf(id);
     expect(this.rows, before << ROW_SHIFT, id);
     return id;
   }
@@ -145,11 +158,18 @@ export class KeyTable implements Keys {
     this.#names.push(new TextDecoder().decode(key));
     this.#at[id] = end;
     this.#length[id] = length;
-    // Words are compared as floating point numbers, where only those of seven zeros could be taken for others.
-    if (length > 0 && length <= SHORT_NAME && !key.includes(0)) this.#predict(id, key);
-    else this.rows.setInt32((id << ROW_SHIFT) + Row.length, NEVER, true);
+    this.rows.setInt32((id << ROW_SHIFT) + Row.length, NEVER, true);
     this.slots[slot] = id;
     return id;
+  }
+
+  /** From now on the name may occur: readers find it without asking, where it is short enough. */
+  #expectOf(id: number): void {
+    this.#occurs[id] = 1;
+    const at = this.#at[id]!;
+    const key = this.#pool.subarray(at, at + this.#length[id]!);
+    // Words are compared as floating point numbers, where only those of seven zeros could be taken for others.
+    if (key.length > 0 && key.length <= SHORT_NAME && !key.includes(0)) this.#predict(id, key);
   }
 
   #predict(id: number, name: Uint8Array): void {

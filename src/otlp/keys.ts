@@ -7,6 +7,10 @@ export type KeyId = number & { readonly [brand]: "key" };
 export interface Keys {
   /** At build time only, never per record. Throws when the table is full. */
   id(name: string): KeyId;
+  /** The same for who only looks for it: who asks `id` may put it into items. */
+  seek(name: string): KeyId;
+  /** False as long as no item can have it: it was not met on the wire, and nobody but seekers has asked for it. */
+  mayOccur(id: KeyId): boolean;
   /** Name of an id. */
   name(id: KeyId): string;
 }

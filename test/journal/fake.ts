@@ -11,7 +11,12 @@ import { SLACK } from "../../src/wire/slack.ts";
 
 /** Batches over any bytes: the first byte is the number of items. */
 export const fakeIndexer: Indexer = {
-  keys: { id: () => 0 as KeyId, name: () => "" },
+  keys: {
+    id: () => 0 as KeyId,
+    seek: () => 0 as KeyId,
+    mayOccur: () => true,
+    name: () => "",
+  },
   index<S extends Signal>(signal: S, bytes: Uint8Array, length: number) {
     if (length === 0 || bytes[0] === 255) return { refused: "malformed" as const, why: "fake" };
     return { batch: fakeBatch(signal, bytes, length), rejected: 0, why: "" };

@@ -127,3 +127,17 @@ test("words that are equal as numbers, but not in their bytes, are not equal nam
   const { tape } = indexed.batch;
   expect((tape.at(-4) as number) >>> 4).not.toBe((tape.at(-8) as number) >>> 4);
 });
+
+test("a name that is only sought cannot occur until it is met on the wire, or somebody else asks for it", () => {
+  const indexer = createIndexer();
+  const keys = indexer.keys;
+  const [met, asked, never] = ["met.key", "asked.key", "never.key"].map((name) => keys.seek(name));
+  for (const id of [met, asked, never]) expect(keys.mayOccur(id as KeyId)).toBe(false);
+  keysOf(request([Buffer.from("some.key"), Buffer.from("met.key")]), indexer);
+  expect(keys.id("asked.key")).toBe(asked);
+  expect(keys.mayOccur(met as KeyId)).toBe(true);
+  expect(keys.mayOccur(asked as KeyId)).toBe(true);
+  expect(keys.mayOccur(never as KeyId)).toBe(false);
+  expect(keys.seek("met.key")).toBe(met);
+  expect(keys.mayOccur(met as KeyId)).toBe(true);
+});

@@ -36,6 +36,10 @@ export const fakeIndexer: Indexer = {
     id: () => {
       throw new Error("no keys in this test");
     },
+    seek: () => {
+      throw new Error("no keys in this test");
+    },
+    mayOccur: () => true,
     name: () => "",
   },
   index: () => ({ refused: "malformed", why: "no indexing in this test" }),

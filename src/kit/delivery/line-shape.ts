@@ -5,9 +5,11 @@ import { LINE_MARKS } from "../../series/doors/door-marks.ts";
 
 /** Removes the line shape, for which other backends have no use, from batches that have one; all others are returned as they are. */
 export function lineShapeRemover(keys: Keys): <S extends Signal>(batch: Batch<S>) => Batch<S> {
-  const shape = LINE_MARKS.map((name) => keys.id(name));
+  const shape = LINE_MARKS.map((name) => keys.seek(name));
   return (batch) => {
-    if (batch.signal === "metrics" || !holdsAny(batch.tape, shape)) return batch;
+    // Where no line has come in yet, batches are not looked at.
+    if (batch.signal === "metrics" || !shape.some((key) => keys.mayOccur(key))) return batch;
+    if (!holdsAny(batch.tape, shape)) return batch;
     const draft = batch.draft();
     const { items } = draft;
     for (let more = items.first(); more; more = items.next())

@@ -94,7 +94,7 @@ export class LokiWriter implements Writer<"logs"> {
     this.#options = options;
     this.#limits = limits;
     const names = new MetadataNames(keys);
-    for (const key of LINE_MARKS) names.use(keys.id(key), Use.stripped);
+    for (const key of LINE_MARKS) names.use(keys.seek(key), Use.stripped);
     names.use(keys.id("message"), Use.message);
     this.#labels = new Labels(labels, keys, this.#json);
     this.#metadata = new Metadata({
