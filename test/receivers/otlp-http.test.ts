@@ -412,15 +412,19 @@ test("the lease is held until the submit has ended, also when the client has lef
   const gate = new Promise<void>((resolve) => {
     finish = resolve;
   });
-  await open({ submit: () => gate });
+  let isSubmitted = false;
+  const submit = () => {
+    isSubmitted = true;
+    return gate;
+  };
+  await open({ submit });
   const bytes = encodeRequest("logs", requestOf("logs", 1));
   const socket = await dial(door.httpAddress);
   socket.write(
     `POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: ${PROTOBUF}\r\nContent-Length: ${bytes.length}\r\n\r\n`,
   );
   socket.write(bytes);
-  await until(() => door.budget.used > 0);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await until(() => isSubmitted);
   socket.destroy();
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(door.budget.used).toBeGreaterThan(0);

@@ -64,9 +64,13 @@ describe("back-pressure", () => {
   test("a sender that is gone before its acknowledgement: its records are stored, nobody is disturbed", async () => {
     const { rig, port } = await start();
     const { promise, resolve } = Promise.withResolvers<void>();
-    rig.submitting = () => promise;
+    let isSubmitted = false;
+    rig.submitting = () => {
+      isSubmitted = true;
+      return promise;
+    };
     const sender = new Sender(port).send(good("a", "k"));
-    await until(() => rig.budget.used > 0);
+    await until(() => isSubmitted);
     sender.socket.resetAndDestroy();
     await sender.closed;
     resolve();

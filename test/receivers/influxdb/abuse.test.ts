@@ -184,9 +184,13 @@ test("a sender that vanishes before the answer has its lines stored", async () =
   const { rig, address } = await start();
   const socket = await dial(address);
   const { promise, resolve } = Promise.withResolvers<void>();
-  rig.submitting = () => promise;
+  let isSubmitted = false;
+  rig.submitting = () => {
+    isSubmitted = true;
+    return promise;
+  };
   socket.write(`POST ${V1} HTTP/1.1\r\nHost: x\r\nContent-Length: ${GOOD.length}\r\n\r\n${GOOD}`);
-  await until(() => rig.budget.used > 0);
+  await until(() => isSubmitted);
   socket.destroy();
   resolve();
   await until(() => rig.items === 1 && rig.budget.used === 0);
