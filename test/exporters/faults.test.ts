@@ -23,6 +23,7 @@ import { until } from "../support/until.ts";
  * What can go wrong between an exporter and its destination, over real sockets. While it lasts, everything stays queued and the law
  * holds; afterwards every item is at the destination, and counted as delivered once.
  */
+const HTTP_KINDS = ["influxdb", "otlp_http", "loki"] as const;
 const raw = (text: string, then: (socket: Socket) => void = (socket) => socket.destroy()) => ({
   raw: (socket: Socket) => socket.write(text, () => then(socket)),
 });
@@ -43,12 +44,7 @@ const CHUNKED = "\r\nTransfer-Encoding: chunked\r\n\r\n";
 const LARGE_HEAD = `HTTP/1.1 200 OK\r\nX-Large: ${"x".repeat(40_000)}\r\nContent-Length: 0\r\n\r\n`;
 
 /** Faults after which the same exporter goes on with the same destination. */
-const HTTP_FAULTS: readonly (readonly [
-  name: string,
-  fault: SinkAnswer,
-  why: RegExp,
-  kinds?: readonly Kind[],
-])[] = [
+const HTTP_FAULTS: readonly (readonly [name: string, fault: SinkAnswer, why: RegExp])[] = [
   ["reset after the body", { does: "reset" }, /ECONNRESET|other side closed|socket/],
   ["no answer at all", { does: "hang" }, /no answer within 150 ms/],
   [
@@ -70,7 +66,6 @@ const HTTP_FAULTS: readonly (readonly [
     "a web page",
     { status: 200, headers: { "content-type": "text/html; charset=utf-8" }, body: "<html>" },
     /web page/,
-    ["otlp_http"],
   ],
   [
     "a redirect to itself",
@@ -82,8 +77,8 @@ const HTTP_FAULTS: readonly (readonly [
 ];
 
 test.each(
-  HTTP_FAULTS.flatMap(([name, fault, why, kinds = ["influxdb", "otlp_http"] as const]) =>
-    kinds.map((kind) => [kind, name, fault, why] as const),
+  HTTP_FAULTS.flatMap(([name, fault, why]) =>
+    HTTP_KINDS.map((kind) => [kind, name, fault, why] as const),
   ),
 )("%s: %s", async (kind, _name, fault, why) => {
   const destination = await httpDestination(kind, fault, false);
@@ -108,7 +103,7 @@ test.each([
     { status: 200, headers: { "content-type": "text/plain" }, body: "ok" },
   ],
 ] as const)("taken all the same: %s", async (_name, fault) => {
-  for (const kind of ["influxdb", "otlp_http"] as const) {
+  for (const kind of HTTP_KINDS) {
     const destination = await httpDestination(kind, fault, true);
     const { route } = await whileBroken(kind, plainOptions(kind, destination.url));
     await until(() => route.counts().queued === 0);
@@ -280,6 +275,7 @@ test.each([
   ["influxdb", { status: 503, headers: { "retry-after": String(HUNDRED_YEARS) } }],
   ["otlp_http", { status: 429, headers: { "retry-after": String(HUNDRED_YEARS) } }],
   ["otlp_http", { status: 503, headers: { "retry-after": "Fri, 21 Nov 2126 00:00:00 GMT" } }],
+  ["loki", { status: 429, headers: { "retry-after": String(HUNDRED_YEARS) } }],
 ] as const)("%s: %j is waited for, but not for 100 years", async (kind, fault) => {
   const destination = await httpDestination(kind, fault, false);
   const { route, complaints } = await whileBroken(kind, plainOptions(kind, destination.url));

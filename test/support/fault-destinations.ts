@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { expect, onTestFinished } from "vitest";
 import { createInfluxdb } from "../../src/exporters/influxdb/index.ts";
+import { createLoki } from "../../src/exporters/loki/index.ts";
 import { createOtlpGrpc } from "../../src/exporters/otlp_grpc/index.ts";
 import { createOtlpHttp } from "../../src/exporters/otlp_http/index.ts";
 import type { Backend, ExporterContext } from "../../src/kit/delivery/backend.ts";
@@ -9,20 +10,24 @@ import { pickItems } from "../../src/otlp/pick.ts";
 import { writeRequestJson } from "../../src/otlp/write-json.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { shippedTables } from "../../src/series/tables/load.ts";
+import { decodePush } from "../series/loki/push-proto.ts";
 import { type FaultRoute, faultRoute, namesInLines, namesInOtlp } from "./fault-rig.ts";
 import { type GrpcSinkAnswer, grpcSink } from "./grpc-sink.ts";
 import { httpSink, type SinkAnswer } from "./http-sink.ts";
 import { freePorts } from "./service.ts";
+import { unsnap } from "./unsnap.ts";
 import { until } from "./until.ts";
 
 /** The exporters that reach their destination over a network. */
-export type Kind = "influxdb" | "otlp_http" | "otlp_grpc";
+export type Kind = HttpKind | "otlp_grpc";
+export type HttpKind = "influxdb" | "otlp_http" | "loki";
 /** Of an exporter, as in the YAML. */
 export type Options = Readonly<Record<string, unknown>>;
 
 const influxdb = createInfluxdb(shippedTables(), compileLineWriter);
 const otlpHttp = createOtlpHttp(pickItems, writeRequestJson);
 const otlpGrpc = createOtlpGrpc(pickItems);
+const loki = createLoki(shippedTables(), pickItems, writeRequestJson);
 /** Makes each of them from its options. */
 export const EXPORTERS: Readonly<
   Record<Kind, (options: Options) => (context: ExporterContext<"logs">) => Backend<"logs">>
@@ -34,6 +39,16 @@ export const EXPORTERS: Readonly<
     ),
   otlp_http: (options) => (context) => otlpHttp.create(otlpHttp.schema.parse(options), context),
   otlp_grpc: (options) => (context) => otlpGrpc.create(otlpGrpc.schema.parse(options), context),
+  loki: (options) => (context) =>
+    loki.create(loki.schema.parse({ max_age: "0s", ...options }), context),
+};
+
+/** Names in the body of a request. */
+const NAMES_IN: Readonly<Record<HttpKind, (body: Uint8Array) => string[]>> = {
+  influxdb: namesInLines,
+  otlp_http: namesInOtlp,
+  loki: (body) =>
+    decodePush(unsnap(body)).flatMap(({ entries }) => entries.map(({ line }) => line)),
 };
 
 /** A healthy or broken destination that knows what it got. */
@@ -48,7 +63,7 @@ export interface Destination {
 
 /** `takes`: while it is broken it stores all the same. */
 export async function httpDestination(
-  kind: Kind,
+  kind: HttpKind,
   fault: SinkAnswer | undefined,
   takes: boolean,
 ): Promise<Destination> {
@@ -57,8 +72,7 @@ export async function httpDestination(
   const stored: string[] = [];
   let faulty = fault !== undefined;
   sink.answer = ({ body }) => {
-    if (!faulty || takes)
-      stored.push(...(kind === "influxdb" ? namesInLines(body) : namesInOtlp(body)));
+    if (!faulty || takes) stored.push(...NAMES_IN[kind](body));
     return faulty && fault !== undefined ? fault : { status: 200 };
   };
   const heal = () => {

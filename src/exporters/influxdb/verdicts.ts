@@ -1,5 +1,10 @@
 import type { HttpAnswer } from "../../kit/client/http-answer.ts";
-import { findRule, type VerdictRule, verdictOf } from "../../kit/client/http-verdicts.ts";
+import {
+  findRule,
+  type VerdictRule,
+  verdictOf,
+  webPageVerdict,
+} from "../../kit/client/http-verdicts.ts";
 import type { Verdict } from "../../kit/delivery/backend.ts";
 
 /** Which write API answered. */
@@ -91,7 +96,8 @@ export function influxdbVerdict(
   rows: number,
 ): Verdict {
   if ("error" in answer) return { is: "retry", why: answer.error };
-  if (answer.status >= 200 && answer.status < 300) return { is: "sent", unconfirmed: false };
+  if (answer.status >= 200 && answer.status < 300)
+    return webPageVerdict(answer) ?? { is: "sent", unconfirmed: false };
   const body = answer.body.toString();
   const parsed = parse(body);
   const said = sentence(parsed, body);

@@ -1,5 +1,10 @@
 import type { HttpAnswer } from "../../kit/client/http-answer.ts";
-import { findRule, type VerdictRule, verdictOf } from "../../kit/client/http-verdicts.ts";
+import {
+  findRule,
+  type VerdictRule,
+  verdictOf,
+  webPageVerdict,
+} from "../../kit/client/http-verdicts.ts";
 import { readStatusText } from "../../kit/client/otlp-answer.ts";
 import type { Verdict } from "../../kit/delivery/backend.ts";
 
@@ -52,6 +57,8 @@ export function lokiVerdict(
   warn: (message: string) => void,
 ): Verdict {
   if ("error" in answer) return { is: "retry", why: answer.error };
+  const webPage = webPageVerdict(answer);
+  if (webPage !== undefined) return webPage;
   const said = textOf(answer);
   const verdict = verdictOf(findRule(VERDICTS, answer.status, said), answer, said, nowMs);
   if (verdict.is === "sent" && verdict.unconfirmed) warn(said);

@@ -52,6 +52,14 @@ export function verdictOf(
   );
 }
 
+/** A success of a login page or of a web server's catch-all: nobody there has understood the request. Undefined for all other answers. */
+export function webPageVerdict({ status, contentType }: Answered): Verdict | undefined {
+  if (status < 200 || status >= 300 || contentType?.startsWith("text/html") !== true)
+    return undefined;
+  const why = `HTTP ${status}: the answer is a web page (check the endpoint)`;
+  return { is: "retry", why, alarm: true };
+}
+
 /** A date in Retry-After is by the destination's clock, which may be far from ours. */
 function clockOf({ date }: Answered, nowMs: number): number {
   const theirs = date === undefined ? Number.NaN : Date.parse(date);

@@ -1,7 +1,7 @@
 import type { Verdict } from "../delivery/backend.ts";
 import type { GrpcAnswer } from "./grpc-exchange.ts";
 import type { HttpAnswer } from "./http-answer.ts";
-import { findRule, ruled, type VerdictRule, verdictOf } from "./http-verdicts.ts";
+import { findRule, ruled, type VerdictRule, verdictOf, webPageVerdict } from "./http-verdicts.ts";
 import {
   type OtlpAnswer,
   readExportResponse,
@@ -72,13 +72,8 @@ type Warn = (rejected: number, message: string) => void;
 /** What an OTLP/HTTP answer means; `warn` is called with the text of a partial success. */
 export function otlpHttpVerdict(answer: HttpAnswer, nowMs: number, warn: Warn): Verdict {
   if ("error" in answer) return { is: "retry", why: answer.error };
-  // A login page or a catch-all of a web server: nobody there knows OTLP.
-  if (answer.status < 300 && answer.contentType?.startsWith("text/html"))
-    return {
-      is: "retry",
-      why: `HTTP ${answer.status}: the answer is a web page (${WRONG_PLACE})`,
-      alarm: true,
-    };
+  const webPage = webPageVerdict(answer);
+  if (webPage !== undefined) return webPage;
   if (answer.status >= 200 && answer.status < 300)
     return taken(readExportResponse(answer.body, answer.contentType), warn);
   const said = readStatusText(answer.body, answer.contentType);
