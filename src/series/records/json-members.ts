@@ -1,7 +1,17 @@
 import { JsonNumbers } from "../../wire/json-numbers.ts";
 import { JsonScan } from "../../wire/json-scan.ts";
 import { SLACK } from "../../wire/slack.ts";
-import { Layer, MEMBERS_MAX, MemberKind, type Members } from "./members.ts";
+import {
+  Layer as ImportedLayer,
+  MemberKind as ImportedMemberKind,
+  MEMBERS_MAX as ImportedMembersMax,
+  type Members,
+} from "./members.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const Layer = ImportedLayer;
+const MemberKind = ImportedMemberKind;
+const MEMBERS_MAX = ImportedMembersMax;
 
 /** Objects whose name is longer, or that have more members, are not flattened: else a small body could become a large request. */
 export const PREFIX_MAX = 64;
@@ -175,7 +185,13 @@ export class JsonMembers {
   }
 
   /** The bytes of [p, end) as they are; `end` is -1 where they are no JSON. */
-  #asText(kind: MemberKind, p: number, end: number, nameAt: number, nameLength: number): number {
+  #asText(
+    kind: ImportedMemberKind,
+    p: number,
+    end: number,
+    nameAt: number,
+    nameLength: number,
+  ): number {
     if (end < 0) return -1;
     const at = this.#members.put(this.#scan.view, p, end - p);
     this.#add(nameAt, nameLength, kind, at, end - p);
@@ -213,7 +229,13 @@ export class JsonMembers {
     return end;
   }
 
-  #add(nameAt: number, nameLength: number, kind: MemberKind, low: number, high: number): void {
+  #add(
+    nameAt: number,
+    nameLength: number,
+    kind: ImportedMemberKind,
+    low: number,
+    high: number,
+  ): void {
     this.#members.add(nameAt, nameLength, kind, low, high, this.#layer);
   }
 }

@@ -1,7 +1,11 @@
 import { NameMap } from "../../line/name-map.ts";
 import { copy } from "../../wire/copy.ts";
 import { DoorOutput } from "../doors/door-output.ts";
-import { KNOWN, Known, KnownShapes } from "./known-shapes.ts";
+import { Known as ImportedKnown, KNOWN as ImportedKnownSize, KnownShapes } from "./known-shapes.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const KNOWN = ImportedKnownSize;
+const Known = ImportedKnown;
 
 /** What the value of a member is. */
 export const MemberKind = {

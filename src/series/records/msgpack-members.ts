@@ -1,9 +1,20 @@
-import { Msgpack, MsgpackScan } from "../../wire/msgpack-scan.ts";
+import { Msgpack as ImportedMsgpack, MsgpackScan } from "../../wire/msgpack-scan.ts";
 import { SLACK } from "../../wire/slack.ts";
 import { GivenAttributes } from "./given-attributes.ts";
 import { FLATTENED_MAX, PREFIX_MAX } from "./json-members.ts";
-import { Layer, MEMBERS_MAX, MemberKind, type Members } from "./members.ts";
+import {
+  Layer as ImportedLayer,
+  MemberKind as ImportedMemberKind,
+  MEMBERS_MAX as ImportedMembersMax,
+  type Members,
+} from "./members.ts";
 import { DEPTH_MAX, MsgpackText } from "./msgpack-json.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const Msgpack = ImportedMsgpack;
+const Layer = ImportedLayer;
+const MemberKind = ImportedMemberKind;
+const MEMBERS_MAX = ImportedMembersMax;
 
 const DOT = 0x2e;
 const TOO_DEEP = `a record is nested at most ${DEPTH_MAX} deep`;
@@ -140,7 +151,13 @@ export class MsgpackMembers {
     );
   }
 
-  #add(nameAt: number, nameLength: number, kind: MemberKind, low: number, high: number): void {
+  #add(
+    nameAt: number,
+    nameLength: number,
+    kind: ImportedMemberKind,
+    low: number,
+    high: number,
+  ): void {
     this.#members.add(nameAt, nameLength, kind, low, high, Layer.record);
   }
 }

@@ -1,29 +1,40 @@
-import { varintSize } from "../../otlp/build.ts";
-import { AnyValue, KeyValue, LogRecord, ScopeLogs } from "../../otlp/tags.gen.ts";
+import {
+  LogRecord as ImportedLogRecord,
+  ScopeLogs as ImportedScopeLogs,
+} from "../../otlp/tags.gen.ts";
 import { Constants } from "../../wire/copy.ts";
 import { SLACK } from "../../wire/slack.ts";
-import { TimeKind } from "../../wire/time-text.ts";
+import { TimeKind as ImportedTimeKind } from "../../wire/time-text.ts";
 import { DoorGroups, GROUP_BYTES } from "../doors/door-groups.ts";
 import { DoorOutput } from "../doors/door-output.ts";
-import { sizeOfInt64 } from "../doors/door-record.ts";
 import { ArrivalTime } from "./arrival-time.ts";
 import { type GivenAttributes, NOTHING_GIVEN } from "./given-attributes.ts";
 import { JsonMembers } from "./json-members.ts";
 import {
-  Layer,
+  Layer as ImportedLayer,
+  Member as ImportedMember,
+  MemberKind as ImportedMemberKind,
+  MEMBER as ImportedMemberSize,
   LOG,
-  MEMBER,
   MEMBERS_MAX,
   MESSAGE,
-  Member,
-  MemberKind,
   Members,
   NAMES,
 } from "./members.ts";
 import { MsgpackMembers } from "./msgpack-members.ts";
+import { RecordAttributes } from "./record-attributes.ts";
 import { RecordIds } from "./record-ids.ts";
 import { RecordLevel } from "./record-level.ts";
 import { RecordTime } from "./record-time.ts";
+
+// A binding of another module is loaded and looked at wherever it stands; a constant of this one becomes part of the code.
+const LogRecord = ImportedLogRecord;
+const ScopeLogs = ImportedScopeLogs;
+const TimeKind = ImportedTimeKind;
+const Layer = ImportedLayer;
+const MEMBER = ImportedMemberSize;
+const Member = ImportedMember;
+const MemberKind = ImportedMemberKind;
 
 /** Longest record, in bytes of its own encoding. */
 export const RECORD_MAX: number = 16 << 20;
@@ -31,9 +42,6 @@ export const RECORD_MAX: number = 16 << 20;
 const MEMBER_BYTES = 48;
 const RECORD_BYTES = 160;
 const OPEN_OBJECT = 0x7b;
-/** Tags of an attribute, its key, its value and the text in it, where they stand in words of four bytes; the lengths are between them. */
-const ATTRIBUTE = LogRecord.attributes | (KeyValue.key << 16);
-const TEXT = KeyValue.value | (AnyValue.string_value << 16);
 
 /** One OTLP logs request. */
 export interface RecordRequest {
@@ -80,6 +88,7 @@ export class RecordDoor {
   readonly #members = new Members();
   readonly #json = new JsonMembers(this.#members);
   readonly #msgpack = new MsgpackMembers(this.#members);
+  readonly #attributes = new RecordAttributes(this.#members, this.#out);
   readonly #ids = new RecordIds(this.#members, this.#out);
   readonly #level = new RecordLevel(this.#members, this.#out);
   readonly #time = new RecordTime(this.#members);
@@ -275,13 +284,14 @@ export class RecordDoor {
     this.#level.write();
     if (body >= 0) {
       out.byte(LogRecord.body);
-      out.varint(this.#valueSize(body));
-      this.#value(body);
+      out.varint(this.#attributes.valueSize(body));
+      this.#attributes.value(body);
       members.drop(body);
     }
     this.#ids.write();
     for (let index = 0; index < members.count; index++)
-      if (members.table[index * MEMBER + Member.kind] !== MemberKind.none) this.#attribute(index);
+      if (members.table[index * MEMBER + Member.kind] !== MemberKind.none)
+        this.#attributes.write(index);
     out.close(record, bound);
     this.#items++;
     this.timeLow = this.timeHigh = 0;
@@ -305,7 +315,7 @@ export class RecordDoor {
     this.#groups.open(this.#constants.view, this.#service.at, this.#service.length);
   }
 
-  #writeTimes(time: TimeKind): void {
+  #writeTimes(time: ImportedTimeKind): void {
     const out = this.#out;
     const arrival = this.#arrival;
     out.byte(LogRecord.time_unix_nano);
@@ -315,85 +325,5 @@ export class RecordDoor {
     if (time === TimeKind.outOfRange) this.#replacedTimes++;
     out.byte(LogRecord.observed_time_unix_nano);
     out.fixed64(arrival.low, arrival.high);
-  }
-
-  /** An attribute with a short text, in whole words. False when its lengths take more than one byte: then nothing is written. */
-  #shortText(i: number): boolean {
-    const { table, texts } = this.#members;
-    const key = table[i + Member.nameLength]!;
-    const length = table[i + Member.length]!;
-    const pair = key + length + 6;
-    if (pair > 127) return false;
-    const { view, length: start } = this.#out;
-    const source = texts.view;
-    view.setInt32(start, ATTRIBUTE | (pair << 8) | (key << 24), true);
-    const name = table[i]!;
-    for (let k = 0; k < key; k += 8)
-      view.setBigUint64(start + 4 + k, source.getBigUint64(name + k, true), true);
-    const value = start + 4 + key;
-    view.setInt32(value, TEXT | ((length + 2) << 8) | (length << 24), true);
-    const at = table[i + Member.at]!;
-    for (let k = 0; k < length; k += 8)
-      view.setBigUint64(value + 4 + k, source.getBigUint64(at + k, true), true);
-    this.#out.length = value + 4 + length;
-    return true;
-  }
-
-  #attribute(index: number): void {
-    const { table, texts } = this.#members;
-    const out = this.#out;
-    const i = index * MEMBER;
-    if (table[i + Member.kind] === MemberKind.text && this.#shortText(i)) return;
-    const key = table[i + Member.nameLength]!;
-    const value = this.#valueSize(index);
-    out.byte(LogRecord.attributes);
-    out.varint(1 + varintSize(key) + key + 1 + varintSize(value) + value);
-    out.byte(KeyValue.key);
-    out.varint(key);
-    out.copy(texts.view, table[i]!, key);
-    out.byte(KeyValue.value);
-    out.varint(value);
-    this.#value(index);
-  }
-
-  /** Bytes of the AnyValue. */
-  #valueSize(index: number): number {
-    const { table } = this.#members;
-    const i = index * MEMBER;
-    const length = table[i + Member.length]!;
-    switch (table[i + Member.kind]) {
-      case MemberKind.boolean:
-        return 2;
-      case MemberKind.double:
-        return 9;
-      case MemberKind.integer:
-        return 1 + sizeOfInt64(table[i + Member.at]!, length);
-    }
-    return 1 + varintSize(length) + length;
-  }
-
-  #value(index: number): void {
-    const { table, texts, numbers } = this.#members;
-    const out = this.#out;
-    const i = index * MEMBER;
-    const at = table[i + Member.at]!;
-    const length = table[i + Member.length]!;
-    switch (table[i + Member.kind]) {
-      case MemberKind.boolean:
-        out.byte(AnyValue.bool_value);
-        out.byte(at);
-        return;
-      case MemberKind.double:
-        out.byte(AnyValue.double_value);
-        out.double(numbers[index]!);
-        return;
-      case MemberKind.integer:
-        out.byte(AnyValue.int_value);
-        out.varint64(at, length);
-        return;
-    }
-    out.byte(AnyValue.string_value);
-    out.varint(length);
-    out.copy(texts.view, at, length);
   }
 }
