@@ -64,7 +64,11 @@ function encodingOf(name: (typeof ENCODINGS)[number]): Encoding {
 /** The options of the receiver. */
 export const config = z
   .strictObject({
-    include: globs.min(1).describe("Files to follow: paths with *, **, ?, [abc] and {a,b}."),
+    include: globs
+      .min(1)
+      .describe(
+        "Files to follow: paths with *, **, ?, [abc] and {a,b}; relative ones begin at the working directory, as in the Collector.",
+      ),
     exclude: globs.default([]).describe("Files among them that are left out."),
     exclude_older_than: duration(
       "Files that were last changed longer ago than this when they are found are left out; 0s: none.",

@@ -10,7 +10,6 @@ export const fileLog = {
   summary: "Lines of files: rotated, truncated, compressed, each taken once.",
   stability: { logs: "beta" },
   schema: config,
-  fileOptions: ["include", "exclude"],
   example: { include: ["/var/log/app/*.log"], start_at: "beginning" },
   create: (options: Config, context: Context, intake: Intake): Component =>
     new Follower(options, context, intake),
