@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { routesOf } from "../../src/journal/routes.ts";
 import { isRefusal, PipelineError } from "../../src/otlp/status.ts";
@@ -242,7 +242,7 @@ test("segments go when every route has passed them and retention is over", async
   await journal.append([frameOf("tock", [a.route])]);
   now = 20_000;
   await journal.append([frameOf("tock", [a.route])]);
-  await vi.waitFor(() => expect(journal.stats().segments).toBeLessThanOrEqual(4));
+  await expect.poll(() => journal.stats().segments).toBeLessThanOrEqual(4);
   await journal.stop(never);
 });
 
@@ -257,6 +257,6 @@ test("segments go also when settlements never pause", async () => {
     const range = await reader.read(ALL, never);
     reader.settle(range, delivered(range));
     await appended;
-    await vi.waitFor(() => expect(journal.stats().segments).toBeLessThanOrEqual(3));
+    await expect.poll(() => journal.stats().segments).toBeLessThanOrEqual(3);
   }
 });

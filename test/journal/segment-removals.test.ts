@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import type { Journal, Reader } from "../../src/journal/journal.ts";
 import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import type { JournalOptions } from "../../src/journal/open.ts";
@@ -63,7 +63,7 @@ test("appends are acknowledged while the removal of a segment hangs; all that wa
   expect(journal.stats().segments).toBeGreaterThan(15);
   expect(reader.counts()).toMatchObject({ appended: 40, delivered: 40, queuedItems: 0 });
   disk.release();
-  await vi.waitFor(() => expect(journal.stats().segments).toBeLessThanOrEqual(3));
+  await expect.poll(() => journal.stats().segments).toBeLessThanOrEqual(3);
   expect(disk.removed.length).toBeGreaterThan(15);
   expect(disk.removed).toEqual(disk.removed.toSorted());
   await journal.stop(never);
@@ -125,7 +125,7 @@ test("while removals hang, a full journal is one segment too large at most; then
   // Checkpoints come on top.
   expect(journal.stats().bytes).toBeLessThanOrEqual(maxBytes + 2 * SEGMENT_BYTES);
   disk.release();
-  await vi.waitFor(() => expect(refused()).toBeUndefined());
+  await expect.poll(() => refused()).toBeUndefined();
   await journal.stop(never);
 });
 
@@ -142,11 +142,9 @@ test("a segment that somebody else deleted is gone; one that may not be removed 
   await io.remove("00000001.segment");
   reader.settle(...(await takeAll(reader)));
   for (let i = 0; i < 20; i++) await pass(opened);
-  await vi.waitFor(async () => {
-    const segments = (await io.list()).filter((name) => name.endsWith(".segment"));
-    expect(segments.length).toBeLessThanOrEqual(4);
-    expect(segments).toContain("00000003.segment");
-  });
+  const segments = async () => (await io.list()).filter((name) => name.endsWith(".segment"));
+  await expect.poll(async () => (await segments()).length).toBeLessThanOrEqual(4);
+  expect(await segments()).toContain("00000003.segment");
   expect(warnings).toEqual([{ segment: "00000003.segment", err: "EPERM: simulated" }]);
   expect(journal.stats().segments).toBeLessThanOrEqual(4);
   await journal.stop(never);
