@@ -2,26 +2,13 @@ import { afterAll, afterEach, expect, test } from "vitest";
 import { lineShapes } from "../../../src/series/doors/line-shapes.ts";
 import { compileLineWriter } from "../../../src/series/plan.ts";
 import { shippedTables } from "../../../src/series/tables/load.ts";
-import { CAPTURES, replayCapture } from "../../support/dff-captures.ts";
+import { CAPTURES, POINTS, replayCapture } from "../../support/dff-captures.ts";
 import { rangeOf, writeAll } from "../../support/line-writing.ts";
 import { type Row, readRows } from "../../support/rows.ts";
 import { type DatakitDoor, datakitDoor } from "./door.ts";
 
 /** What the unmodified client of DataFlux Func sends, byte for byte. */
 const tables = shippedTables();
-const ROWS: Readonly<Record<string, number>> = {
-  "logging-task_record": 1,
-  "logging-task_record_func-page1": 1,
-  "logging-task_record_func-page2": 1,
-  "metric-cache_db": 1,
-  "metric-cron_job": 1,
-  "metric-db_table": 1,
-  "metric-entity": 1,
-  "metric-func_call-group1-gzip": 100,
-  "metric-func_call-group2-PLAIN-with-gzip-header": 7,
-  "metric-queues-20pts": 20,
-};
-
 let door: DatakitDoor | undefined;
 const told: object[] = [];
 afterEach(async () => {
@@ -55,7 +42,7 @@ test.each(CAPTURES)("%s: taken, and stored as the mapping says", async (capture)
   } else expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
   expect(door.rig.said).toEqual([]);
   const rows = rowsOf(door);
-  expect(rows).toHaveLength(ROWS[capture] as number);
+  expect(rows).toHaveLength(POINTS[capture] as number);
   const shapes = new Map(lineShapes(tables).map((shape) => [shape.measurement, shape]));
   for (const { table, tags, fields } of rows) {
     const shape = shapes.get(table);
@@ -70,7 +57,7 @@ test("an upload that is repeated, whole or in part, adds no rows", async () => {
   door = await datakitDoor();
   for (const capture of CAPTURES) await replay(door, capture);
   const once = new Set(rowsOf(door).map(identity));
-  expect(once.size).toBe(Object.values(ROWS).reduce((sum, n) => sum + n, 0));
+  expect(once.size).toBe(Object.values(POINTS).reduce((sum, n) => sum + n, 0));
   for (const capture of [...CAPTURES, ...CAPTURES.slice(3)].toReversed())
     await replay(door, capture);
   const rows = rowsOf(door);

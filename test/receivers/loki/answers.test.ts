@@ -119,7 +119,8 @@ test("the Lambda extension of the source document: labels and lines byte by byte
 });
 
 test("what Fluent Bit sends", async () => {
-  const capture = join(ROOT, "test", "fixtures", "loki", "fluent-bit.body");
+  const captures = join(ROOT, "test", "fixtures", "fluent-bit-captures");
+  const capture = join(captures, "http-04_loki_api_v1_push.body");
   const { rig, url } = await start({
     limits: { reject_old_samples: false, creation_grace_period: "0s" },
   });
