@@ -2,6 +2,7 @@ import { parseEndpoint } from "../kit/server/listen-endpoint.ts";
 import { ExtensionsApi } from "../lambda/extensions-api.ts";
 import { ExtensionLoop } from "../lambda/loop.ts";
 import { readSettings, type Settings, SettingsError } from "../lambda/own-config.ts";
+import { Rest } from "../lambda/rest.ts";
 import type { TelemetryListener } from "../receivers/telemetry_api/receiver.ts";
 import { Service } from "../service/service.ts";
 import { parseArguments } from "./arguments.ts";
@@ -93,12 +94,14 @@ class Extension {
       await this.#subscribe();
       phase = "exit";
       const { minBatch, flushMs, buffering } = this.#settings;
+      const rest = new Rest();
       const delivery = { waiting: () => waitingIn(service), stop: () => service.stop() };
       this.#loop = new ExtensionLoop(this.#api, delivery, {
         minBatch,
         flushMs,
         buffering,
         nowMs: Date.now,
+        rest: () => rest.take(),
       });
       const lost = await Promise.race([this.#loop.run(), this.#died.promise]);
       if (lost > 0) this.#say(`weir: ${lost} items could not be delivered before the shutdown`);

@@ -21,6 +21,8 @@ export interface LoopOptions {
   /** How long an invocation may be held up by its delivery. */
   readonly flushMs: number;
   readonly nowMs: () => number;
+  /** Called before the next event is asked for: what is done now holds nobody up. */
+  readonly rest?: () => void;
 }
 
 /** Lambda's own limit for a shutdown. */
@@ -67,9 +69,10 @@ export class ExtensionLoop {
     const isOver = () => this.#done.includes(requestId);
     await this.#until(isOver, deadlineMs);
     if (!isOver()) return;
-    const { minBatch, flushMs, nowMs } = this.#options;
+    const { minBatch, flushMs, nowMs, rest } = this.#options;
     const isDelivered = () => this.#delivery.waiting() < minBatch;
     await this.#until(isDelivered, nowMs() + flushMs);
+    rest?.();
   }
 
   async #shutDown(deadlineMs: number): Promise<number> {

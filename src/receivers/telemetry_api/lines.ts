@@ -43,6 +43,9 @@ export class Lines {
   readonly #view: DataView;
   readonly #door: RecordDoor;
   readonly #given = new Map<string, GivenAttributes>();
+  readonly #encoder = new TextEncoder();
+  /** Of the text of one line, one after the other. */
+  #room = new DataView(new ArrayBuffer(0));
   /** Of which invocation the resource tells; "": of none; undefined: it is not set yet. */
   #resourceOf: string | undefined;
 
@@ -161,9 +164,10 @@ export class Lines {
   }
 
   #string(text: string): void {
-    const room = new Uint8Array(3 * text.length + SLACK);
-    const { written } = new TextEncoder().encodeInto(text, room);
-    this.#door.text(new DataView(room.buffer), 0, written);
+    const most = 3 * text.length + SLACK;
+    if (this.#room.byteLength < most) this.#room = new DataView(new ArrayBuffer(2 * most));
+    const { written } = this.#encoder.encodeInto(text, new Uint8Array(this.#room.buffer));
+    this.#door.text(this.#room, 0, written);
   }
 
   #latin1(from: number, to: number): string {
