@@ -9,6 +9,7 @@ import { PipelineError } from "../../../src/otlp/status.ts";
 import type { Component, Intake } from "../../../src/pipeline/contracts.ts";
 import { fileLog } from "../../../src/receivers/file_log/index.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { type Stored, stored } from "../http_logs/rig.ts";
 
 /** A directory with files, a receiver that follows them, and what a storage would keep from one receiver to the next. */
@@ -21,6 +22,7 @@ export class FileRig {
   readonly refusals: ("refused" | "unavailable" | "too_large")[] = [];
   /** Batches of more bytes are too large for the queue. */
   queueBytes = Number.POSITIVE_INFINITY;
+  nowMs: () => number = Date.now;
   #receiver: Component | undefined;
 
   constructor(directory: string) {
@@ -38,7 +40,11 @@ export class FileRig {
   async start(options: object = {}): Promise<void> {
     const given = { include: [this.path("*.log*")], start_at: "beginning", poll_interval: "20ms" };
     const config = fileLog.schema.parse({ ...given, force_flush_period: "80ms", ...options });
-    this.#receiver = fileLog.create(config, this.rig.context, this.#intake());
+    this.#receiver = fileLog.create(
+      config,
+      { ...this.rig.context, nowMs: () => this.nowMs() },
+      this.#intake(),
+    );
     await this.#receiver.start();
   }
 
@@ -68,17 +74,21 @@ export class FileRig {
 
   /** Waits until so many records are there, and a moment longer: more would be wrong. */
   async expectCount(count: number): Promise<void> {
-    const end = Date.now() + 20_000;
-    while (this.rig.items < count && Date.now() < end) await sleep(5);
+    await this.#atLeast(count);
     await sleep(60);
     expect(this.rig.items).toBe(count);
   }
 
   async expectBodies(...bodies: string[]): Promise<void> {
-    const end = Date.now() + 20_000;
-    while (this.rig.items < bodies.length && Date.now() < end) await sleep(5);
+    await this.#atLeast(bodies.length);
     await sleep(60);
     expect(this.bodies).toEqual(bodies);
+  }
+
+  /** However few there are then: what is expected tells more than a time that is over. */
+  async #atLeast(count: number): Promise<void> {
+    const end = Date.now() + PATIENCE_MS;
+    while (this.rig.items < count && Date.now() < end) await sleep(5);
   }
 
   #intake(): Intake {
