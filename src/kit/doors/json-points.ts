@@ -1,8 +1,17 @@
 import { isUtf8 } from "../../line/utf8.ts";
 import { JsonScan } from "../../wire/json-scan.ts";
+import { TimeKind, TimeText } from "../../wire/time-text.ts";
 import { readJsonTime } from "./json-time.ts";
 import { JsonValues } from "./json-values.ts";
-import { BadPoint, literalOf, PointLines, ScratchText, shortestText } from "./point-lines.ts";
+import { NameTexts } from "./name-texts.ts";
+import {
+  BadPoint,
+  isSmallInteger,
+  literalOf,
+  PointLines,
+  ScratchText,
+  shortestText,
+} from "./point-lines.ts";
 
 const QUOTE = 34;
 const COMMA = 44;
@@ -55,6 +64,8 @@ export class JsonPoints {
   #view: DataView = new DataView(new ArrayBuffer(0));
   /** A text without its escapes. */
   readonly #text = new ScratchText();
+  readonly #names = new NameTexts();
+  readonly #times = new TimeText();
 
   constructor(options: JsonPointOptions = {}) {
     this.#options = options;
@@ -142,19 +153,20 @@ export class JsonPoints {
         this.#bytes.byteOffset + at,
         end - at,
       ).toString();
-      this.#lines.end(this.#fitting(ofFieldList(text, this.#lines)));
+      this.#end(ofFieldList(text, this.#lines));
       return;
     }
-    const timeKey = ["timestamp", "time"].find((key) => this.#isThere(point.get(key)));
-    const time = timeKey === undefined ? "" : this.#time(timeKey, point.get(timeKey) as Span);
+    const timeKey = this.#isThere(point.get("timestamp")) ? "timestamp" : "time";
     this.#measurement(point.get("measurement"));
     for (const [name, value] of this.#objectOf("tags", point)) this.#tag(name, value);
     const fields = this.#objectOf("fields", point);
-    for (const name of new Set([...point.keys(), ...fields.keys()])) {
-      const value = fields.get(name) ?? (isOwn(name, timeKey) ? undefined : point.get(name));
+    for (const [name, own] of point) {
+      const value = fields.get(name) ?? (isOwn(name, timeKey) ? undefined : own);
       if (this.#isThere(value)) this.#field(name, value);
     }
-    this.#lines.end(time);
+    for (const [name, value] of fields)
+      if (!point.has(name) && this.#isThere(value)) this.#field(name, value);
+    this.#endAt(timeKey, point.get(timeKey));
   }
 
   #measurement(value: Span | undefined): void {
@@ -163,7 +175,7 @@ export class JsonPoints {
       this.#lines.measurementText(defaultMeasurement);
     else if (value === undefined || !this.#isText(value))
       throw new BadPoint('"measurement" is missing or no text');
-    else this.#lines.measurement(...this.#content(value));
+    else this.#lines.measurement(this.#text.view, 0, this.#unescape(value.at));
   }
 
   /** The members of the object at a place; of equal names, the last. Throws where it is no JSON. */
@@ -201,7 +213,7 @@ export class JsonPoints {
   /** The name whose opening quote is at `p`. */
   #name(p: number): string {
     const length = this.#unescape(p);
-    return Buffer.from(this.#text.bytes.buffer, 0, length).toString();
+    return this.#names.get(this.#text.bytes, length);
   }
 
   /** Puts the text whose opening quote is at `p` into `#text`; returns its length. */
@@ -231,24 +243,26 @@ export class JsonPoints {
   /** Objects and lists are the text as which they were written. */
   #tag(name: string, value: Span): void {
     if (!this.#isThere(value)) return;
-    if (this.#isText(value)) this.#lines.tag(name, ...this.#content(value));
-    else if (this.#isNested(value)) this.#lines.tag(name, this.#scan.view, value.at, value.end);
+    if (this.#isText(value)) {
+      const length = this.#unescape(value.at);
+      this.#lines.tag(name, this.#text.view, 0, length);
+    } else if (this.#isNested(value)) this.#lines.tag(name, this.#scan.view, value.at, value.end);
     else this.#lines.tagText(name, shortestText(this.#source(value)));
   }
 
   #field(name: string, value: Span): void {
-    if (this.#isText(value)) this.#lines.field(name, ...this.#content(value));
-    else if (this.#isNested(value)) this.#lines.field(name, this.#scan.view, value.at, value.end);
+    const { bytes, view } = this.#scan;
+    const areFloats = this.#options.areFloats === true;
+    if (this.#isText(value)) {
+      const length = this.#unescape(value.at);
+      this.#lines.field(name, this.#text.view, 0, length);
+    } else if (this.#isNested(value)) this.#lines.field(name, view, value.at, value.end);
+    else if (!areFloats && isSmallInteger(bytes, value.at, value.end))
+      this.#lines.fieldInteger(name, bytes, value.at, value.end);
     else {
       const source = this.#source(value);
-      this.#lines.fieldLiteral(name, this.#options.areFloats === true ? source : literalOf(source));
+      this.#lines.fieldLiteral(name, areFloats ? source : literalOf(source));
     }
-  }
-
-  /** The content of a text, without its escapes. */
-  #content({ at }: Span): readonly [DataView, number, number] {
-    const length = this.#unescape(at);
-    return [this.#text.view, 0, length];
   }
 
   #isNested({ at }: Span): boolean {
@@ -256,20 +270,38 @@ export class JsonPoints {
     return first === OPEN_LIST || first === OPEN_OBJECT;
   }
 
-  /** Nanoseconds, or nothing where they do not fit. */
-  #time(key: string, value: Span): string {
+  /** Ends the line with a time of JSON. */
+  #endAt(key: string, value: Span | undefined): void {
+    if (!this.#isThere(value)) {
+      this.#lines.end("");
+      return;
+    }
+    const isText = this.#isText(value);
+    const length = isText ? this.#unescape(value.at) : 0;
+    const kind = isText
+      ? this.#times.read(this.#text.bytes, 0, length)
+      : this.#times.read(this.#scan.bytes, value.at, value.end);
+    if (kind === TimeKind.time) this.#lines.endAt(this.#times.low, this.#times.high);
+    else if (kind === TimeKind.outOfRange) {
+      this.replacedTimes++;
+      this.#lines.end("");
+    } else this.#end(this.#slowTime(key, value));
+  }
+
+  /** A number with an exponent, say. */
+  #slowTime(key: string, value: Span): bigint {
     const text = this.#isText(value) ? this.#name(value.at) : this.#source(value);
     const nanos = text.length > TIME_MAX ? undefined : readJsonTime(text);
     if (nanos === undefined)
       throw new BadPoint(`"${key}" is no time: write 2024-01-15T10:30:00Z or a number`);
-    return this.#fitting(nanos);
+    return nanos;
   }
 
-  #fitting(nanos: bigint | undefined): string {
-    if (nanos === undefined) return "";
-    if (nanos >= -INT64 && nanos < INT64) return String(nanos);
-    this.replacedTimes++;
-    return "";
+  /** Ends the line with a time in nanoseconds, or without one where it does not fit. */
+  #end(nanos: bigint | undefined): void {
+    const fits = nanos === undefined || (nanos >= -INT64 && nanos < INT64);
+    if (!fits) this.replacedTimes++;
+    this.#lines.end(fits && nanos !== undefined ? String(nanos) : "");
   }
 
   #source({ at, end }: Span): string {
@@ -278,6 +310,6 @@ export class JsonPoints {
 }
 
 /** Members of a point that are no fields. */
-function isOwn(name: string, timeKey: string | undefined): boolean {
+function isOwn(name: string, timeKey: string): boolean {
   return name === "measurement" || name === "tags" || name === "fields" || name === timeKey;
 }

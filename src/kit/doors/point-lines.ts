@@ -1,11 +1,16 @@
 import { LineText, room, writeString } from "../../line/writer.ts";
+import { NanosWriter, NUMBER_MAX } from "../../wire/numbers.ts";
 import { SLACK } from "../../wire/slack.ts";
 
 const FIRST = 1 << 12;
 const NEWLINE = 10;
 const SPACE = 32;
 const COMMA = 44;
+const MINUS = 45;
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
 const EQUALS = 61;
+const LETTER_I = 105;
 /** A whole number that 64 bits may hold. */
 const INTEGER = /^-?\d{1,20}$/;
 const INT64 = 2n ** 63n;
@@ -57,6 +62,7 @@ export class PointLines {
   view: DataView = new DataView(this.bytes.buffer);
   length = 0;
   readonly #line = new LineText("v2");
+  readonly #nanos = new NanosWriter();
   readonly #name = new ScratchText();
   readonly #value = new ScratchText();
   #start = 0;
@@ -125,11 +131,28 @@ export class PointLines {
     this.#ascii(literal);
   }
 
+  /** The digits of `bytes[from, end)` as an integer field. */
+  fieldInteger(name: string, bytes: Uint8Array, from: number, end: number): void {
+    this.#beginField(name);
+    this.#ensure(end - from + 1);
+    for (let p = from; p < end; p++) this.bytes[this.length++] = bytes[p] ?? 0;
+    this.bytes[this.length++] = LETTER_I;
+  }
+
   /** `nanos`: the time in decimal digits, or "" for none. */
   end(nanos: string): void {
     if (!this.#hasField) throw new BadPoint("it has no field");
     if (nanos !== "") this.#byte(SPACE);
     this.#ascii(nanos);
+    this.#byte(NEWLINE);
+  }
+
+  /** The same with the halves of an int64. */
+  endAt(low: number, high: number): void {
+    if (!this.#hasField) throw new BadPoint("it has no field");
+    this.#byte(SPACE);
+    this.#ensure(NUMBER_MAX + 1);
+    this.length = this.#nanos.write(this.view, this.length, low, high);
     this.#byte(NEWLINE);
   }
 
@@ -172,6 +195,18 @@ export class PointLines {
 export function shortestText(source: string): string {
   if (source === "true" || source === "false") return source;
   return INTEGER.test(source) ? String(BigInt(source)) : String(Number(source));
+}
+
+/** Whether a number of JSON is a whole one that surely fits 64 bits, and not `-0`. */
+export function isSmallInteger(bytes: Uint8Array, from: number, end: number): boolean {
+  if (end - from > SMALL_DIGITS) return false;
+  const isNegative = bytes[from] === MINUS;
+  if (isNegative && bytes[from + 1] === DIGIT_0) return false;
+  for (let p = isNegative ? from + 1 : from; p < end; p++) {
+    const c = bytes[p] ?? 0;
+    if (c < DIGIT_0 || c > DIGIT_9) return false;
+  }
+  return true;
 }
 
 /** A number or boolean of JSON as a field: a whole number without a point is an integer while 64 bits hold it, all others are floats. */
