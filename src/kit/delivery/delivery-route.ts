@@ -107,8 +107,8 @@ export class DeliveryRoute<S extends Signal> {
     this.name = options.reader.name;
     const { bytes, spanMs } = options.backend.limits;
     this.span = new FlightSpan(spanMs);
-    this.fit = new RangeFit(Math.min(bytes, options.batch?.maxBytes ?? bytes));
     const lanes = Math.max(1, Math.min(options.lanes, options.backend.limits.lanes));
+    this.fit = new RangeFit(Math.min(bytes, options.batch?.maxBytes ?? bytes), lanes === 1);
     this.lanes = new Lanes(lanes, this.fit);
     this.slabs = new Slabs(bytes, 2 * lanes);
     this.bodyLimit = new BodyLimit(bytes);

@@ -20,15 +20,17 @@ export class RangeFit {
   #bodyBytes: number;
   /** Of the best answers lately (ms). */
   #answerMs = 0;
+  readonly #isAlone: boolean;
 
-  /** `bodyBytes`: of a request at most. */
-  constructor(bodyBytes: number) {
+  /** `bodyBytes`: of a request at most. `isAlone`: one range is in flight at a time, and while it waits for an answer nothing is written. */
+  constructor(bodyBytes: number, isAlone = false) {
     this.#bodyBytes = bodyBytes;
+    this.#isAlone = isAlone;
   }
 
   /** Whether few ranges in flight are enough, and small ones. */
   get isQuick(): boolean {
-    return this.#answerMs < QUICK_MS;
+    return !this.#isAlone && this.#answerMs < QUICK_MS;
   }
 
   /** Telemetry of a range. */

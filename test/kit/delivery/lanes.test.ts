@@ -196,4 +196,7 @@ test("ranges of a quick destination are small; one slow answer among quick ones 
   fit.answered(5);
   expect(fit.isQuick).toBe(true);
   expect(fitOf(64 << 10, 5).bytes).toBeCloseTo(8 * 0.98 * (64 << 10), -3);
+  const alone = new RangeFit(8 * MIB, true);
+  alone.answered(5);
+  expect(alone.bytes).toBeGreaterThan(7.8 * MIB); // a pause behind each range
 });
