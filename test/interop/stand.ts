@@ -15,6 +15,7 @@ export class Stand {
   readonly http: string;
   /** Takes INFLUXDB_TOKEN, and hands queries to the store. */
   readonly influxdb: string;
+  readonly loki: string;
   readonly forward: string;
   /** The same, with the key emp-shared, the user "user" and the password "pass". */
   readonly forwardSecured: string;
@@ -29,6 +30,7 @@ export class Stand {
     this.grpc = `127.0.0.1:${ports.grpc}`;
     this.http = `127.0.0.1:${ports.http}`;
     this.influxdb = `127.0.0.1:${ports.influxdb}`;
+    this.loki = `127.0.0.1:${ports.loki}`;
     this.forward = `127.0.0.1:${ports.forward}`;
     this.forwardSecured = `127.0.0.1:${ports.forwardSecured}`;
     this.forwardSocket = socketIn(directory);
@@ -94,6 +96,7 @@ const PORTS = [
   "health",
   "metrics",
   "influxdb",
+  "loki",
   "forward",
   "forwardSecured",
 ] as const;
@@ -106,6 +109,7 @@ function weirConfig(directory: string, ports: Ports): string {
 receivers:
   otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${ports.grpc}" }, http: { endpoint: "127.0.0.1:${ports.http}" } } }
   influxdb: { endpoint: "127.0.0.1:${ports.influxdb}", tokens: [${INFLUXDB_TOKEN}], query_upstream: "http://127.0.0.1:${ports.store}" }
+  loki: { endpoint: "127.0.0.1:${ports.loki}" }
   fluent_forward: { endpoint: "127.0.0.1:${ports.forward}" }
   fluent_forward/socket: { endpoint: "${socketIn(directory)}" }
   fluent_forward/secured: { endpoint: "127.0.0.1:${ports.forwardSecured}", shared_key: emp-shared, username: user, password: pass }
@@ -123,7 +127,7 @@ service:
   extensions: [health_check, file_storage, embedded_store]
   telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${ports.metrics} } } } }] } }
   pipelines:
-    logs: { receivers: [otlp, influxdb, fluent_forward, fluent_forward/socket, fluent_forward/secured], exporters: [influxdb] }
+    logs: { receivers: [otlp, influxdb, loki, fluent_forward, fluent_forward/socket, fluent_forward/secured], exporters: [influxdb] }
     traces: { receivers: [otlp], exporters: [influxdb] }
     metrics: { receivers: [otlp], exporters: [influxdb] }
 `;

@@ -16,15 +16,22 @@ const TAGS =
 const POINTS = 500;
 
 /** This version has none for InfluxDB 3. */
-const OUTPUTS = ["influxdb", "influxdb_v2"] as const;
+const OUTPUTS = ["influxdb", "influxdb_v2", "opentelemetry", "loki"] as const;
 type Output = (typeof OUTPUTS)[number];
+/** Where the points of an output are found. */
+const ROWS: Readonly<Record<Output, string>> = {
+  influxdb: "interop_telegraf WHERE via = 'influxdb'",
+  influxdb_v2: "interop_telegraf WHERE via = 'influxdb_v2'",
+  opentelemetry: "interop_telegraf_value WHERE via = 'opentelemetry'",
+  loki: `logs WHERE attributes LIKE '%"via":"loki"%'`,
+};
 
 let path = "";
 
 /** An unmodified Telegraf: lines over UDP into it, and by its outputs to the influxdb receiver. */
 export const telegraf: Peer = {
   name: "telegraf",
-  what: "Telegraf's outputs influxdb and influxdb_v2 write to the influxdb receiver",
+  what: "Telegraf's outputs influxdb, influxdb_v2, opentelemetry and loki write to the receivers of their names",
   async install() {
     const built = goInstall("telegraf", "github.com/influxdata/telegraf/cmd/telegraf", VERSION, [
       "-tags",
@@ -40,10 +47,10 @@ async function run(check: Check): Promise<void> {
   const stand = await Stand.start();
   let child: ChildProcess | undefined;
   try {
-    const [v1 = 0, v2 = 0] = await freePorts(2);
-    const ports = { influxdb: v1, influxdb_v2: v2 };
+    const [v1 = 0, v2 = 0, opentelemetry = 0, loki = 0] = await freePorts(OUTPUTS.length);
+    const ports = { influxdb: v1, influxdb_v2: v2, opentelemetry, loki };
     const config = join(stand.directory, "telegraf.conf");
-    await writeFile(config, telegrafConfig(stand.influxdb, ports));
+    await writeFile(config, telegrafConfig(stand, ports));
     child = spawn(path, ["--config", config], { stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
     child.stderr?.on("data", (text) => {
@@ -53,8 +60,7 @@ async function run(check: Check): Promise<void> {
       await sleep(100);
     for (const output of OUTPUTS) await sendPoints(ports[output]);
     for (const output of OUTPUTS) {
-      const rows = () =>
-        stand.count(`SELECT count(*) FROM interop_telegraf WHERE via = '${output}'`);
+      const rows = () => stand.count(`SELECT count(*) FROM ${ROWS[output]}`);
       let found = 0;
       for (const end = Date.now() + 30_000; found < POINTS && Date.now() < end; await sleep(200))
         found = await rows();
@@ -75,8 +81,10 @@ async function run(check: Check): Promise<void> {
 
 async function sendPoints(port: number): Promise<void> {
   const socket = createSocket("udp4");
+  // Loki takes nothing that is older than a week.
+  const begin = BigInt(Date.now() - 60_000) * 1_000_000n;
   for (let i = 0; i < POINTS; i++) {
-    const line = `interop_telegraf,host=h\\ 1 value=${i}i,text="a \\"b\\"",ok=true ${1_705_314_600_000_000_000n + BigInt(i)}`;
+    const line = `interop_telegraf,host=h\\ 1 value=${i}i,text="a \\"b\\"",ok=true ${begin + BigInt(i)}`;
     await new Promise<void>((resolve) => socket.send(line, port, "127.0.0.1", () => resolve()));
     if (i % 50 === 0) await sleep(20);
   }
@@ -84,7 +92,8 @@ async function sendPoints(port: number): Promise<void> {
 }
 
 /** Each output has an input of its own, whose points are marked, so that both can be told apart in one store. */
-function telegrafConfig(influxdb: string, ports: Readonly<Record<Output, number>>): string {
+function telegrafConfig(stand: Stand, ports: Readonly<Record<Output, number>>): string {
+  const { influxdb } = stand;
   const input = (via: Output) => `
 [[inputs.socket_listener]]
   service_address = "udp://127.0.0.1:${ports[via]}"
@@ -110,5 +119,13 @@ ${OUTPUTS.map(input).join("")}
   bucket = "b"
   [outputs.influxdb_v2.tagpass]
     via = ["influxdb_v2"]
+[[outputs.opentelemetry]]
+  service_address = "${stand.grpc}"
+  [outputs.opentelemetry.tagpass]
+    via = ["opentelemetry"]
+[[outputs.loki]]
+  domain = "http://${stand.loki}"
+  [outputs.loki.tagpass]
+    via = ["loki"]
 `;
 }
