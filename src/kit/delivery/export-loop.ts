@@ -24,6 +24,8 @@ export async function runExportLoop<S extends Signal>(
 ): Promise<void> {
   const broken = new AbortController();
   const ending = AbortSignal.any([stop, broken.signal]);
+  // Once, and not for each read: a signal that follows others is dear to make, and to collect.
+  const noWait = options.hurry === undefined ? ending : AbortSignal.any([ending, options.hurry]);
   using grace = graceAfter(ending, options);
   const route = new DeliveryRoute(options, ending, grace.signal);
   const { lanes } = route;
@@ -39,7 +41,7 @@ export async function runExportLoop<S extends Signal>(
       else await lanes.freed();
       continue;
     }
-    const range: Range<S> | undefined = ahead ?? (await readNext(route));
+    const range: Range<S> | undefined = ahead ?? (await readNext(route, noWait));
     ahead = undefined;
     if (range !== undefined) await route.span.near(range, ending);
     if (range === undefined || ending.aborted) {
@@ -65,11 +67,13 @@ async function deliver<S extends Signal>(route: DeliveryRoute<S>, range: Range<S
   if (tally !== undefined) route.options.reader.settle(range, tally);
 }
 
-async function readNext<S extends Signal>(route: DeliveryRoute<S>): Promise<Range<S> | undefined> {
+/** `noWait` ends waiting for more; who has no patience any more takes what there is. */
+async function readNext<S extends Signal>(
+  route: DeliveryRoute<S>,
+  noWait: AbortSignal,
+): Promise<Range<S> | undefined> {
   const { stop } = route;
-  const { hurry } = route.options;
-  const mayWait = hurry?.aborted === false;
-  const signal = mayWait ? AbortSignal.any([stop, hurry]) : stop;
+  const signal = noWait.aborted ? stop : noWait;
   try {
     return await route.options.reader.read(readLimits(route), signal);
   } catch (reason) {
