@@ -46,21 +46,24 @@ interface Parsed {
 /** The obvious way: JSON.parse of each line, and a line of text from its members. */
 export function recordStringsJob(records: number): Job {
   const text = Buffer.from(functionRecords(records).join("\n"));
-  const tags = ["function_id", "execution_id", "status", "version"];
-  const fields = ["duration_ms", "memory_used_mb", "exit_code", "cpu_time_ms"];
   return () => {
-    const lines = text
-      .toString()
-      .split("\n")
-      .map((line) => {
-        const record = JSON.parse(line) as Parsed;
-        const pairs = (names: readonly string[]) =>
-          names.map((name) => `${name}=${String(record[name]).replace(/[,= ]/g, "\\$&")}`).join();
-        const body = record.message.replace(/["\\]/g, "\\$&");
-        const time = BigInt(Date.parse(record.timestamp)) * 1_000_000n;
-        return `function_logs,${pairs(tags)} ${pairs(fields)},message="${body}",trace_id="${record.trace_id}" ${time}`;
-      });
-    Buffer.from(lines.join("\n"));
+    linesOfRecords(text.toString().split("\n"));
     return records;
   };
+}
+
+const TAGS = ["function_id", "execution_id", "status", "version"];
+const FIELDS = ["duration_ms", "memory_used_mb", "exit_code", "cpu_time_ms"];
+
+/** Records as JSON → function_logs lines, by way of objects and strings. */
+export function linesOfRecords(texts: readonly string[]): Buffer {
+  const lines = texts.map((text) => {
+    const record = JSON.parse(text) as Parsed;
+    const pairs = (names: readonly string[]) =>
+      names.map((name) => `${name}=${String(record[name]).replace(/[,= ]/g, "\\$&")}`).join();
+    const body = record.message.replace(/["\\]/g, "\\$&");
+    const time = BigInt(Date.parse(record.timestamp)) * 1_000_000n;
+    return `function_logs,${pairs(TAGS)} ${pairs(FIELDS)},message="${body}",trace_id="${record.trace_id}" ${time}`;
+  });
+  return Buffer.from(lines.join("\n"));
 }

@@ -23,6 +23,7 @@ import {
   renameJob,
   touchJob,
 } from "./cases.ts";
+import { FILE_TWINS, fileLinesJob, fileStringsJob } from "./file-lines.ts";
 import { forwardJob, forwardStringsJob } from "./forward.ts";
 import { journalRow } from "./journal.ts";
 import { jsonIndexJob, jsonLinesJob, jsonParseJob } from "./json.ts";
@@ -219,6 +220,10 @@ async function micro(): Promise<void> {
   row("twin: JSON.parse + template strings, JSON points → lines", jsonPointStringsJob(100));
   row("record door, NDJSON → OTLP", recordDoorJob(100));
   row("JSON.parse + template strings, NDJSON", recordStringsJob(100));
+  for (const kind of ["json", "text"] as const) {
+    row(`file_log, ${kind} lines → OTLP`, fileLinesJob(kind));
+    row(`${FILE_TWINS[kind]}, ${kind} lines of a file`, fileStringsJob(kind));
+  }
   row("push door, Loki's protobuf → OTLP", pushDoorJob("protobuf", 100));
   row("push door, Loki's JSON → OTLP", pushDoorJob("json", 100));
   row("protobufjs + objects, Loki's protobuf", pushObjectsJob(100));
