@@ -42,6 +42,8 @@ interface Entry {
 interface Section {
   readonly level: string;
   readonly from: number;
+  /** Of the bracket that closes it. */
+  readonly end: number;
   at: number;
   /** Undefined behind the last one. */
   next: Entry | undefined;
@@ -65,6 +67,8 @@ export class LogsJson {
   readonly #length: number;
   readonly #mark: LogsJsonMark;
   readonly #steps: Iterator<void, number>;
+  /** Looking goes on in another turn from here on. */
+  #pauseAt = STEP_BYTES;
   #sections: Section[] = [];
 
   /** The memory needs SLACK behind `length`. */
@@ -104,9 +108,12 @@ export class LogsJson {
 
   /** Everything counts as taken. */
   skip(): void {
-    for (const section of this.#sections)
-      for (let { next } = section; next !== undefined; next = this.#entryBehind(next.to))
-        section.at = next.to;
+    for (const section of this.#sections) {
+      let at = section.end;
+      while (at > section.from && (this.#bytes[at - 1] ?? 0) <= 32) at--;
+      section.at = Math.max(section.from, at);
+      section.next = undefined;
+    }
   }
 
   mark(): LogsJsonMark {
@@ -160,6 +167,10 @@ export class LogsJson {
       if (p < 0) return -1;
       hasInner ||= isInner;
       if (!hasInner && c === OPEN_LIST && level !== undefined) yield* this.#found(level, value, p);
+      if (p >= this.#pauseAt) {
+        yield;
+        this.#pauseAt = p + STEP_BYTES;
+      }
       p = scan.space(p);
       if (this.#bytes[p] === CLOSE_OBJECT) return p + 1;
       if (this.#bytes[p] !== COMMA) return scan.fail(p, '"," or "}"');
@@ -179,12 +190,13 @@ export class LogsJson {
   }
 
   /** The list at `list` is that of a level. Of two the last one counts. */
-  *#found(level: string, list: number, end: number): Generator<void, void> {
+  *#found(level: string, list: number, behind: number): Generator<void, void> {
     const from = this.#scan.space(list + 1);
+    const end = behind - 1;
     const seen = this.#mark[level];
     let at = from;
     let hash = createHash("sha1");
-    if (seen !== undefined && from + seen.length < end && this.#isBoundary(from + seen.length)) {
+    if (seen !== undefined && from + seen.length <= end && this.#isBoundary(from + seen.length)) {
       const to = from + seen.length;
       for (let p = from; p < to; p += STEP_BYTES) {
         hash.update(this.#bytes.subarray(p, Math.min(to, p + STEP_BYTES)));
@@ -195,7 +207,7 @@ export class LogsJson {
     }
     this.#sections = this.#sections.filter((other) => other.level !== level);
     this.#sections.push({
-      ...{ level, from, at, hash },
+      ...{ level, from, end, at, hash },
       ...{ next: this.#entryBehind(at), hashedTo: at },
     });
     this.#sections.sort((a, b) => SECTIONS.indexOf(a.level) - SECTIONS.indexOf(b.level));

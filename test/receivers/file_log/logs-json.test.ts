@@ -1,5 +1,7 @@
 import { rename, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import { LogsJson } from "../../../src/receivers/file_log/logs-json.ts";
+import { withSlack } from "../../../src/wire/slack.ts";
 import { FileRig } from "./rig.ts";
 
 const MIB = 1 << 20;
@@ -81,6 +83,30 @@ test("entries that are no objects, empty ones, other lists and bytes that are no
     ["own", "fatal"],
   ]);
   expect(rig.rig.counts.get("weir_file_log_replaced_texts_total file_log")).toBe(1);
+});
+
+test("start_at: end leaves out what is there, and takes what comes", async () => {
+  await using rig = await FileRig.make();
+  const old = entries(3, "old");
+  await write(rig, JSON.stringify({ error: [], debug: old, info: old }, null, 2));
+  await rig.start(options(rig, { start_at: "end" }));
+  const later = { message: "later", timestamp: "2024-01-16T00:00:00Z" };
+  await write(rig, JSON.stringify({ error: [later], debug: old, info: [...old, later] }, null, 2));
+  await rig.expectBodies("later", "later");
+});
+
+test("looking through it pauses, whatever the file is made of", () => {
+  const scalars = `{${'"a":1,'.repeat(300_000)}"b":2}`;
+  const lists = `{${'"error":[],'.repeat(150_000)}"b":2}`;
+  const whole = JSON.stringify({ info: entries(20_000, "x".repeat(60)) });
+  for (const content of [scalars, lists, whole]) {
+    const bytes = withSlack(Buffer.from(content));
+    const logs = new LogsJson(bytes, content.length, {});
+    let steps = 1;
+    while (logs.step()) steps++;
+    expect(logs.problem).toBe("");
+    expect(steps).toBeGreaterThan(5);
+  }
 });
 
 test("a file above 16 MiB is said, and not read", async () => {
