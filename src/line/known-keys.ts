@@ -31,6 +31,8 @@ export class KnownKeys {
   /** Behind the last index of the set. */
   #behind = 0;
   #next = 0;
+  /** The next set with the same measurement, in a ring. */
+  readonly #twins = Int32Array.from({ length: KNOWN_SETS }, (_, set) => set);
   /** Set of the line before. */
   #last = -1;
   #lines: Uint8Array = new Uint8Array(0);
@@ -53,6 +55,16 @@ export class KnownKeys {
       this.#behind = this.expected + this.tagCounts[set]! + this.fieldCounts[set]!;
     }
     return set;
+  }
+
+  /** Another set with the same measurement, from each of them to the next; the set itself when there is none. */
+  twin(set: number): number {
+    return this.#twins[set]!;
+  }
+
+  /** The set that is to be tried first from now on. */
+  prefer(set: number): void {
+    this.#last = set;
   }
 
   /** Whether all `tags` of the line are the first ones of the set. If they are not exactly its tags, no field is expected. */
@@ -136,6 +148,7 @@ export class KnownKeys {
     // The set is of no use until all of it is there.
     this.versions[set]!++;
     this.measurements[set] = 0;
+    this.#unlink(set);
     let at = this.#name(set * ROOM, limit, bytes, from, end);
     for (let n = 0; n < tags + fields && at >= 0; n++) {
       const start = at;
@@ -150,6 +163,25 @@ export class KnownKeys {
     this.fieldCounts[set] = fields;
     this.count = Math.max(this.count, set + 1);
     this.#next = (set + 1) % KNOWN_SETS;
+    this.#link(set);
+  }
+
+  #unlink(set: number): void {
+    const before = this.#twins.indexOf(set);
+    this.#twins[before] = this.#twins[set]!;
+    this.#twins[set] = set;
+  }
+
+  #link(set: number): void {
+    const { bytes, measurements } = this;
+    const nameOf = (of: number) => bytes.subarray(of * ROOM, of * ROOM + measurements[of]!);
+    const name = nameOf(set);
+    for (let other = 0; other < this.count; other++) {
+      if (other === set || Buffer.compare(nameOf(other), name) !== 0) continue;
+      this.#twins[set] = this.#twins[other]!;
+      this.#twins[other] = set;
+      return;
+    }
   }
 
   /** End of the copy, or -1. */

@@ -13,6 +13,8 @@ import { isUtf8 } from "./utf8.ts";
 
 /** Of the lines with unknown names, one in so many (a power of two, less one) is learned once there is no free set. */
 const LEARN_MASK = 7;
+/** Sets with a line's measurement that are tried. */
+const SETS_TRIED = 4;
 
 /**
  * A cursor over lines of line protocol. Nothing is copied: a line is positions in the caller's memory, valid until `next`.
@@ -110,9 +112,17 @@ export class LineReader {
   #isUsual(): boolean {
     const { known, lineAt } = this;
     const usual = this.#usual;
-    const set = known.find(lineAt);
-    const end = set < 0 ? -1 : usual.read(set, lineAt, this.pairs, this.numbers);
+    const first = known.find(lineAt);
+    if (first < 0) return false;
+    let set = first;
+    let end = usual.read(set, lineAt, this.pairs, this.numbers);
+    for (let n = 1; end < 0 && n < SETS_TRIED; n++) {
+      set = known.twin(set);
+      if (set === first) return false;
+      end = usual.read(set, lineAt, this.pairs, this.numbers);
+    }
     if (end < 0) return false;
+    known.prefer(set);
     this.set = set;
     this.lineEnd = end;
     this.measurementAt = lineAt;
