@@ -57,6 +57,7 @@ async function bundle(source: string, plugins: Plugin[], isLean: boolean): Promi
     minify: true,
     comments: false,
     codeSplitting: false,
+    dynamicImportInCjs: false,
   });
   await build.close();
   const [part, ...more] = output;

@@ -218,6 +218,13 @@ describe.each(CLIENTS)("%s", (_client, create) => {
   });
 });
 
+test("the lean client refuses what it would leave out", () => {
+  const origin = "https://127.0.0.1:1";
+  const proxied = { origin, connections: 1, proxy: "http://proxy:3128" };
+  expect(() => new NodeHttpClient(proxied)).toThrow("use HttpClient");
+  expect(() => new NodeHttpClient({ ...proxied, proxy: "" })).not.toThrow();
+});
+
 test.each([
   ["x-tenant", "a|b", undefined],
   ["x tenant", "a", /not a header name/],
