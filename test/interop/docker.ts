@@ -50,7 +50,8 @@ class Daemon {
     const places = ["--data-root", join(at, "data"), "--exec-root", join(at, "exec")];
     const rest = ["-H", `unix://${at}/docker.sock`, "--pidfile", join(at, "pid")];
     const network = ["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--bridge=none"];
-    this.#process = spawn("dockerd", [...places, ...rest, ...network, "--storage-driver=vfs"], {
+    const dockerd = join(folder("docker"), "root", "usr", "sbin", "dockerd");
+    this.#process = spawn(dockerd, [...places, ...rest, ...network, "--storage-driver=vfs"], {
       env: this.#env,
       stdio: "ignore",
     });
