@@ -3,7 +3,9 @@ import { NEWLINE } from "../../line/characters.ts";
 import { LineReader } from "../../line/reader.ts";
 import { SLACK } from "../../wire/slack.ts";
 
-const FIRST = 1 << 16;
+/** Least memory of a connection that sends: a read has at most so much. */
+const FIRST = (1 << 16) + SLACK;
+const NOTHING = new Uint8Array(0);
 
 /** A line of JSON, or all lines of line protocol between two of them. */
 export interface Run {
@@ -17,8 +19,8 @@ export interface Run {
  * begins with a brace or a bracket is JSON and ends at its newline.
  */
 export class Framing {
-  bytes: Uint8Array = new Uint8Array(FIRST + SLACK);
-  view: DataView = new DataView(this.bytes.buffer);
+  bytes: Uint8Array = NOTHING;
+  view: DataView = new DataView(NOTHING.buffer);
   length = 0;
   /** Over-long lines cut since the connection began. */
   tooLong = 0;
@@ -47,7 +49,7 @@ export class Framing {
     }
     const need = this.length + rest.length + SLACK;
     if (need > this.bytes.length) {
-      const bytes = new Uint8Array(Math.max(need, this.bytes.length * 2));
+      const bytes = new Uint8Array(Math.max(need, this.bytes.length * 2, FIRST));
       bytes.set(this.bytes.subarray(0, this.length));
       this.bytes = bytes;
       this.view = new DataView(bytes.buffer);
@@ -124,6 +126,13 @@ export class Framing {
   take(length: number): void {
     this.bytes.copyWithin(0, length, this.length);
     this.length -= length;
+  }
+
+  /** Gives the memory back, where nothing is in it. */
+  release(): void {
+    if (this.length > 0) return;
+    this.bytes = NOTHING;
+    this.view = new DataView(NOTHING.buffer);
   }
 
   /** The line at `lineAt` is too long. With a forgotten quote it ends at the first newline, which the reader sees, too. */

@@ -5,6 +5,7 @@ import { isRefusal, PipelineError } from "../../otlp/status.ts";
 import type { Lease } from "../../pipeline/contracts.ts";
 import type { DoorResult, LineDoor } from "../../series/doors/door.ts";
 import type { TcpConfig } from "./config.ts";
+import type { DoorPool } from "./door-pool.ts";
 import { Framing } from "./framing.ts";
 import type { HandOver } from "./hand-over.ts";
 
@@ -23,7 +24,7 @@ export class TcpConnection {
   readonly #socket: Socket;
   readonly #config: TcpConfig;
   readonly #handOver: HandOver;
-  readonly #door: LineDoor;
+  readonly #doors: DoorPool;
   readonly #nowMs: () => number;
   readonly #framing: Framing;
   #json: JsonPoints | undefined;
@@ -37,13 +38,13 @@ export class TcpConnection {
     socket: Socket,
     config: TcpConfig,
     handOver: HandOver,
-    door: LineDoor,
+    doors: DoorPool,
     nowMs: () => number,
   ) {
     this.#socket = socket;
     this.#config = config;
     this.#handOver = handOver;
-    this.#door = door;
+    this.#doors = doors;
     this.#nowMs = nowMs;
     this.#framing = new Framing(config.max_line_size);
     // A reset only ends the reading: what came before it is kept.
@@ -83,15 +84,19 @@ export class TcpConnection {
     return idle_timeout === 0 ? QUIET_MS : Math.min(QUIET_MS, idle_timeout);
   }
 
-  /** Nothing was read for a while: lines held back by a forgotten quote go on; a connection that idles too long is closed. */
+  /**
+   * Nothing was read for a while: lines held back by a forgotten quote go on, or memory is given back; a connection that idles too long is
+   * closed.
+   */
   #onQuiet(): void {
     const { idle_timeout } = this.#config;
     this.#socket.setTimeout(this.#quietMs());
     if (this.#work !== undefined) return;
     const stuck = this.#framing.stuck();
-    if (stuck > 0) void this.#handOverLines(stuck).catch(() => this.#socket.destroy());
-    else if (idle_timeout > 0 && this.#nowMs() - this.#activeMs >= idle_timeout)
-      this.#socket.destroy();
+    if (stuck > 0) return void this.#handOverLines(stuck).catch(() => this.#socket.destroy());
+    this.#framing.release();
+    this.#json = undefined;
+    if (idle_timeout > 0 && this.#nowMs() - this.#activeMs >= idle_timeout) this.#socket.destroy();
   }
 
   /** One at a time. */
@@ -110,22 +115,25 @@ export class TcpConnection {
       this.#tooLong = framing.tooLong;
     }
     if (length === 0) return;
+    const door = this.#doors.take();
     for (const { from, to, isJson } of framing.runs(length))
-      if (isJson) await this.#readJson(from, to);
-      else this.#door.append(framing.bytes, framing.view, from, to, this.#nowMs());
-    await this.#submit(this.#door.finish(), length);
+      if (isJson) await this.#readJson(door, from, to);
+      else door.append(framing.bytes, framing.view, from, to, this.#nowMs());
+    const result = door.finish();
+    this.#doors.give(door);
+    await this.#submit(result, length);
     framing.take(length);
   }
 
   /** In steps: JSON takes long enough to keep others waiting. */
-  async #readJson(from: number, to: number): Promise<void> {
+  async #readJson(door: LineDoor, from: number, to: number): Promise<void> {
     this.#json ??= new JsonPoints();
     const json = this.#json;
     json.begin(this.#framing.bytes, this.#framing.view, from, to);
     for (let isMore = true; isMore; ) {
       isMore = json.readSome(JSON_STEP);
       this.#handOver.json(json);
-      this.#door.append(json.bytes, json.view, 0, json.length, this.#nowMs(), "ns");
+      door.append(json.bytes, json.view, 0, json.length, this.#nowMs(), "ns");
       if (isMore) await turn();
     }
   }

@@ -5,6 +5,7 @@ import type { Component } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { LineDoor } from "../../series/doors/door.ts";
 import type { TcpConfig } from "./config.ts";
+import { DoorPool } from "./door-pool.ts";
 import type { HandOver } from "./hand-over.ts";
 import { TcpConnection } from "./tcp-connection.ts";
 
@@ -15,7 +16,7 @@ export class TcpListener implements Component {
   readonly #config: TcpConfig;
   readonly #context: Context;
   readonly #handOver: HandOver;
-  readonly #makeDoor: () => LineDoor;
+  readonly #doors: DoorPool;
   readonly #connections = new Set<TcpConnection>();
   #server: Server | undefined;
   #saidMs = Number.NEGATIVE_INFINITY;
@@ -24,7 +25,7 @@ export class TcpListener implements Component {
     this.#config = config;
     this.#context = context;
     this.#handOver = handOver;
-    this.#makeDoor = makeDoor;
+    this.#doors = new DoorPool(makeDoor);
   }
 
   async start(): Promise<void> {
@@ -72,13 +73,7 @@ export class TcpListener implements Component {
 
   #accept(socket: Socket): void {
     const { nowMs } = this.#context;
-    const connection = new TcpConnection(
-      socket,
-      this.#config,
-      this.#handOver,
-      this.#makeDoor(),
-      nowMs,
-    );
+    const connection = new TcpConnection(socket, this.#config, this.#handOver, this.#doors, nowMs);
     this.#connections.add(connection);
     const forget = () => this.#connections.delete(connection);
     connection.done.then(forget, (error: unknown) => {

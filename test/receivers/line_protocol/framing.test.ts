@@ -35,6 +35,7 @@ function through(text: string, cuts: readonly number[]): unknown[] {
     framing.push(bytes.subarray(from, cut));
     from = cut;
     seen.push(...read(framing, framing.whole()));
+    framing.release();
   }
   seen.push(...read(framing, framing.length));
   expect([framing.length, framing.tooLong]).toEqual([0, 0]);
@@ -78,4 +79,17 @@ test("many bytes one by one cost no more than their number", async () => {
     }
   };
   expect(await cpuMs(push)).toBeLessThan(5_000);
+});
+
+test("a connection that is silent holds no memory, however long its lines were", () => {
+  const framing = new Framing(1 << 20);
+  expect(framing.bytes.length).toBe(0);
+  framing.push(Buffer.from(`a s="${"x".repeat(500_000)}`));
+  expect(framing.whole()).toBe(0);
+  framing.release();
+  expect(framing.length).toBeGreaterThan(500_000);
+  framing.push(Buffer.from('" 1\n'));
+  framing.take(framing.whole());
+  framing.release();
+  expect([framing.length, framing.bytes.length]).toEqual([0, 0]);
 });
