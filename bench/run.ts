@@ -3,7 +3,7 @@
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
  * of it `--only` idle, http, floor, large, renames, loki, json, influxdb_in, datakit, http_logs, loki_in, forward, grpc or udp. `--lanes`: how
  * delivery uses its lanes; `--delay`: how long an item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second; `--routes <n>`:
- * what so many idle or dead routes cost; `--only lambda`: the Lambda layer's cold start; `--drain`: how a backlog of `--mib` drains.
+ * what so many idle or dead routes cost; `--doors`: memory of one process with all doors open, idle connections too; `--only lambda`: the Lambda layer's cold start; `--drain`: how a backlog of `--mib` drains.
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -64,6 +64,7 @@ const { values } = parseArgs({
     outage: { type: "boolean" },
     minutes: { type: "string", default: "10" },
     rate: { type: "string", default: "50000" },
+    doors: { type: "boolean" },
     routes: { type: "string" },
     drain: { type: "boolean" },
     mib: { type: "string", default: "2048" },
@@ -81,6 +82,7 @@ else if (values.gate) gate();
 else if (values.only === "lambda") await (await import("./lambda.ts")).lambdaBench();
 else if (values.lanes) await (await import("./lanes.ts")).lanesBench();
 else if (values.delay) await (await import("./delay.ts")).delayBench();
+else if (values.doors) await (await import("./doors.ts")).doorsBench();
 else if (values.routes) await (await import("./isolation.ts")).routesBench(Number(values.routes));
 else if (values.drain) await (await import("./isolation.ts")).drainBench(Number(values.mib));
 else if (values.outage)

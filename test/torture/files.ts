@@ -178,13 +178,13 @@ async function timesOf(port: number, file: number): Promise<Map<string, number>>
   return new Map(rows.map(({ message, n }) => [String(message), Number(n)]));
 }
 
-/** `force_flush_period`: a writer that has no core in the middle of a line is not one that has ended. */
+/** `force_flush_period`: a writer that has no core in the middle of a line is not one that has ended. `timeout`: nor is such a store. */
 function yaml(directory: string, ports: { health: number; metrics: number; store: number }) {
   return `
 receivers:
   file_log: { include: ["${directory}/logs/*.log*"], start_at: beginning, storage: file_storage, force_flush_period: 60s }
 exporters:
-  influxdb: { endpoint: "http://127.0.0.1:${ports.store}", database: weir, sending_queue: { storage: file_storage, batch: { flush_timeout: 50ms } } }
+  influxdb: { endpoint: "http://127.0.0.1:${ports.store}", database: weir, timeout: 60s, sending_queue: { storage: file_storage, batch: { flush_timeout: 50ms } } }
 extensions:
   health_check: { endpoint: "127.0.0.1:${ports.health}" }
   file_storage: { directory: "${directory}/queue" }

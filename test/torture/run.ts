@@ -4,7 +4,7 @@
  *
  * - `[--kills 10] [--faults] [--pinned] [--seed 1]`: requests on their way to sinks that refuse, hang and reset, see sinks-run.ts
  * - `--doors [--kills 50]`: senders that want an acknowledgement, door by door, see doors-run.ts
- * - `--files [--kills 10] [--seed 1]`: files that grow, move, shrink and are packed, see files-run.ts
+ * - `--files [--kills 10] [--down 50000] [--seed 1]`: files that grow, move, shrink and are packed, see files-run.ts
  */
 const RUNS = { "--doors": "./doors-run.ts", "--files": "./files-run.ts" } as const;
 
