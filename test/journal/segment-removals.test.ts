@@ -15,6 +15,7 @@ import {
 } from "./fake.ts";
 import { createFaultyIo, systemError } from "./faulty-io.ts";
 import { Random, SimulatedDisk } from "./simulated-io.ts";
+import { drain, openSparse, turns } from "./sparse-rig.ts";
 
 const SEGMENT_BYTES = 2_000;
 
@@ -148,6 +149,39 @@ test("a segment that somebody else deleted is gone; one that may not be removed 
   expect(warnings).toEqual([{ segment: "00000003.segment", err: "EPERM: simulated" }]);
   expect(journal.stats().segments).toBeLessThanOrEqual(4);
   await journal.stop(never);
+});
+
+test("a sparse segment is copied although the one behind it is being removed; a start after a crash finds it all", async () => {
+  const memory = createMemoryIo();
+  let hanging: string | undefined;
+  const io = createFaultyIo(memory, async (operation, name) => {
+    if (operation !== "remove" || !name.endsWith(".segment") || hanging !== undefined) return;
+    hanging = name;
+    await memory.remove(name);
+    await new Promise(() => {}); // the file is gone, and nobody hears of it
+  });
+  const { journal, dead, live } = await openSparse({ io });
+  const texts: string[] = [];
+  for (let i = 0; i < 200; i++) {
+    // Segments hold 18 of these: of some, one is for the dead route, of those behind them none.
+    const isForBoth = i % 40 === 0;
+    const text = `${i} ${"x".repeat(400)}`;
+    if (isForBoth) texts.push(text);
+    await journal.append([frameOf(text, isForBoth ? [dead.route, live.route] : [live.route])]);
+  }
+  live.settle(...(await takeAll(live)));
+  await journal.append([frameOf("end", [live.route])]);
+  await turns(200);
+  expect(hanging).toBe("00000002.segment");
+  const { copied } = journal.stats();
+  expect(copied.segments).toBe(texts.length);
+  expect([...copied.failures]).toEqual([]);
+  const again = await openSparse({ io: memory });
+  expect(await drain(again.dead)).toEqual(texts);
+  expect(imbalance(again.dead.counts())).toBe(0);
+  expect(imbalance(again.live.counts())).toBe(0);
+  expect(again.journal.stats().quarantined.size).toBe(0);
+  await again.journal.stop(never);
 });
 
 async function takeAll(reader: Reader) {
