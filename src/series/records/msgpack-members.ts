@@ -18,6 +18,9 @@ const MEMBERS_MAX = ImportedMembersMax;
 
 const DOT = 0x2e;
 const TOO_DEEP = `a record is nested at most ${DEPTH_MAX} deep`;
+const TOO_MANY = `a record has at most ${MEMBERS_MAX} members`;
+const CUT_OFF = "the record is cut off";
+const NO_MSGPACK = "it holds a byte that is no MessagePack";
 /** Name of the attribute with the metadata of an entry. */
 const METADATA = new GivenAttributes([["fluent.metadata", ""]]);
 
@@ -41,21 +44,17 @@ export class MsgpackMembers {
   read(bytes: Uint8Array, view: DataView, from: number, to: number, most: number): number {
     const scan = this.#scan;
     scan.begin(bytes, view, to);
-    const end = scan.skip(from);
-    if (end < 0)
-      return this.#fail(
-        scan.isShort ? "the record is cut off" : "it holds a byte that is no MessagePack",
-      );
     const first = scan.head(from);
-    if (scan.kind !== Msgpack.map) return this.#fail("a record must be a map");
-    if (end - from > most) return this.#fail(`a record has at most ${most} bytes`);
-    if (scan.count + this.#members.count > MEMBERS_MAX)
-      return this.#fail(`a record has at most ${MEMBERS_MAX} members`);
+    if (first < 0 || scan.kind !== Msgpack.map) return this.#refuse(from, "a record must be a map");
+    const { count } = scan;
+    // Usual records are read once: whether they are whole shows on the way.
+    if (to - from > most && scan.skip(from) - from > most)
+      return this.#refuse(from, `a record has at most ${most} bytes`);
+    if (count + this.#members.count > MEMBERS_MAX) return this.#refuse(from, TOO_MANY);
     this.#prefixLength = -1;
-    if (this.#pairs(first, scan.count) < 0) return this.#fail(TOO_DEEP);
-    return this.#members.count > MEMBERS_MAX
-      ? this.#fail(`a record has at most ${MEMBERS_MAX} members`)
-      : end;
+    const end = this.#pairs(first, count);
+    if (end < 0) return this.#refuse(from, TOO_DEEP);
+    return this.#members.count > MEMBERS_MAX ? this.#refuse(from, TOO_MANY) : end;
   }
 
   /** Adds the map at `p` as the JSON text of one member, when there is something in it: an entry's metadata. False when it cannot be. */
@@ -75,12 +74,15 @@ export class MsgpackMembers {
     return true;
   }
 
-  #fail(problem: string): -1 {
-    this.problem = problem;
+  /** `problem`: of a record that is whole. */
+  #refuse(from: number, problem: string): -1 {
+    const scan = this.#scan;
+    if (scan.skip(from) >= 0) this.problem = problem;
+    else this.problem = scan.isShort ? CUT_OFF : NO_MSGPACK;
     return -1;
   }
 
-  /** `count` pairs at `p`; returns their end, or -1 for what is nested too deep. */
+  /** `count` pairs at `p`; returns their end, or -1 for what is nested too deep or not whole. */
   #pairs(p: number, count: number): number {
     for (let i = 0; i < count; i++) {
       const { texts } = this.#members;
@@ -101,7 +103,9 @@ export class MsgpackMembers {
   #name(p: number): number {
     const scan = this.#scan;
     const end = scan.head(p);
-    if (scan.kind === Msgpack.list || scan.kind === Msgpack.map) return this.#text.json(p);
+    if (end < 0) return -1;
+    if (scan.kind === Msgpack.list || scan.kind === Msgpack.map)
+      return scan.skip(p) < 0 ? -1 : this.#text.json(p);
     this.#text.plain();
     return end;
   }
@@ -110,7 +114,12 @@ export class MsgpackMembers {
     const scan = this.#scan;
     const members = this.#members;
     const end = scan.head(p);
+    if (end < 0) return -1;
     const { kind } = scan;
+    if (kind === Msgpack.list || kind === Msgpack.map) {
+      if (scan.skip(p) < 0) return -1;
+      scan.head(p);
+    }
     if (kind === Msgpack.map && this.#isFlattened(nameLength)) {
       this.#prefixAt = nameAt;
       this.#prefixLength = nameLength;
