@@ -4,7 +4,7 @@ import type { Service } from "./service.ts";
 export type StoreRow = Readonly<Record<string, unknown>>;
 
 /** A queue that gets no smaller for so long will not get empty (ms). */
-const STILL_MS = 60_000;
+const STILL_MS = 180_000;
 
 /** Waits until the service has delivered all that it had accepted, however long that takes while there is progress. */
 export async function delivered(service: Service): Promise<void> {

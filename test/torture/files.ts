@@ -89,7 +89,8 @@ export async function followKilled(run: FilesRun): Promise<FilesTotal> {
     const total = { directory, kills, seconds, lines, bytes, fates, log: service.log };
     return { ...total, appended: await appended(), ...(await compared(store, files)) };
   } catch (error) {
-    throw new Error(`${error}; the run is kept in ${directory}\n${service.log}`, { cause: error });
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`${why}\nwhat there was is kept in ${directory}\n${service.log}`);
   } finally {
     await writer.stop();
     await service.kill("SIGKILL");

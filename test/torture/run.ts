@@ -6,8 +6,6 @@
  * - `--doors [--kills 50]`: senders that want an acknowledgement, door by door, see doors-run.ts
  * - `--files [--kills 10] [--down 50000] [--seed 1]`: files that grow, move, shrink and are packed, see files-run.ts
  */
-const RUNS = { "--doors": "./doors-run.ts", "--files": "./files-run.ts" } as const;
-
-const [first = ""] = process.argv.slice(2);
-const isNamed = (name: string): name is keyof typeof RUNS => Object.hasOwn(RUNS, name);
-await import(isNamed(first) ? RUNS[first] : "./sinks-run.ts");
+if (process.argv.includes("--doors")) await import("./doors-run.ts");
+else if (process.argv.includes("--files")) await import("./files-run.ts");
+else await import("./sinks-run.ts");
