@@ -11,7 +11,6 @@ export const OPEN = 91;
 export const BACKSLASH = 92;
 export const CLOSE = 93;
 export const LETTER_B = 98;
-export const LETTER_I = 105;
 
 /** Classes of bytes in names: 0 plain, 1 ends a name, 2 backslash, 3 not ASCII. */
 export const NAME = new Uint8Array(256).fill(3, 128).fill(1, 0, 33);
