@@ -34,6 +34,7 @@ async function run(check: Check): Promise<void> {
     await service.start();
     await answers(check, http, door);
     await throughWeir(check, service, server, http, door);
+    await tailed(check, door);
     const laws = await service.law();
     check("the law balances", laws.length > 0 && laws.every(isBalanced), JSON.stringify(laws));
   } finally {
@@ -117,6 +118,31 @@ async function throughWeir(
   );
 }
 
+/** Live tailing of that Loki over the receiver's port, as Grafana and logcli do it: what is pushed to Weir is seen there. */
+async function tailed(check: Check, weir: number): Promise<void> {
+  const query = encodeURIComponent('{app="tailed"}');
+  const url = `ws://127.0.0.1:${weir}/loki/api/v1/tail?query=${query}`;
+  const socket = new WebSocket(url, { headers: TENANT });
+  let seen = "";
+  socket.addEventListener("message", ({ data }) => {
+    seen += String(data);
+  });
+  const send = (line: string) =>
+    fetch(`http://127.0.0.1:${weir}/loki/api/v1/push`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...TENANT },
+      body: JSON.stringify({
+        streams: [{ stream: { app: "tailed" }, values: [[`${Date.now()}000000`, line]] }],
+      }),
+    });
+  for (let i = 0; i < 60 && !seen.includes("line of a tail"); i++) {
+    await send(`line of a tail ${i}`);
+    await sleep(500);
+  }
+  check("live tailing shows what is pushed", seen.includes("line of a tail"), seen.slice(0, 200));
+  socket.close();
+}
+
 function usualLimits(directory: string, http: number, grpc: number): string {
   return lokiConfig(directory, http, grpc)
     .replace(/\n +(?:max_structured_metadata_entries_count|ingestion_\w+): .*/g, "")
@@ -134,7 +160,7 @@ function weirConfig(
 ): string {
   return `
 receivers:
-  loki: { endpoint: "127.0.0.1:${ports.door}" }
+  loki: { endpoint: "127.0.0.1:${ports.door}", query_upstream: "http://127.0.0.1:${ports.loki}" }
 extensions:
   health_check: { endpoint: "127.0.0.1:${ports.health}" }
   file_storage: { directory: "${directory}/queue" }
