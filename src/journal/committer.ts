@@ -167,8 +167,8 @@ export class Committer {
     let { isDamageNew: isDirty } = state;
     for (const route of state.routes.values()) {
       isDirty ||= route.isDirty;
-      const { unread: waiting, unreadFrom, wakers, progress } = route;
-      if (waiting.frames === 0 || waiting.bytes > cache.limit) continue;
+      const { unread: waiting, unreadFrom, wakers, progress, isResting } = route;
+      if (isResting || waiting.frames === 0 || waiting.bytes > cache.limit) continue;
       if (wakers.size > 0 || unreadFrom > old) unread = Math.min(unread, progress.upTo);
     }
     cache.forget(unread);

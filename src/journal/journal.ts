@@ -51,6 +51,8 @@ export interface Reader<S extends Signal = Signal> {
    * from memory with their tape; old ones are read and indexed again.
    */
   read(limits: ReadLimits, stop: AbortSignal): Promise<Range<S>>;
+  /** Whether nobody will read for a while: then nothing fresh is kept in memory for this route. */
+  rest?(isResting: boolean): void;
   /** In any order; the cursor is the low watermark. Written with the next group, at the latest after a second. */
   settle(range: Range<S>, tally: Tally): void;
   /** `queued*` from frame headers, never from tallies; the rest from journaled tallies. */

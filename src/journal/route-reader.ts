@@ -59,6 +59,12 @@ export class RouteReader<S extends Signal> implements Reader<S> {
     }
   }
 
+  rest(isResting: boolean): void {
+    if (this.state.isResting === isResting) return;
+    this.state.isResting = isResting;
+    this.#host.moved();
+  }
+
   settle(range: Range<S>, tally: Tally): void {
     this.state.land(this.flightOf(range, tally), tally);
     this.state.flights.delete(range);

@@ -68,6 +68,8 @@ export class RouteState {
   readonly flights = new Flights();
   /** Monotonic time at which `unread` became more than nothing, or some of it was taken. */
   unreadSince = 0;
+  /** Nobody will read for a while. */
+  isResting = false;
   /** Nothing that waits comes before this. */
   unreadFrom: Seq = 0;
   /** Changes with everything that a checkpoint says. */

@@ -87,6 +87,23 @@ test("a route that is far behind and takes a little now and then keeps nothing i
   expect(reads() - before).toBe(texts.length - 1);
 });
 
+test("for a route that rests nothing is kept, and again from then on when it does not", async () => {
+  const { live, still, take, append, reads } = await standing(1 << 20);
+  await append("a");
+  still.rest?.(true);
+  await take(live);
+  await append("b");
+  await take(live);
+  expect(await take(still)).toEqual(["a", "b"]);
+  const before = reads();
+  expect(before).toBeGreaterThan(0);
+  still.rest?.(false);
+  await append("c");
+  await take(live);
+  expect(await take(still)).toEqual(["c"]);
+  expect(reads()).toBe(before);
+});
+
 test("a reader that waits for more keeps what came so far", async () => {
   const { live, still, take, append, pass, reads } = await standing(1 << 20);
   const range = still.read({ ...ALL, minItems: 2, waitMs: 60_000 }, never);

@@ -55,6 +55,7 @@ export class FakeReader implements Reader<"logs"> {
   readonly order: number[] = [];
   readonly limits: ReadLimits[] = [];
   reads = 0;
+  isResting = false;
   readonly #frames: number[];
   readonly #framesPerRange: number;
   readonly #arrivalOf: (seq: number) => number;
@@ -100,6 +101,9 @@ export class FakeReader implements Reader<"logs"> {
       const items = sizes.reduce((a, b) => a + b, 0);
       return { first, last: this.#nextSeq - 1, frames, items };
     }
+  }
+  rest(isResting: boolean): void {
+    this.isResting = isResting;
   }
   settle(range: Range<"logs">, tally: Tally): void {
     const sum = tallySum(tally);

@@ -153,6 +153,7 @@ export class DeliveryRoute<S extends Signal> {
   /** The destination refuses us, whatever we send. */
   pause(why: string): void {
     if (!this.gate.pause()) return;
+    this.options.reader.rest?.(true);
     this.options.onPaused?.(why);
     this.options.log.error(
       { route: this.name, why },
@@ -167,6 +168,7 @@ export class DeliveryRoute<S extends Signal> {
   failed({ afterMs = 0 }: Verdict & { is: "retry" }, isSuspect: boolean): number {
     this.gate.undecided();
     this.outage.failed();
+    if (this.outage.isOn) this.options.reader.rest?.(true);
     const askedMs = Math.min(Math.max(afterMs, 0), RETRY_AFTER_MAX_MS);
     if (askedMs > 0 && !isSuspect) this.outage.hold(askedMs);
     return askedMs;
@@ -181,6 +183,7 @@ export class DeliveryRoute<S extends Signal> {
 
   /** The destination took or judged a request. */
   resume(): void {
+    if (this.outage.isOn || this.gate.paused) this.options.reader.rest?.(false);
     this.outage.answered();
     if (!this.gate.resume()) return;
     this.lanes.wake();

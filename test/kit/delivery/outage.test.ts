@@ -72,8 +72,10 @@ test("while credentials are refused, nothing more is read", async () => {
   const running = rig.run();
   await wait(100);
   expect(rig.reader.reads).toBeLessThanOrEqual(9);
+  expect(rig.reader.isResting).toBe(true);
   isRefused = false;
   await until(() => rig.reader.settled.size === 50);
+  expect(rig.reader.isResting).toBe(false);
   await running.stop();
 });
 
