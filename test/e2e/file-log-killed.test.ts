@@ -9,6 +9,7 @@ test("files that grow, move, shrink and are packed, with kills: every line exact
   const total = await followKilled({
     files: 50,
     kills: Number(WEIR_KILLS),
+    upMs: [200, 800],
     linesPerSecond: 50_000,
     // Starting takes long where much else runs.
     linesPerSecondDown: 5_000,

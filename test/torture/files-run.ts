@@ -22,6 +22,7 @@ const { values } = parseArgs({
 const total = await followKilled({
   files: 50,
   kills: Number(values.kills),
+  upMs: [1_000, 4_000],
   linesPerSecond: Number(values.rate),
   linesPerSecondDown: Number(values.down),
   seed: Number(values.seed),

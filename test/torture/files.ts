@@ -20,6 +20,8 @@ export interface FilesRun {
   readonly files: number;
   readonly kills: number;
   readonly linesPerSecond: number;
+  /** How long the service works between two kills, at least and at most. */
+  readonly upMs: readonly [least: number, most: number];
   /** While the service starts: that takes long where much else runs. */
   readonly linesPerSecondDown: number;
   readonly seed: number;
@@ -60,13 +62,14 @@ export async function followKilled(run: FilesRun): Promise<FilesTotal> {
   const files = new RestlessFiles(logs, run.files, random);
   const service = new Service(config, health, metrics);
   const writer = new Writer(files, run);
+  const [leastMs, mostMs] = run.upMs;
   const kills: FilesTotal["kills"][number][] = [];
   const appended = () => service.metric("weir_route_appended_items_total");
   try {
     await service.start();
     for (let kill = 1; kill <= run.kills; kill++) {
       writer.linesPerSecond = run.linesPerSecond;
-      await sleep(200 + random() * 600);
+      await sleep(leastMs + random() * (mostMs - leastMs));
       const written = files.count;
       const taken = await appended();
       writer.linesPerSecond = run.linesPerSecondDown;
