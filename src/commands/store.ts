@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { databaseNameFault } from "../lib/database-name.ts";
 import { parseDuration } from "../lib/duration.ts";
 import { loadTables, shippedTables } from "../series/tables/load.ts";
 import { type DeclaredTable, declaredTables } from "../store/declared.ts";
-import { textOf } from "../store/duck.ts";
+import { StoreInUse, textOf } from "../store/duck.ts";
 import { Store, type StoreOptions } from "../store/store.ts";
 
 const USAGE = `weir store [--endpoint 127.0.0.1:8181] [--directory ./data/store]
@@ -21,6 +22,9 @@ const USAGE = `weir store [--endpoint 127.0.0.1:8181] [--directory ./data/store]
 
 The token that requests must carry is read from WEIR_STORE_TOKEN (empty: none).`;
 
+/** How long the store of a service that was killed may take to end, and how often that is looked at. */
+const PREDECESSOR_MS = 30_000;
+const PREDECESSOR_LOOK_MS = 100;
 /** The query that does not end: as EX_SOFTWARE in sysexits.h. */
 const EXIT_STUCK = 70;
 
@@ -43,12 +47,7 @@ export async function runStore(args: readonly string[]): Promise<number> {
   // The database reads the zone once, when it is loaded: all times are UTC.
   Object.assign(process.env, { TZ: "UTC" });
   try {
-    const store = await Store.start({
-      ...settings,
-      version: readVersion(),
-      log,
-      giveUp: giveUp(log),
-    });
+    const store = await startStore(settings, log);
     process.stdout.write(`listening on ${store.address}\n`);
     await untilStopped(settings.isChild);
     // An open pipe would keep the process.
@@ -59,6 +58,19 @@ export async function runStore(args: readonly string[]): Promise<number> {
     log(textOf(error));
     return 1;
   }
+}
+
+/** The store of a service that was killed ends with it, but only when it has written what it was given: its successor waits. */
+async function startStore(settings: Settings, log: (text: string) => void): Promise<Store> {
+  const options = { ...settings, version: readVersion(), log, giveUp: giveUp(log) };
+  const endsAtMs = performance.now() + (settings.isChild ? PREDECESSOR_MS : 0);
+  for (;;)
+    try {
+      return await Store.start(options);
+    } catch (error) {
+      if (!(error instanceof StoreInUse) || performance.now() > endsAtMs) throw error;
+      await sleep(PREDECESSOR_LOOK_MS);
+    }
 }
 
 function readSettings(args: readonly string[]): Settings {

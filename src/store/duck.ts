@@ -61,6 +61,9 @@ async function loadEngine(): Promise<Engine> {
   }
 }
 
+/** Another process has the file. */
+export class StoreInUse extends StoreError {}
+
 async function openFile(engine: Engine, path: string, memoryLimit: string) {
   try {
     return await engine.DuckDBInstance.create(path, {
@@ -77,7 +80,7 @@ async function openFile(engine: Engine, path: string, memoryLimit: string) {
     const text = textOf(error);
     if (/set lock on file|being used by another process/i.test(text)) {
       const owner = /PID (\d+)/.exec(text)?.[1];
-      throw new StoreError(
+      throw new StoreInUse(
         `the store ${path} is in use by another process${owner === undefined ? "" : ` (PID ${owner})`}: stop it, or choose another --directory`,
       );
     }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { ownMs } from "../support/core-waits.ts";
 import { startStore, type TestStore, temporaryDirectory } from "./harness.ts";
@@ -27,6 +28,17 @@ test("the second process on a directory ends with one clear line", async () => {
       `^exit 1: weir store: the store \\S+ is in use by another process \\(PID ${store.child.pid}\\): stop it, or choose another --directory\\n$`,
     ),
   );
+});
+
+test("the store of a service that was killed may still be ending: its successor waits for it", async () => {
+  const path = fresh();
+  const before = await start(path);
+  await before.write("m a=1i 1");
+  const waiting = start(path, ["--exit-with-parent"]);
+  // Long enough to meet the lock; the successor waits much longer.
+  await sleep(1_000);
+  before.child.kill("SIGTERM");
+  expect(await (await waiting).rows("SELECT a FROM m")).toEqual([{ a: 1 }]);
 });
 
 test("an address in use is named", async () => {
