@@ -4,7 +4,8 @@ import { startStore, type TestStore, temporaryDirectory } from "./harness.ts";
 const directory = temporaryDirectory();
 let store: TestStore;
 beforeAll(async () => {
-  store = await startStore(directory.path);
+  // A query that is killed for its memory may take long before, where the machine is busy.
+  store = await startStore(directory.path, ["--query-timeout", "100s"]);
   const now = BigInt(Date.now()) * 1_000_000n;
   const hour = 3_600_000_000_000n;
   const id = "550e8400-e29b-41d4-a716-446655440000";

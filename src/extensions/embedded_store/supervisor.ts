@@ -17,7 +17,8 @@ export interface SupervisorOptions {
 
 const START_MS = 60_000;
 const PROBE_EVERY_MS = 1_000;
-const PROBE_TIMEOUT_MS = 1_000;
+/** Long: on a machine with twenty jobs per core the store takes seconds for an answer and is well. */
+const PROBE_TIMEOUT_MS = 4_000;
 /** Unanswered probes in a row after which the process counts as hung. */
 const MISSES = 3;
 const FIRST_PAUSE_MS = 200;
