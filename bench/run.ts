@@ -6,6 +6,7 @@
  * what so many idle or dead routes cost; `--doors`: memory of one process with all doors open, idle connections too; `--only lambda`: the Lambda layer's cold start; `--drain`: how a backlog of `--mib` drains.
  */
 import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import {
   decodeJob,
@@ -53,7 +54,10 @@ const GATES: readonly Gate[] = [
 ];
 /** Each ratio is the median of so many runs, each in a process of its own: what V8 learned in one must not help or hinder the next. */
 const GATE_RUNS = 3;
+/** A figure within 10 % of its limit meets it on a shared machine (DESIGN §12). */
+const NOISE = 1.1;
 const RATIOS = "ratios ";
+const COMPILE_CACHE = join(import.meta.dirname, "..", "node_modules", ".cache", "weir-bench");
 
 const { values } = parseArgs({
   options: {
@@ -103,8 +107,9 @@ function gate(): void {
     const seen = runs.map((run) => run[i] as number).sort((a, b) => a - b);
     const median = seen[GATE_RUNS >> 1] as number;
     const meets = (limit: number) => (relation === "≥" ? median >= limit : median <= limit);
-    if (!meets(ratchet)) failed++;
-    const verdict = meets(gate) ? "ok         " : meets(ratchet) ? "BEHIND GATE" : "FAILED     ";
+    const holds = meets(relation === "≥" ? ratchet / NOISE : ratchet * NOISE);
+    if (!holds) failed++;
+    const verdict = meets(gate) ? "ok         " : holds ? "BEHIND GATE" : "FAILED     ";
     const range = seen.map((value) => value.toFixed(2)).join(", ");
     console.log(
       `${verdict} ${what}: ${median.toFixed(2)} (gate ${relation} ${gate}, goal ${goal}, ratchet ${ratchet}; runs ${range})`,
@@ -118,6 +123,8 @@ function runRatios(): number[] {
   const { stdout } = spawnSync(process.execPath, args, {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
+    // As the service has it: Node's stripper of types slows every typed array of its process down, once it has stripped something.
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
   });
   const at = stdout.lastIndexOf(RATIOS);
   process.stdout.write(at < 0 ? stdout : stdout.slice(0, at));
