@@ -53,7 +53,7 @@ const GATES: readonly Gate[] = [
   { what: "heap growth, bytes per record", relation: "≤", ratchet: 4, gate: 4, goal: 0 },
 ];
 /** Each ratio is the median of so many runs, each in a process of its own: what V8 learned in one must not help or hinder the next. */
-const GATE_RUNS = 3;
+const GATE_RUNS = 5;
 /** A figure within 10 % of its limit meets it on a shared machine (DESIGN §12). */
 const NOISE = 1.1;
 const RATIOS = "ratios ";
