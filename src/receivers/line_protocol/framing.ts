@@ -1,10 +1,10 @@
 import { hasJsonStart, isJsonStart } from "../../kit/doors/json-values.ts";
 import { NEWLINE } from "../../line/characters.ts";
-import { LineReader } from "../../line/reader.ts";
+import type { LineReader } from "../../line/reader.ts";
 import { SLACK } from "../../wire/slack.ts";
 
-/** Least memory of a connection that sends: a read has at most so much. */
-const FIRST = (1 << 16) + SLACK;
+/** Least memory of a connection that sends. A read has up to 64 KiB; most senders' have much less. */
+const FIRST = 1 << 12;
 const NOTHING = new Uint8Array(0);
 
 /** A line of JSON, or all lines of line protocol between two of them. */
@@ -24,7 +24,7 @@ export class Framing {
   length = 0;
   /** Over-long lines cut since the connection began. */
   tooLong = 0;
-  readonly #reader = new LineReader();
+  readonly #reader: LineReader;
   readonly #maxLine: number;
   /** Inside an over-long line: everything up to the next newline is thrown away. */
   #isSkipping = false;
@@ -35,8 +35,10 @@ export class Framing {
   #isUnclosed = false;
   #isJson = false;
 
-  constructor(maxLineSize: number) {
+  /** `reader`: of all connections of a listener, because each has 55 KiB of memory for the names that it knows. Nothing stays in it between calls. */
+  constructor(maxLineSize: number, reader: LineReader) {
     this.#maxLine = maxLineSize;
+    this.#reader = reader;
   }
 
   push(chunk: Uint8Array): void {

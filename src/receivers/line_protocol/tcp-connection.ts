@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import { JsonPoints } from "../../kit/doors/json-points.ts";
+import type { LineReader } from "../../line/reader.ts";
 import { isRefusal, PipelineError } from "../../otlp/status.ts";
 import type { Lease } from "../../pipeline/contracts.ts";
 import type { DoorResult, LineDoor } from "../../series/doors/door.ts";
@@ -39,6 +40,7 @@ export class TcpConnection {
     config: TcpConfig,
     handOver: HandOver,
     doors: DoorPool,
+    reader: LineReader,
     nowMs: () => number,
   ) {
     this.#socket = socket;
@@ -46,7 +48,7 @@ export class TcpConnection {
     this.#handOver = handOver;
     this.#doors = doors;
     this.#nowMs = nowMs;
-    this.#framing = new Framing(config.max_line_size);
+    this.#framing = new Framing(config.max_line_size, reader);
     // A reset only ends the reading: what came before it is kept.
     socket.on("error", () => {});
     this.#activeMs = nowMs();

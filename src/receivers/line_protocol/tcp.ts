@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { parseEndpoint } from "../../kit/server/listen-endpoint.ts";
 import { describeListenError } from "../../kit/server/listen-error.ts";
+import { LineReader } from "../../line/reader.ts";
 import type { Component } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { LineDoor } from "../../series/doors/door.ts";
@@ -17,6 +18,8 @@ export class TcpListener implements Component {
   readonly #context: Context;
   readonly #handOver: HandOver;
   readonly #doors: DoorPool;
+  /** Finds the ends of lines for all connections, one call at a time. */
+  readonly #reader = new LineReader();
   readonly #connections = new Set<TcpConnection>();
   #server: Server | undefined;
   #saidMs = Number.NEGATIVE_INFINITY;
@@ -72,8 +75,14 @@ export class TcpListener implements Component {
   }
 
   #accept(socket: Socket): void {
-    const { nowMs } = this.#context;
-    const connection = new TcpConnection(socket, this.#config, this.#handOver, this.#doors, nowMs);
+    const connection = new TcpConnection(
+      socket,
+      this.#config,
+      this.#handOver,
+      this.#doors,
+      this.#reader,
+      this.#context.nowMs,
+    );
     this.#connections.add(connection);
     const forget = () => this.#connections.delete(connection);
     connection.done.then(forget, (error: unknown) => {
