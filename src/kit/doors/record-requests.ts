@@ -7,10 +7,13 @@ import type { Counter } from "../../pipeline/telemetry.ts";
 import type { GivenAttributes } from "../../series/records/given-attributes.ts";
 import { RecordDoor, type RecordRequest } from "../../series/records/record-door.ts";
 import { outOfMemory } from "../budget.ts";
+import { shortened } from "./bad-lines.ts";
 import type { Exporting, Taken } from "./exporting.ts";
 import { RareLog } from "./rare-log.ts";
 
 const LOG_EVERY_MS = 60_000;
+/** Bytes of an example in the log. */
+const EXAMPLE_MAX = 512;
 /** Bytes of a large body between two turns of the event loop. */
 const STEP_BYTES = 1 << 18;
 /** Longest request that is made of one body: lengths in it have at most 28 bits, and one record may follow. */
@@ -26,6 +29,8 @@ export interface RecordSource {
   readonly bad: number;
   /** Sentence about the first of them; "" when there is none. */
   readonly firstBad: string;
+  /** What is wrong with it, where the sentence differs from one to the next of the same kind, as one with a time does: by this they are counted in the log. */
+  readonly reason?: string;
   /** Gives the door about the next `size` bytes. False when there are no more. */
   fill(door: RecordDoor, size: number): boolean;
 }
@@ -79,18 +84,18 @@ export class RecordRequests {
       ? await this.#readSlowly(source, given, lease)
       : this.#read(source, given);
     if (!isSliced && !lease.grow(read.length)) throw new PipelineError(outOfMemory(lease));
-    const { bad, firstBad } = source;
+    const { bad, firstBad, reason = firstBad } = source;
     if (read.items === 0) {
       this.#exporting.count(bad > 0 ? "invalid" : "accepted");
-      if (bad > 0) this.#intake.rejected("logs", bad, firstBad, this.#exporting.transport);
-      this.#say(bad, firstBad);
+      if (bad > 0) this.#intake.rejected("logs", bad, reason, this.#exporting.transport);
+      this.#say(bad, reason, firstBad);
       return { items: 0, rejected: bad, why: firstBad };
     }
-    const before = { rejected: bad, why: firstBad };
+    const before = { rejected: bad, why: reason };
     const { rejected, why } = await this.#exporting.take("logs", read, lease, before);
     if (read.replacedTimes > 0) this.#replacedTimes.add(read.replacedTimes);
-    this.#say(rejected, why);
-    return { items: read.items - (rejected - bad), rejected, why };
+    this.#say(rejected, why, firstBad);
+    return { items: read.items - (rejected - bad), rejected, why: firstBad || why };
   }
 
   #read(source: RecordSource, given: GivenAttributes): RecordRequest {
@@ -147,11 +152,18 @@ export class RecordRequests {
     door.timeLow = door.timeHigh = 0;
   }
 
-  #say(records: number, why: string): void {
+  /** `example`: the whole sentence about one of them. */
+  #say(records: number, reason: string, example: string): void {
     if (records === 0) return;
-    this.#bad.say(records, why, this.#context.nowMs(), (reasons) =>
+    const isMore = example !== "" && example !== reason;
+    this.#bad.say(records, reason, this.#context.nowMs(), (reasons) =>
       this.#context.log.warn(
-        { receiver: this.#context.id, transport: this.#exporting.transport, records: reasons },
+        {
+          receiver: this.#context.id,
+          transport: this.#exporting.transport,
+          records: reasons,
+          ...(isMore && { example: shortened(example, EXAMPLE_MAX) }),
+        },
         "records were rejected",
       ),
     );

@@ -35,6 +35,10 @@ export class PushReader implements RecordSource {
     return this.entries.errors.first;
   }
 
+  get reason(): string {
+    return this.entries.reason;
+  }
+
   /** `carried`: for the resources of all that is made of the body. */
   begin(
     { bytes, length }: Body,

@@ -25,6 +25,16 @@ export interface PushOptions {
 /** Every record has its stream's labels: a small body may become a large request. Bytes of a request that is made at a stretch, and of a step. */
 export const WHOLE_MAX: number = 64 << 20;
 const STEP_MAX = 4 << 20;
+/** Why an entry was not taken, in words that are the same for all alike: Loki's own name the stream, its time and the present second. */
+const REASONS = {
+  labels: "a stream has labels over a limit, or one of them twice",
+  old: "an entry is older than limits.reject_old_samples_max_age",
+  ahead: "an entry is further ahead than limits.creation_grace_period",
+  line: "a line is longer than limits.max_line_size",
+  bytes: "structured metadata is larger than limits.max_structured_metadata_size",
+  pairs: "structured metadata has more than limits.max_structured_metadata_entries_count",
+} as const;
+type Fault = keyof typeof REASONS;
 const SEE = "or contact your Loki administrator to increase it";
 const FUNCTION_BYTES = 8;
 const FUNCTION = Buffer.alloc(FUNCTION_BYTES + SLACK);
@@ -43,6 +53,8 @@ export class PushEntries {
   /** Streams of the request so far, and entries that were not taken. */
   streams = 0;
   bad = 0;
+  /** Why the first of those was not taken, in words without the stream and times; "" when there is none. */
+  reason = "";
   readonly #limits: PushLimits;
   readonly #line: PromtailLine | undefined;
   #nowMs = 0;
@@ -67,6 +79,7 @@ export class PushEntries {
     this.#nowMs = nowMs;
     this.errors = new PushErrors();
     this.streams = this.bad = 0;
+    this.reason = "";
   }
 
   /** All labels of the next stream are there. */
@@ -122,8 +135,9 @@ export class PushEntries {
 
   /** Ends the entry, whose line is `view[from, end)`; false: it was not taken. */
   end(door: RecordDoor, view: DataView, from: number, end: number): boolean {
-    if (this.#isRefused || !this.#isFine(end - from)) {
-      this.#reject(end - from);
+    const fault = this.#isRefused ? "labels" : this.#faultOf(end - from);
+    if (fault !== undefined) {
+      this.#reject(fault, end - from);
       return false;
     }
     const { time } = this;
@@ -145,23 +159,22 @@ export class PushEntries {
     return true;
   }
 
-  #isFine(lineBytes: number): boolean {
+  /** What Loki finds first. */
+  #faultOf(lineBytes: number): Fault | undefined {
     const { maxLineBytes, maxAgeMs, maxAheadMs, maxMetadataBytes, maxMetadataPairs } = this.#limits;
     const age = this.#nowMs - this.time.ms;
-    return (
-      this.time.fits &&
-      !isAbove(age, maxAgeMs) &&
-      !isAbove(-age, maxAheadMs) &&
-      !isAbove(lineBytes, maxLineBytes) &&
-      !isAbove(this.#metadataBytes, maxMetadataBytes) &&
-      !isAbove(this.#metadataPairs, maxMetadataPairs)
-    );
+    if (isAbove(age, maxAgeMs) || (!this.time.fits && age > 0)) return "old";
+    if (isAbove(-age, maxAheadMs) || !this.time.fits) return "ahead";
+    if (isAbove(lineBytes, maxLineBytes)) return "line";
+    if (isAbove(this.#metadataBytes, maxMetadataBytes)) return "bytes";
+    return isAbove(this.#metadataPairs, maxMetadataPairs) ? "pairs" : undefined;
   }
 
-  /** In Loki's order. A stream that is refused is told of once. */
-  #reject(lineBytes: number): void {
+  /** A stream that is refused is told of once. */
+  #reject(fault: Fault, lineBytes: number): void {
     this.bad++;
-    if (this.#isRefused) {
+    this.reason ||= REASONS[fault];
+    if (fault === "labels") {
       if (this.#saysRefused) this.errors.add(this.#streamText);
       this.#saysRefused = false;
       return;
@@ -171,23 +184,25 @@ export class PushEntries {
       return;
     }
     this.#streamText ||= this.labels.text();
-    this.errors.add(this.#whyNot(lineBytes));
+    this.errors.add(this.#wordsOf(fault, lineBytes));
   }
 
-  #whyNot(lineBytes: number): string {
-    const { maxLineBytes, maxAgeMs, maxAheadMs, maxMetadataBytes, maxMetadataPairs } = this.#limits;
+  /** Loki's own, to the letter. */
+  #wordsOf(fault: Exclude<Fault, "labels">, lineBytes: number): string {
+    const { maxLineBytes, maxAgeMs, maxMetadataBytes, maxMetadataPairs } = this.#limits;
     const stream = this.#streamText;
-    const age = this.#nowMs - this.time.ms;
-    const isOld = isAbove(age, maxAgeMs) || (!this.time.fits && age > 0);
-    if (isOld)
-      return `entry for stream '${stream}' has timestamp too old: ${this.time.text()}, oldest acceptable timestamp is: ${secondsText(this.#nowMs - maxAgeMs)}`;
-    if (isAbove(-age, maxAheadMs) || !this.time.fits)
-      return `entry for stream '${stream}' has timestamp too new: ${this.time.text()}`;
-    if (isAbove(lineBytes, maxLineBytes))
-      return `max entry size '${maxLineBytes}' bytes exceeded for stream '${stream}' while adding an entry with length '${lineBytes}' bytes`;
-    if (isAbove(this.#metadataBytes, maxMetadataBytes))
-      return `stream '${stream}' has structured metadata too large: '${this.#metadataBytes}' bytes, limit: '${maxMetadataBytes}' bytes. Please see \`limits_config.max_structured_metadata_size\` ${SEE}`;
-    return `stream '${stream}' has too many structured metadata labels: '${this.#metadataPairs}', limit: '${maxMetadataPairs}'. Please see \`limits_config.max_structured_metadata_entries_count\` ${SEE}`;
+    switch (fault) {
+      case "old":
+        return `entry for stream '${stream}' has timestamp too old: ${this.time.text()}, oldest acceptable timestamp is: ${secondsText(this.#nowMs - maxAgeMs)}`;
+      case "ahead":
+        return `entry for stream '${stream}' has timestamp too new: ${this.time.text()}`;
+      case "line":
+        return `max entry size '${maxLineBytes}' bytes exceeded for stream '${stream}' while adding an entry with length '${lineBytes}' bytes`;
+      case "bytes":
+        return `stream '${stream}' has structured metadata too large: '${this.#metadataBytes}' bytes, limit: '${maxMetadataBytes}' bytes. Please see \`limits_config.max_structured_metadata_size\` ${SEE}`;
+      case "pairs":
+        return `stream '${stream}' has too many structured metadata labels: '${this.#metadataPairs}', limit: '${maxMetadataPairs}'. Please see \`limits_config.max_structured_metadata_entries_count\` ${SEE}`;
+    }
   }
 }
 

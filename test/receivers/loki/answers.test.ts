@@ -46,6 +46,45 @@ test("of good and bad entries the good ones are stored, the bad ones counted and
   expect(rig.outcome("partial")).toBe(1);
 });
 
+test("what is wrong with entries is counted in words that are the same in the next second and for other streams", async () => {
+  const rig = new ReceiverRig("loki");
+  let nowMs = NOW_MS;
+  Object.assign(rig.context, { nowMs: () => nowMs });
+  const { url } = await start({ limits: { max_structured_metadata_entries_count: 1 } }, rig);
+  const pairs = { a: "1", b: "2" };
+  const entries = (app: string) => [
+    jsonPush({ app }, [String(NOW - 8n * 86_400_000_000_000n), "old"]),
+    jsonPush({ app }, [String(NOW + 3_600_000_000_000n), "ahead"]),
+    jsonPush({ app }, [String(BigInt(nowMs) * 1_000_000n), "x".repeat(300_000 + app.length)]),
+    jsonPush({ app }, [String(NOW), app, { a: "x".repeat(70_000 + app.length) }]),
+    jsonPush({ app }, [String(NOW), app, pairs]),
+    jsonPush({ app: app.repeat(2_000) }, [String(NOW), "x"]),
+  ];
+  const texts: string[] = [];
+  for (const app of ["shop", "a-till"]) {
+    for (const body of entries(app)) texts.push((await post(`${url}${PATH}`, body)).text);
+    nowMs += 7_000;
+  }
+  // The client gets Loki's own words, with the stream and the second.
+  const oldest = new Date(nowMs - 7_000 - 168 * 3_600_000).toISOString().slice(0, 19);
+  expect(texts[6]).toMatch(/^entry for stream '\{app="a-till", .* has timestamp too old: /);
+  expect(texts[6]).toContain(`oldest acceptable timestamp is: ${oldest}Z`);
+  expect(new Set(texts).size).toBe(12);
+  const whys = rig.rejected.map(({ why }) => why);
+  expect(whys.slice(6)).toEqual(whys.slice(0, 6));
+  expect(new Set(whys).size).toBe(6);
+  expect(whys[0]).toBe("an entry is older than limits.reject_old_samples_max_age");
+  nowMs += 60_000;
+  await post(`${url}${PATH}`, entries("shop")[0] ?? "");
+  const [first, later] = rig.said.map((line) => JSON.parse(line.slice(line.indexOf("{"))));
+  expect(first).toMatchObject({ records: { [whys[0] ?? ""]: 1 } });
+  expect(first.example).toContain('{app="shop"');
+  expect(Object.entries(later.records)).toEqual(
+    expect.arrayContaining(whys.slice(0, 6).map((why) => [why, 2])),
+  );
+  expect(rig.said).toHaveLength(2);
+});
+
 test("a request that is refused as a whole leaves nothing for the next one", async () => {
   const { rig, url } = await start();
   const bad = `{"streams":[{"stream":{"a":"b"},"values":[["${NOW}","first"],[5,"x"]]}]}`;
