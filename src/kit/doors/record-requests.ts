@@ -4,6 +4,7 @@ import { PipelineError } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
+import { ArrivalTime } from "../../series/records/arrival-time.ts";
 import type { GivenAttributes } from "../../series/records/given-attributes.ts";
 import { RecordDoor, type RecordRequest } from "../../series/records/record-door.ts";
 import { outOfMemory } from "../budget.ts";
@@ -49,7 +50,7 @@ export class RecordRequests {
   readonly #context: Context;
   readonly #intake: Intake;
   readonly #exporting: Exporting;
-  readonly #named: { readonly serviceName?: string };
+  readonly #doorOptions: { readonly serviceName?: string; readonly arrival: ArrivalTime };
   readonly #door: RecordDoor;
   /** For large bodies, one at a time. A door is costly to make, and knows the shapes of the records that it had. */
   #largeDoor: RecordDoor;
@@ -67,9 +68,11 @@ export class RecordRequests {
     this.#context = context;
     this.#intake = intake;
     this.#exporting = exporting;
-    this.#named = named;
-    this.#door = new RecordDoor(named);
-    this.#largeDoor = new RecordDoor(named);
+    // Records without a time differ in the nanosecond: a store that keys rows by tags and time would make one of many, and what mapping 1.7
+    // moves apart by content loses its order. Rule 1.6 leaves open which moment of the arrival it is; a time that a sender gave stays.
+    this.#doorOptions = { ...named, arrival: new ArrivalTime(true) };
+    this.#door = new RecordDoor(this.#doorOptions);
+    this.#largeDoor = new RecordDoor(this.#doorOptions);
     this.#replacedTimes = context.meter.counter(
       "weir_records_replaced_times_total",
       "Records whose time is before 1677 or after 2262: they carry the time of their arrival.",
@@ -140,7 +143,7 @@ export class RecordRequests {
       }
     } catch (reason) {
       // The body is refused as a whole: what was read of it, which may be much, must not come with the next one.
-      this.#largeDoor = new RecordDoor(this.#named);
+      this.#largeDoor = new RecordDoor(this.#doorOptions);
       throw reason;
     }
     return door.finish();

@@ -7,6 +7,7 @@ import { isRefusal, type Refusal } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
+import { ArrivalTime } from "../../series/records/arrival-time.ts";
 import { RecordDoor } from "../../series/records/record-door.ts";
 import { SLACK } from "../../wire/slack.ts";
 import { Blocks, Whole } from "./blocks.ts";
@@ -63,7 +64,7 @@ export class Reading {
     this.#handOver = new HandOver(config, context, intake);
     const { service_name: serviceName } = config;
     const named = serviceName !== undefined && { serviceName };
-    this.#door = new RecordDoor({ isRising: true, ...named });
+    this.#door = new RecordDoor({ arrival: new ArrivalTime(true), ...named });
     this.#most = 2 * config.max_log_size + CHUNK_BYTES;
     this.#replaced = context.meter.counter(
       "weir_file_log_replaced_texts_total",

@@ -1,5 +1,6 @@
 import type { Body } from "../../kit/server/compression.ts";
 import type { Signal } from "../../otlp/tape.ts";
+import { ArrivalTime } from "../../series/records/arrival-time.ts";
 import { RecordDoor } from "../../series/records/record-door.ts";
 import { TimeKind, TimeText } from "../../wire/time-text.ts";
 import type { Config, Stream } from "./config.ts";
@@ -42,6 +43,8 @@ export class BatchMaker {
   readonly #streams: ReadonlySet<string>;
   readonly #reader = new EventReader();
   readonly #times = new TimeText();
+  /** Of lines whose own time cannot be read: one each, in their order. */
+  readonly #arrival = new ArrivalTime(true);
   #door: RecordDoor | undefined;
   #doorService = "";
 
@@ -123,7 +126,7 @@ export class BatchMaker {
     const isSame = door !== undefined && serviceName === this.#doorService;
     this.#door = undefined;
     this.#doorService = serviceName;
-    return isSame ? door : new RecordDoor(serviceName === "" ? {} : { serviceName });
+    return isSame ? door : new RecordDoor({ arrival: this.#arrival, serviceName });
   }
 
   #traces(ended: readonly Invocation[], sandbox: Sandbox, nowMs: number): Body | undefined {

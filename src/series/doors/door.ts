@@ -299,6 +299,7 @@ export class LineDoor {
     return this.#shapes.get(bytes, measurementAt, measurementEnd);
   }
 
+  /** Lines without a time share that of their arrival: as in InfluxDB, equal series in one request are one point, which senders use to add fields. */
   #writeTimes(): void {
     const reader = this.#reader;
     const out = this.#out;

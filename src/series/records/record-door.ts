@@ -100,10 +100,10 @@ export class RecordDoor {
   #items = 0;
   #replacedTimes = 0;
 
-  /** `isRising`: records that have no time at all get one each, in their order. */
-  constructor(options: { readonly serviceName?: string; readonly isRising?: boolean } = {}) {
-    const { serviceName = "", isRising = false } = options;
-    this.#arrival = new ArrivalTime(isRising);
+  /** `arrival`: the time of records that have none at all. Where it rises they get one each, in their order, and doors that share it never the same. */
+  constructor(options: { readonly serviceName?: string; readonly arrival?: ArrivalTime } = {}) {
+    const { serviceName = "", arrival = new ArrivalTime(false) } = options;
+    this.#arrival = arrival;
     this.#constants = new Constants(3 * serviceName.length + 2 * SLACK);
     this.#service = this.#constants.add(serviceName);
   }

@@ -52,6 +52,25 @@ describe("modes", () => {
     }
   });
 
+  test("entries without a time have one each, in their order, whatever mode and connection they come by", async () => {
+    const { rig, port } = await start();
+    const without = (body: string) => [null, { log: body }];
+    const texts = Array.from({ length: 300 }, (_, i) => `line ${i}`);
+    const packed = Buffer.concat(texts.slice(100, 200).map((body) => encode(without(body))));
+    const sender = new Sender(port).send(
+      encode(["t", texts.slice(0, 100).map(without)]),
+      encode(["t", packed]),
+      ...texts.slice(200).map((body) => encode(["t", ...without(body)])),
+    );
+    await until(() => rig.items === 300);
+    new Sender(port).send(encode(["t", null, { log: "last" }]));
+    await until(() => rig.items === 301);
+    sender.socket.destroy();
+    const times = new Map(stored(rig).map(({ body, time }) => [body, BigInt(time)]));
+    const inOrder = [...texts, "last"].map((body) => times.get(body) ?? 0n);
+    expect(inOrder.slice(1).filter((time, i) => time <= (inOrder[i] ?? 0n))).toEqual([]);
+  });
+
   test("forward, with metadata and in the time formats of all versions", async () => {
     const { rig, port } = await start();
     new Sender(port).send(

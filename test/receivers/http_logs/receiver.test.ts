@@ -35,6 +35,29 @@ async function replay(address: string, { path, headers, body }: Sent): Promise<s
   return answer.split("\r\n", 1)[0] ?? "";
 }
 
+test("records without a time have one each, in their order; those with one, and those of ?time=, keep it", async () => {
+  const { rig, url } = await start();
+  const body = (from: number) =>
+    Array.from({ length: 200 }, (_, i) => JSON.stringify({ message: from + i })).join("\n");
+  await post(`${url}/logs/json`, body(0));
+  await post(`${url}/logs/json`, body(200));
+  const times = stored(rig).map(({ time }) => BigInt(time));
+  expect(times.length).toBe(400);
+  expect(times.slice(1).filter((time, i) => time <= (times[i] ?? 0n))).toEqual([]);
+  rig.batches.length = 0;
+  await post(
+    `${url}/logs/json`,
+    '{"message":"a","time":1705314600}{"message":"b","time":1705314600}',
+  );
+  await post(`${url}/logs/json?time=1705314601`, '{"message":"c"}{"message":"d"}');
+  expect(stored(rig).map(({ time }) => time)).toEqual([
+    "1705314600000000000",
+    "1705314600000000000",
+    "1705314601000000000",
+    "1705314601000000000",
+  ]);
+});
+
 describe("what senders send, byte for byte", () => {
   test.each(SENT)("$sender: $records records, 200", async (sent) => {
     const { rig, address } = await start();
