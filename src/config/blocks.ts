@@ -123,7 +123,12 @@ const batch = z.strictObject({
     .min(0)
     .default(0)
     .describe("Most items per send; 0 = as many as fit the exporter's limits."),
-  sizer: z.enum(["items", "bytes"]).default("items").describe("Unit of min_size and max_size."),
+  sizer: z
+    .enum(["items", "bytes"])
+    .optional()
+    .describe(
+      "Unit of min_size and max_size. Default: the queue's; items where that counts requests.",
+    ),
 });
 
 /** `sending_queue`, as in the Collector's exporterhelper. `lanes`: the default of num_consumers. */
@@ -157,7 +162,7 @@ const sendingQueueOf = (lanes: number) =>
       wait_for_result: z
         .boolean()
         .default(false)
-        .describe("Without storage: acknowledge after the destination's answer."),
+        .describe("Only without storage: acknowledge after the destination's answer."),
       storage: z
         .string()
         .optional()
@@ -181,6 +186,15 @@ const sendingQueueOf = (lanes: number) =>
         })
         .optional()
         .describe("Wait a little to send more at once."),
+    })
+    .superRefine(({ enabled, storage, wait_for_result }, context) => {
+      if (enabled && wait_for_result && storage !== undefined)
+        context.addIssue({
+          code: "custom",
+          path: ["wait_for_result"],
+          message:
+            "works only without storage, as in the Collector: with it, what is on the disk is acknowledged; leave out one of the two",
+        });
     })
     .prefault({})
     .describe("The queue between the pipelines and this exporter.");

@@ -1,4 +1,4 @@
-import type { Delivery } from "../config/blocks.ts";
+import type { Delivery, SendingQueue } from "../config/blocks.ts";
 import type { ComponentConfig, Config } from "../config/config.ts";
 import { routesOf } from "../journal/routes.ts";
 import type { Backend } from "../kit/delivery/backend.ts";
@@ -153,7 +153,7 @@ function connect(
       retry,
       timeoutMs,
       lanes: queue.num_consumers,
-      ...(queue.batch !== undefined && { batch: batching(queue.batch) }),
+      ...(queue.batch !== undefined && { batch: batching(queue.batch, queue.sizer) }),
       indexer: context.indexer,
       log: context.log,
       meter: context.meter,
@@ -168,9 +168,9 @@ function connect(
   return { route, outlet };
 }
 
-function batching(batch: NonNullable<Delivery["sending_queue"]["batch"]>) {
-  const { flush_timeout: waitMs, min_size: min, max_size: max, sizer } = batch;
-  const inItems = sizer === "items";
+function batching(batch: NonNullable<SendingQueue["batch"]>, ofQueue: SendingQueue["sizer"]) {
+  const { flush_timeout: waitMs, min_size: min, max_size: max, sizer = ofQueue } = batch;
+  const inItems = sizer !== "bytes";
   return {
     waitMs,
     minItems: inItems ? min : Number.MAX_SAFE_INTEGER,

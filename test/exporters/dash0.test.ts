@@ -298,6 +298,9 @@ test.each([
   [{ dataset: "a b" }, "no spaces"],
   [{ region: undefined, endpoint: "collector" }, "expected host:port"],
   [{ region: undefined, endpoint: "collector:1", protocol: "http" }, "expected a URL"],
+  [{ region: undefined, endpoint: "http://u:s3cret@h:1", protocol: "http" }, "not in the URL"],
+  [{ headers: { authorization: "s3cret" } }, "belongs in token"],
+  [{ headers: { "dash0-dataset": "s3cret" } }, "belongs in dataset"],
   [{ proxy_url: "http://p:1" }, "`protocol: http` only"],
   [{ headers: { "x-a": "s3cret\n" } }, "line break"],
 ])("%j is a configuration error", (options, message) => {

@@ -458,6 +458,7 @@ test.each([
   [{ headers: { "content-length": "1" } }, ["headers", "content-length"], "client itself"],
   [{ token: "a\r\nb" }, ["token"], "line break"],
   [{ endpoint: "http://u:p@127.0.0.1:1" }, ["endpoint"], "not in the URL"],
+  [{ endpoint: "http://127.0.0.1:1/write?db=weir" }, ["endpoint"], "database, org"],
   [{ endpoint: "127.0.0.1:8181" }, ["endpoint"], "expected a URL"],
   [{ max_body_size: 10 }, ["max_body_size"], ""],
 ])("%j is a configuration error", (options, path, message) => {

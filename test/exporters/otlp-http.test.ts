@@ -215,6 +215,9 @@ test.each([
   [{ proxy_url: "proxy:3128" }, "expected a URL"],
   [{ proxy_url: "ftp://s3cret@proxy" }, "expected a URL"],
   [{ endpont: "x" }, "endpont"],
+  [{ endpoint: "http://u:s3cret@127.0.0.1:1" }, "credentials"],
+  [{ traces_endpoint: "http://s3cret@127.0.0.1:1/v1/traces" }, "credentials"],
+  [{ sending_queue: { storage: "file_storage", wait_for_result: true } }, "only without storage"],
 ])("%j is a configuration error", (options, message) => {
   const { schema } = createOtlpHttp(pickItems, writeRequestJson);
   const { error } = schema.safeParse({ endpoint: "http://127.0.0.1:1", ...options });
@@ -236,6 +239,13 @@ test("a configuration of the Collector with its options of connections is taken"
     force_attempt_http2: true,
   };
   expect(schema.safeParse(options).error).toBeUndefined();
+});
+
+test("a signal without an address is a configuration error", () => {
+  const { schema, unsupported } = createOtlpHttp(pickItems, writeRequestJson);
+  const config = schema.parse({ traces_endpoint: "http://127.0.0.1:1/v1/traces" });
+  expect(unsupported?.(config, "traces")).toBeUndefined();
+  expect(unsupported?.(config, "logs")).toMatch(/set endpoint or logs_endpoint/);
 });
 
 test("header values never print", () => {

@@ -5,6 +5,8 @@ export interface SinkRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingMessage["headers"];
+  /** As they came: name, value, name, value … */
+  readonly rawHeaders: readonly string[];
   readonly body: Buffer;
 }
 
@@ -57,6 +59,7 @@ export async function httpSink(...script: readonly SinkAnswer[]): Promise<HttpSi
       method: incoming.method ?? "",
       url: incoming.url ?? "",
       headers: incoming.headers,
+      rawHeaders: incoming.rawHeaders,
       body: Buffer.concat(chunks),
     };
     const index = requests.push(request) - 1;

@@ -1,10 +1,20 @@
 import { z } from "zod";
 import { delivery, duration, secret } from "../../config/blocks.ts";
 import { grpcTarget } from "../../kit/client/grpc-target.ts";
-import { checkHttpClient, httpClientShape } from "../../kit/client/http-client-block.ts";
+import {
+  checkHttpClient,
+  holdsCredentials,
+  httpClientShape,
+} from "../../kit/client/http-client-block.ts";
 import { tlsClientOf } from "../../kit/tls/tls-block.ts";
 
 const { headers, proxy_url } = httpClientShape;
+
+/** Headers that have options of their own. */
+const OPTION_OF: Readonly<Record<string, string>> = {
+  authorization: "token",
+  "dash0-dataset": "dataset",
+};
 
 const most = (usual: number, what: string) =>
   z
@@ -68,6 +78,10 @@ export const config = z
       context.addIssue({ code: "custom", path: [name], message });
     const { endpoint, region, protocol, token } = config;
     checkHttpClient({ ...config, auth: undefined }, context);
+    for (const name of Object.keys(config.headers)) {
+      const option = OPTION_OF[name.toLowerCase()];
+      if (option !== undefined) issue("headers", `${name} belongs in ${option}`);
+    }
     if ((endpoint === undefined) === (region === undefined))
       issue(endpoint === undefined ? "region" : "endpoint", "set either region or endpoint");
     if (!/^[\x21-\x7e]+$/.test(token.reveal()))
@@ -75,6 +89,8 @@ export const config = z
     if (protocol === "grpc" && config.proxy_url.reveal() !== "")
       issue("proxy_url", "works with `protocol: http` only");
     if (endpoint === undefined) return;
+    if (protocol === "http" && holdsCredentials(endpoint))
+      issue("endpoint", "credentials belong in token, not in the URL");
     const target = grpcTarget(endpoint, config.tls?.insecure ?? false);
     if (protocol === "grpc" && typeof target === "string") issue("endpoint", target);
     if (protocol === "http" && !/^https?:\/\/[^/]/.test(URL.parse(endpoint)?.href ?? ""))

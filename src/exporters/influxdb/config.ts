@@ -1,6 +1,10 @@
 import { z } from "zod";
 import { deliveryInLanes, secret, url } from "../../config/blocks.ts";
-import { checkHttpClient, httpClientShape } from "../../kit/client/http-client-block.ts";
+import {
+  checkHttpClient,
+  holdsCredentials,
+  httpClientShape,
+} from "../../kit/client/http-client-block.ts";
 import { TABLES_DOC, type TableChoice } from "../../series/tables/table-choice.ts";
 import { collectorShape, targetOf } from "./collector-options.ts";
 
@@ -127,7 +131,11 @@ function* mistakes(config: Config): Generator<readonly [keyof Config, string]> {
       "token",
       "the token holds a space, a line break or another character that HTTP headers do not allow",
     ];
-  const { username, password } = URL.parse(config.endpoint) ?? { username: "", password: "" };
-  if (username !== "" || password !== "")
+  if (holdsCredentials(config.endpoint))
     yield ["endpoint", "credentials belong in token, or in username and password, not in the URL"];
+  if (URL.parse(config.endpoint)?.search)
+    yield [
+      "endpoint",
+      "what is behind the ? is written by the exporter: put it into database, org or retention_policy",
+    ];
 }

@@ -1,6 +1,10 @@
 import { z } from "zod";
 import { delivery, duration, url } from "../../config/blocks.ts";
-import { checkHttpClient, httpClientShape } from "../../kit/client/http-client-block.ts";
+import {
+  checkHttpClient,
+  holdsCredentials,
+  httpClientShape,
+} from "../../kit/client/http-client-block.ts";
 import { labelProblem } from "../../series/loki/labels.ts";
 
 const enabled = (what: string) => z.boolean().default(true).describe(what);
@@ -101,8 +105,7 @@ export const config = z
         ["max_body_size"],
         `JSON is made at a stretch, which would hold up everything else: at most ${JSON_BODY_MAX} with encoding: json`,
       );
-    const { username, password } = URL.parse(config.endpoint) ?? { username: "", password: "" };
-    if (username !== "" || password !== "")
+    if (holdsCredentials(config.endpoint))
       issue(["endpoint"], "credentials belong in an extension such as basic_auth, not in the URL");
   });
 export type Config = z.output<typeof config>;

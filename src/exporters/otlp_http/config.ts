@@ -1,6 +1,12 @@
 import { z } from "zod";
 import { delivery, duration, url } from "../../config/blocks.ts";
-import { checkHttpClient, httpClientShape } from "../../kit/client/http-client-block.ts";
+import {
+  checkHttpClient,
+  holdsCredentials,
+  httpClientShape,
+} from "../../kit/client/http-client-block.ts";
+
+const ENDPOINTS = ["endpoint", "logs_endpoint", "metrics_endpoint", "traces_endpoint"] as const;
 
 export const config = z
   .strictObject({
@@ -38,6 +44,14 @@ export const config = z
         path: ["endpoint"],
         message: "at least one endpoint must be specified",
       });
+    for (const name of ENDPOINTS)
+      if (holdsCredentials(config[name] ?? ""))
+        context.addIssue({
+          code: "custom",
+          path: [name],
+          message:
+            "credentials belong in an extension such as basic_auth, or in headers, not in the URL",
+        });
     checkHttpClient(config, context);
   });
 export type Config = z.output<typeof config>;

@@ -25,6 +25,10 @@ export function createOtlpHttp(pick: Pick, writeJson: BatchText): ExporterFactor
     summary: "Sends telemetry to any OTLP backend over HTTP.",
     stability: { logs: "beta", traces: "beta", metrics: "beta" },
     schema: config,
+    unsupported: (config, signal) =>
+      (config[`${signal}_endpoint`] ?? config.endpoint) === undefined
+        ? `it has no address for them: set endpoint or ${signal}_endpoint`
+        : undefined,
     example: { endpoint: "http://127.0.0.1:4318" },
     create: (config, context) => new OtlpHttp(config, context, pick, writeJson),
   };

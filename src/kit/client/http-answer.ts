@@ -90,3 +90,20 @@ export class AnswerParts {
 function first(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
+
+/**
+ * The headers with those of `auth`, both as flat lists. Of one that is in both, that of `auth` holds, as in the Collector: two of them
+ * would be read by each server in its own way.
+ */
+export function withAuth(headers: string[], auth: ClientAuth | undefined): string[] {
+  if (auth === undefined) return headers;
+  const own = auth.headers();
+  const names = new Set(own.flatMap((text, i) => (i % 2 === 0 ? [text.toLowerCase()] : [])));
+  const all: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const [name = "", value = ""] = headers.slice(i, i + 2);
+    if (!names.has(name.toLowerCase())) all.push(name, value);
+  }
+  all.push(...own);
+  return all;
+}

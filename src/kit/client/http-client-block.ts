@@ -51,3 +51,9 @@ export function checkHttpClient(block: HttpClientBlock, context: z.RefinementCtx
       message: 'expected a URL, for example "http://proxy:3128"',
     });
 }
+
+/** Whether a URL holds a user name or a password, which no request would carry. */
+export function holdsCredentials(endpoint: string): boolean {
+  const { username, password } = URL.parse(endpoint) ?? { username: "", password: "" };
+  return username !== "" || password !== "";
+}

@@ -11,6 +11,7 @@ import {
   type HttpClientOptions,
   type HttpPoster,
   KEEP_ALIVE_MS,
+  withAuth,
 } from "./http-answer.ts";
 import { type Proxied, throughProxy } from "./http-proxy.ts";
 
@@ -67,10 +68,8 @@ export class HttpClient implements HttpPoster {
     const free = this.#free.pop();
     const line = free ?? this.#lines[this.#turn++ % this.#lines.length];
     if (line === undefined) return { error: "the client has no connections" };
-    const { auth } = this.#options;
-    const all = auth === undefined ? headers : [...headers, ...auth.headers()];
     try {
-      return await line.post(path, all, body, stop);
+      return await line.post(path, withAuth(headers, this.#options.auth), body, stop);
     } finally {
       if (free !== undefined) this.#free.push(free);
     }

@@ -9,6 +9,7 @@ import {
   type HttpClientOptions,
   type HttpPoster,
   KEEP_ALIVE_MS,
+  withAuth,
 } from "./http-answer.ts";
 
 /**
@@ -44,7 +45,7 @@ export class NodeHttpClient implements HttpPoster {
     const answer = exchange(request, stop);
     limitConnecting(request, connectTimeoutMs, this.#isSecure ? "secureConnect" : "connect");
     try {
-      const all = auth === undefined ? headers : [...headers, ...auth.headers()];
+      const all = withAuth(headers, auth);
       for (let i = 0; i + 1 < all.length; i += 2)
         request.appendHeader(all[i] ?? "", all[i + 1] ?? "");
       request.setHeader("content-length", body.length);

@@ -85,6 +85,19 @@ describe.each(CLIENTS)("%s", (_client, create) => {
     });
   });
 
+  test("a header of the authenticator takes the place of a given one, however it is written", async () => {
+    await using sink = await httpSink({ status: 204 });
+    const auth = { headers: () => ["Authorization", "Bearer new"] };
+    const client = create({ origin: sink.url, connections: 1, auth });
+    onTestFinished(() => client.close());
+    await client.post("/", ["AUTHORIZATION", "Bearer old", "x-a", "b"], body, never);
+    expect(sink.requests[0]?.rawHeaders.filter((text) => /^auth|^bearer|^b$/i.test(text))).toEqual([
+      "b",
+      "Authorization",
+      "Bearer new",
+    ]);
+  });
+
   test("opens no more connections than it may", async () => {
     const { sink, client } = await sinkAndClient({ status: 204, delayMs: 20 });
     await Promise.all(Array.from({ length: 12 }, () => client.post("/", [], body, never)));
