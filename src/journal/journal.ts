@@ -153,6 +153,8 @@ export interface Journal {
   routes(): readonly KnownRoute[];
   /** Why `reserve` would refuse now; takes nothing, drops nothing. */
   refuses(routes: Routes, bytes: number, items: number): Refusal | undefined;
+  /** Whether one of them that is being read has so much waiting that who appends should leave time to its reader. */
+  isBehind(routes: Routes): boolean;
   /** All routes or none. Dispose after append (or instead of it). */
   reserve(routes: Routes, bytes: number, items: number): Disposable | Refusal;
   /** One atomic group; resolves after its fdatasync, rejects with a PipelineError when nothing of it was kept. */

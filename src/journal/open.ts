@@ -203,6 +203,10 @@ class SegmentJournal implements Journal {
     return committer.refuses(room) ?? this.#full(this.#states(routes), bytes, items);
   }
 
+  isBehind(routes: Routes): boolean {
+    return this.#states(routes).some((route) => route.isBehind);
+  }
+
   reserve(routes: Routes, bytes: number, items: number): Disposable | Refusal {
     const refusal = this.refuses(routes, bytes, items);
     if (refusal !== undefined) return refusal;

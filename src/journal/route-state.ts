@@ -44,6 +44,12 @@ interface Size {
   frames: number;
 }
 
+/**
+ * A few requests' worth. Far below what a cache of frames holds: who reads frames that have left it does more work per frame, and falls
+ * behind for good.
+ */
+const BEHIND_BYTES = 8 << 20;
+
 const NO_SIZE: Size = { items: 0, bytes: 0, frames: 0 };
 
 /** One exporter-and-signal: its totals, how far it is, and what waits for it. */
@@ -124,6 +130,11 @@ export class RouteState {
     }
     grow(this.queued, items, bytes, 1);
     grow(this.unread, items, bytes, 1);
+  }
+
+  /** Its reader is at work, and more waits than is worth keeping ready for it. */
+  get isBehind(): boolean {
+    return this.unread.bytes > BEHIND_BYTES && !this.isResting && this.flights.size > 0;
   }
 
   wake(): void {
@@ -305,6 +316,9 @@ export class RouteState {
 export class Flights {
   readonly #flights: { readonly range: Range; readonly flight: Flight }[] = [];
 
+  get size(): number {
+    return this.#flights.length;
+  }
   get(range: Range): Flight | undefined {
     return this.#flights.find((one) => one.range === range)?.flight;
   }

@@ -6,6 +6,7 @@ import { isRefusal, PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { Intake, Lease, Memory } from "../pipeline/contracts.ts";
 import type { Logger, Meter } from "../pipeline/telemetry.ts";
+import type { CatchUp } from "./catch-up.ts";
 import { ReceiverCounts } from "./ledger.ts";
 import { MemoKeeper } from "./memo-keeper.ts";
 import { OldItems } from "./old-items.ts";
@@ -23,6 +24,7 @@ export interface Gate {
   readonly take: (bytes: number) => Lease | undefined;
   /** A request has taken so much memory, which its batches keep until they are delivered. */
   readonly took: (bytes: number) => void;
+  readonly catchUp: Pick<CatchUp, "turn">;
 }
 
 const BUSY_MS = 1_000;
@@ -116,6 +118,13 @@ export class ReceiverIntake implements Intake {
     for (const { pipeline, items } of passed) pipeline.counts.appended.add(items);
     for (const batch of batches) this.#count(batch.signal, transport).accepted.add(batch.items);
     this.#old.look(batches);
+    if (batches.some(({ signal }) => this.#isBehind(signal))) await this.#gate.catchUp.turn();
+  }
+
+  #isBehind(signal: Signal): boolean {
+    for (const [journal, routes] of this.#targets.get(signal) ?? NO_TARGETS)
+      if (journal.isBehind(routes)) return true;
+    return false;
   }
 
   /** With the items where that is possible, else behind them. */

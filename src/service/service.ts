@@ -9,6 +9,7 @@ import { isAuthenticator } from "../pipeline/auth.ts";
 import type { Component } from "../pipeline/contracts.ts";
 import type { Context } from "../pipeline/factory.ts";
 import type { Logger } from "../pipeline/telemetry.ts";
+import { CatchUp } from "./catch-up.ts";
 import type { Creators } from "./creators.ts";
 import { buildGraph, type Graph } from "./graph.ts";
 import {
@@ -259,6 +260,7 @@ export class Service {
         isClosed: () => this.#state === "closed",
         take: (bytes) => budget.take(bytes),
         took: (bytes) => this.#litter.took(bytes),
+        catchUp: new CatchUp(),
       },
       context: (kind, id) => this.#context(kind, id),
       storages: this.#storages,
