@@ -239,6 +239,19 @@ describe("the writer of data points", () => {
     ]);
   });
 
+  test("a summary without observations has a sum of 0, a histogram without a sum has none", () => {
+    const dataPoints = [{ timeUnixNano: TIME }];
+    const { text: lines } = written(
+      request([
+        { name: "s", summary: { dataPoints } },
+        { name: "h", histogram: { dataPoints, aggregationTemporality: 2 } },
+      ]),
+    );
+    expect(lines).toBe(
+      `s,service_name=unknown_service count=0,sum=0 ${TIME}\nh,service_name=unknown_service count=0 ${TIME}\n`,
+    );
+  });
+
   test("a table that is not chosen gets no row, and its points are counted", () => {
     const names = ["DFF_worker_queue.length", "m"];
     const some = (chosen: string) =>

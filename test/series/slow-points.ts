@@ -294,6 +294,7 @@ function fieldsOfPoint(item: PointItem, room: number): Pair[] {
   }
   const count = number(point["count"]);
   const fields = float("count", count);
+  if (type === "summary" && point["sum"] === undefined) fields.push(...float("sum", 0));
   for (const name of ["sum", "min", "max"])
     if (point[name] !== undefined) fields.push(...float(name, number(point[name])));
   if (type === "summary") return [...fields, ...quantilesOf(point, room)];

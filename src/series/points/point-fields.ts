@@ -104,11 +104,12 @@ export class PointFields {
     );
   }
 
-  /** `count` and `sum` of the others. A count that is absent is 0. */
-  countAndSum(out: DataView, at: number, item: number): number {
+  /** `count` and `sum` of the others. A count that is absent is 0; so is a sum with `isSumNeeded`: that of a summary is not optional in OTLP. */
+  countAndSum(out: DataView, at: number, item: number, isSumNeeded = false): number {
     const o = this.float(out, at, Field.count, this.count(item));
     const from = this.tape[item + Point.sum]!;
-    return from < 0 ? o : this.float(out, o, Field.sum, this.view.getFloat64(from, true));
+    if (from >= 0) return this.float(out, o, Field.sum, this.view.getFloat64(from, true));
+    return isSumNeeded ? this.float(out, o, Field.sum, 0) : o;
   }
 
   count(item: number): number {

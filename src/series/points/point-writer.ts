@@ -309,7 +309,7 @@ export class PointLineWriter implements Writer<"metrics"> {
       case MetricType.exponentialHistogram:
         return this.#exponential.write(out, o, at);
       default:
-        return fields.quantiles(out, fields.countAndSum(out, o, at), at);
+        return fields.quantiles(out, fields.countAndSum(out, o, at, true), at);
     }
   }
 }
