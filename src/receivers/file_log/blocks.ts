@@ -1,5 +1,6 @@
 import type { RE2JS } from "re2js";
 import type { RecordDoor } from "../../series/records/record-door.ts";
+import { wholeEnd } from "./characters.ts";
 import { type Chunk, type Parter, type Taken, Turn } from "./chunk.ts";
 import type { Config } from "./config.ts";
 import type { Given } from "./given.ts";
@@ -40,7 +41,7 @@ export class Blocks implements Parter {
       const behind = this.#ends.behind(bytes, p, to);
       const isOpen = behind < 0 && !chunk.isEnd;
       if (isOpen && !(chunk.isFull && begin === chunk.from)) break;
-      const end = behind < 0 ? this.#bound(p, to) : behind;
+      const end = behind < 0 ? this.#bound(chunk, p) : behind;
       const line = texts.text(bytes.subarray(p, Math.min(end, p + most))).replace(/\r?\n$/, "");
       if (p > begin && (end - begin > most || this.#isStart(line))) {
         take(p);
@@ -60,10 +61,10 @@ export class Blocks implements Parter {
     return this.#start?.matcher(line).find() === true;
   }
 
-  /** A line without an end: as much of it as a record may have, in whole units. */
-  #bound(from: number, to: number): number {
-    const most = this.#config.max_log_size;
-    return Math.min(to, from + most - (most % this.#ends.unit));
+  /** A line without an end: as much of it as a record may have. */
+  #bound({ bytes, to }: Chunk, from: number): number {
+    const { max_log_size: most, encoding } = this.#config;
+    return to - from <= most ? to : wholeEnd(bytes, from, from + most, encoding);
   }
 }
 
@@ -83,7 +84,8 @@ export class Whole implements Parter {
     door.given = given.plain;
     let p = chunk.from;
     while (p < chunk.to && (chunk.isEnd || chunk.to - p >= this.#most)) {
-      const end = Math.min(chunk.to, p + this.#most);
+      const isLast = chunk.to - p <= this.#most;
+      const end = isLast ? chunk.to : wholeEnd(chunk.bytes, p, p + this.#most, "nop");
       this.#texts.take(chunk, p, end, door);
       p = end;
       if (turn.isOver()) break;

@@ -7,6 +7,7 @@ export interface Chunk {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly from: number;
+  /** Parts no character, but at the very end of a file that does. */
   readonly to: number;
   /** The stretch begins where the file does. */
   readonly isStart: boolean;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { duration } from "../../config/blocks.ts";
 import { linearPattern } from "../../kit/attribute-actions.ts";
+import { isWide } from "./characters.ts";
 
 const globs = z.array(z.string().min(1));
 const UNITS = { "": 1, kb: 1_000, kib: 1_024, mb: 1_000_000, mib: 1 << 20 } as const;
@@ -166,7 +167,6 @@ export const config = z
       .describe("Accepted without effect: what is refused is always read again later."),
   })
   .superRefine(({ multiline: lines, format, encoding }, context) => {
-    const isWide = encoding === "utf-16le" || encoding === "utf-16be";
     if (lines !== undefined && !["auto", "text", "json"].includes(format))
       context.addIssue({
         code: "custom",
@@ -179,7 +179,7 @@ export const config = z
         path: ["encoding"],
         message: "nop knows no lines: leave multiline and format out",
       });
-    if (isWide && ["container", "docker", "cri", "logs_json"].includes(format))
+    if (isWide(encoding) && ["container", "docker", "cri", "logs_json"].includes(format))
       context.addIssue({
         code: "custom",
         path: ["encoding"],

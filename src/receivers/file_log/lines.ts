@@ -1,4 +1,5 @@
 import type { RecordDoor } from "../../series/records/record-door.ts";
+import { isWide, wholeEnd } from "./characters.ts";
 import { type Chunk, type Parter, type Taken, Turn } from "./chunk.ts";
 import type { Config } from "./config.ts";
 import type { Given } from "./given.ts";
@@ -14,8 +15,7 @@ export class LineEnds {
   readonly #low: 0 | 1;
 
   constructor(config: Config) {
-    const isWide = config.encoding === "utf-16le" || config.encoding === "utf-16be";
-    this.unit = isWide ? 2 : 1;
+    this.unit = isWide(config.encoding) ? 2 : 1;
     this.#low = config.encoding === "utf-16be" ? 1 : 0;
   }
 
@@ -80,7 +80,7 @@ export class Lines implements Parter {
         continue;
       }
       if (end - p > most + 2 * this.#ends.unit) {
-        const cut = this.#cut(bytes, p, p + most);
+        const cut = wholeEnd(bytes, p, p + most, this.#config.encoding);
         if (behavior === "skip") skipped++;
         else texts.take(chunk, p, cut, door);
         p = behavior === "split" ? cut : end;
@@ -92,19 +92,5 @@ export class Lines implements Parter {
       if (turn.isOver()) break;
     }
     return { used: p, isInside, skipped, replaced: texts.replaced };
-  }
-
-  /** The last position up to `at` that parts no character. */
-  #cut(bytes: Uint8Array, from: number, at: number): number {
-    const { encoding } = this.#config;
-    if (this.#ends.unit === 2) {
-      const even = at - ((at - from) & 1);
-      const high = bytes[even - (encoding === "utf-16be" ? 2 : 1)] ?? 0;
-      return (high & 0xfc) === 0xd8 ? even - 2 : even;
-    }
-    if (encoding === "latin1") return at;
-    let p = at;
-    while (p > at - 4 && ((bytes[p] ?? 0) & 0xc0) === 0x80) p--;
-    return p > from ? p : at;
   }
 }

@@ -11,6 +11,7 @@ import { ArrivalTime } from "../../series/records/arrival-time.ts";
 import { RecordDoor } from "../../series/records/record-door.ts";
 import { SLACK } from "../../wire/slack.ts";
 import { Blocks, Whole } from "./blocks.ts";
+import { wholeEnd } from "./characters.ts";
 import type { Chunk, Parter, Taken } from "./chunk.ts";
 import type { Config } from "./config.ts";
 import { Container } from "./container.ts";
@@ -127,12 +128,16 @@ export class Reading {
       file.head = printOf(await readSome(source, 0, this.#config.fingerprint_size));
       return;
     }
-    file.offset = file.size;
+    const length = Math.min(TAIL_BYTES, file.size);
+    const at = file.size - length;
+    const bytes = await readSome(source, at, length);
+    // Half of a character is read when the other half comes.
+    const end = wholeEnd(bytes, at & 1, bytes.length, this.#config.encoding);
+    file.offset = at + end;
+    file.tail = printOf(bytes.subarray(0, end));
     file.head = printOf(
       await readSome(source, 0, Math.min(file.size, this.#config.fingerprint_size)),
     );
-    const length = Math.min(TAIL_BYTES, file.offset);
-    file.tail = printOf(await readSome(source, file.offset - length, length));
     file.isIdentified = true;
   }
 
@@ -215,12 +220,16 @@ export class Reading {
     // What is behind the size that was seen has just come.
     const isSeen = file.offset + length <= file.size;
     const isFlushed = flushMs > 0 && idleMs >= flushMs && isSeen;
+    // Half of a character waits for its other half, also where a line does not: what follows would be read askew.
+    const isLast = isShort && (file.isArchive || (isFlushed && file.isGone));
+    const to = isLast ? end : wholeEnd(bytes, tail.length, end, this.#config.encoding);
+    if (to === tail.length) return file.isGone ? this.#stuck() : "idle";
     await this.#turns.next();
     const chunk: Chunk = {
       bytes,
       view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
       from: tail.length,
-      to: end,
+      to,
       isStart: file.offset === 0,
       isEnd: isShort && (file.isArchive || isFlushed),
       isFull: most >= this.#most,
@@ -232,7 +241,7 @@ export class Reading {
       return isShort ? this.#stuck() : "larger";
     const refusal = await this.#submit(file, chunk, taken, lease);
     if (refusal !== undefined) return refusal;
-    return isShort && taken.used === end && !file.isArchive ? "idle" : "more";
+    return isShort && taken.used === to && !file.isArchive ? "idle" : "more";
   }
 
   async #atEnd(file: Followed): Promise<Outcome> {

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { RecordDoor } from "../../series/records/record-door.ts";
 import { SLACK } from "../../wire/slack.ts";
+import { isWide } from "./characters.ts";
 import type { Chunk } from "./chunk.ts";
 import type { Config, Encoding } from "./config.ts";
 
@@ -100,7 +101,9 @@ export class Texts {
 
   #decoded(raw: Uint8Array, door: RecordDoor): void {
     const isFine = this.#encoding === "utf-8" || this.#encoding === "nop" ? isUtf8(raw) : true;
-    const decoded = Buffer.from(this.text(raw));
+    // The end of a file may part a character.
+    const half = isWide(this.#encoding) && (raw.length & 1) === 1 ? "\ufffd" : "";
+    const decoded = Buffer.from(this.text(raw) + half);
     if (!isFine || (this.#encoding !== "latin1" && decoded.includes("\ufffd"))) this.replaced++;
     const bytes = new Uint8Array(decoded.length + SLACK);
     bytes.set(decoded);
