@@ -133,6 +133,87 @@ test.each([
     TABLE + Array.from({ length: 498 }, (_, i) => `  g${i}: { kind: text, doc: d }\n`).join(""),
     /t\.yaml:5:3: 500 columns: InfluxDB 3 takes at most 499/,
   ],
+  [
+    "a condition of two things",
+    `${TABLE}match: { spans: { and_one_of: [{ has_one_of: [a], has_none_of: [b] }] } }\n`,
+    /t\.yaml:7:32: and_one_of\[0\] must be one of column with is.*make a list of them/,
+  ],
+  [
+    "a condition that says two things of a column",
+    `${TABLE}match: { spans: { and_one_of: [{ column: a, is: 1, at_least: 2 }] } }\n`,
+    /and_one_of\[0\] must be one of/,
+  ],
+  [
+    "no conditions",
+    `${TABLE}match: { spans: { and_one_of: [] } }\n`,
+    /and_one_of must have at least one condition/,
+  ],
+  [
+    "an empty list of conditions",
+    `${TABLE}match: { spans: { and_one_of: [[]] } }\n`,
+    /and_one_of\[0\] must have at least one condition/,
+  ],
+  [
+    "a condition that names nothing",
+    `${TABLE}match: { spans: { and_one_of: [{ has_one_of: [] }] } }\n`,
+    /has_one_of must name at least one/,
+  ],
+  [
+    "a column compared with a broken number",
+    `${TABLE}match: { spans: { and_one_of: [{ column: a, is: 1.5 }] } }\n`,
+    /is must be a whole number/,
+  ],
+  [
+    "a source from two things",
+    TABLE.replace("from: [f]", "from: [{ attribute: f, log: body }]"),
+    /t\.yaml:6:\d+: from\[0\] must be .* exactly one of attribute, record, log, span, exception_event/,
+  ],
+  [
+    "a part of the span with the options of an attribute",
+    TABLE.replace("from: [f]", "from: [{ span: duration_ms, divide_by: 1000 }]"),
+    /divide_by is for attributes only/,
+  ],
+  [
+    "a text that is divided",
+    TABLE.replace("from: [a]", "from: [{ attribute: a, divide_by: 10 }]"),
+    /divide_by is for columns of kind float only/,
+  ],
+  [
+    "a division by infinity",
+    TABLE.replace("from: [f]", "from: [{ attribute: f, divide_by: .inf }]"),
+    /divide_by must be more than 0, and finite/,
+  ],
+  [
+    "a form of a number",
+    TABLE.replace("from: [f]", "from: [{ attribute: f, form: trace_id }]"),
+    /form is for columns of kind tag and text only/,
+  ],
+  [
+    "a word that is never met",
+    TABLE.replace("from: [a]", "from: [a], lower_case: true, words: { OK: fine }"),
+    /word "OK" is never met: lower_case comes first/,
+  ],
+  ["a severity of 9.5", `${TABLE}severity: { column: a, levels: { x: 9.5 } }\n`, /a whole number/],
+  [
+    "a severity from a number",
+    `${TABLE}severity: { column: f, levels: { x: 9 } }\n`,
+    /column "f" must have kind: tag or text/,
+  ],
+  [
+    "a sum of nothing",
+    TABLE.replace("float", "integer").replace("from: [f]", "from: [f], otherwise: [{ sum: [] }]"),
+    /sum must name at least one column/,
+  ],
+  [
+    "attributes of the resource without the field for them",
+    `${TABLE}attributes: false\nresource_attributes: { prefix: r. }\n`,
+    /which attributes: false leaves out/,
+  ],
+  ...["a\\tb", "a\\nb", "a\\\\", "#a"].map((name): [string, string, RegExp] => [
+    `a measurement ${name}`,
+    TABLE.replace("measurement: m", `measurement: "${name}"`),
+    /t\.yaml:1:14: .* cannot be a measurement/,
+  ]),
   ["an extra name with a tab", `${TABLE}extra_fields: ["a\\tb"]\n`, /no control characters/],
 ])("refuses %s", (_what, text, why) => {
   expect(load(text)).toThrow(why);

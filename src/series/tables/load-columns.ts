@@ -4,6 +4,7 @@ import {
   COLUMN_KINDS,
   COLUMNS_MAX,
   type Column,
+  type ColumnKind,
   ID_FORMS,
   LOG_PARTS,
   PLACES,
@@ -44,7 +45,7 @@ export function readColumns(place: Place): Column[] {
 function readColumn(name: string, place: Place, columns: readonly string[]): Column {
   const at = place.members(COLUMN);
   const kind = at.kind?.word(COLUMN_KINDS) ?? "text";
-  const sources = (at.from?.items() ?? []).flatMap((item) => readSource(item) ?? []);
+  const sources = (at.from?.items() ?? []).flatMap((item) => readSource(item, kind) ?? []);
   if (sources.length > SOURCES_MAX)
     at.from?.wrong(
       `column "${name}" has ${sources.length} sources, at most ${SOURCES_MAX} are allowed`,
@@ -52,6 +53,13 @@ function readColumn(name: string, place: Place, columns: readonly string[]): Col
   const isText = kind === "tag" || kind === "text";
   if (!isText && (at.words ?? at.lower_case) !== undefined)
     place.wrong(`column "${name}": words and lower_case are for kind tag and text only`);
+  const words = readWords(at.words);
+  const isLowerCase = at.lower_case?.boolean() ?? false;
+  const unmet = [...words.keys()].find((word) => isLowerCase && word !== word.toLowerCase());
+  if (unmet !== undefined)
+    at.words?.wrong(
+      `word "${unmet}" is never met: lower_case comes first, so write it in lower case`,
+    );
   const column = { name, kind, columns };
   return {
     name,
@@ -59,14 +67,18 @@ function readColumn(name: string, place: Place, columns: readonly string[]): Col
     unit: at.unit?.text(),
     doc: at.doc?.text() ?? "",
     sources,
-    lowerCase: at.lower_case?.boolean() ?? false,
-    words: readWords(at.words),
+    lowerCase: isLowerCase,
+    words,
     otherwise: (at.otherwise?.items() ?? []).flatMap((item) => readRule(item, column) ?? []),
   };
 }
 
+/** What a source is taken from, of which it has one; the other keys say more of an attribute. */
+const ORIGINS = ["attribute", "record", "log", "span", "exception_event"] as const;
+type Sources = Partial<Record<keyof typeof SOURCE, Place>>;
+
 /** A plain text is an attribute; a map names an attribute with details, or a part of the record. */
-function readSource(place: Place): Source | undefined {
+function readSource(place: Place, kind: ColumnKind): Source | undefined {
   if (!place.isMap) {
     const name = place.text();
     if (name === undefined) return undefined;
@@ -81,29 +93,37 @@ function readSource(place: Place): Source | undefined {
     };
   }
   const at = place.members(SOURCE);
-  if (at.attribute !== undefined) {
-    const name = at.attribute.text();
-    const divideBy = at.divide_by?.number();
-    if (divideBy !== undefined && !(divideBy > 0))
-      at.divide_by?.wrong("divide_by must be more than 0");
-    if (name === undefined) return undefined;
-    return {
-      of: "attribute",
-      name,
-      place: at.place?.word(PLACES) ?? "both",
-      divideBy,
-      form: at.form?.word([...ID_FORMS, ...TEXT_FORMS]),
-      firstOfList: at.first_of_list?.boolean() ?? false,
-      spansOnly: at.spans_only?.boolean() ?? false,
-    };
-  }
-  return readPart(place, at);
+  if (ORIGINS.filter((origin) => at[origin] !== undefined).length !== 1)
+    return place.wrong(
+      `${place.what} must be the name of an attribute, or a map with exactly one of ${ORIGINS.join(", ")}`,
+    );
+  return at.attribute === undefined ? readPart(place, at) : readAttribute(at.attribute, at, kind);
 }
 
-function readPart(
-  place: Place,
-  at: Partial<Record<keyof typeof SOURCE, Place>>,
-): Source | undefined {
+function readAttribute(place: Place, at: Sources, kind: ColumnKind): Source | undefined {
+  const name = place.text();
+  const divideBy = at.divide_by?.number();
+  if (divideBy !== undefined && !(divideBy > 0 && divideBy < Number.POSITIVE_INFINITY))
+    at.divide_by?.wrong("divide_by must be more than 0, and finite");
+  if (kind !== "float") at.divide_by?.wrong("divide_by is for columns of kind float only");
+  if (kind !== "tag" && kind !== "text")
+    at.form?.wrong("form is for columns of kind tag and text only");
+  if (name === undefined) return undefined;
+  return {
+    of: "attribute",
+    name,
+    place: at.place?.word(PLACES) ?? "both",
+    divideBy,
+    form: at.form?.word([...ID_FORMS, ...TEXT_FORMS]),
+    firstOfList: at.first_of_list?.boolean() ?? false,
+    spansOnly: at.spans_only?.boolean() ?? false,
+  };
+}
+
+function readPart(place: Place, at: Sources): Source | undefined {
+  const origins: readonly string[] = ORIGINS;
+  const more = Object.keys(at).find((key) => !origins.includes(key));
+  if (more !== undefined) return place.wrong(`${more} is for attributes only`);
   if (at.record !== undefined) {
     const part = at.record.word(RECORD_PARTS);
     return part && { of: "record", part };
@@ -116,11 +136,6 @@ function readPart(
     const part = at.span.word(SPAN_PARTS);
     return part && { of: "span", part };
   }
-  if (at.exception_event !== undefined) {
-    const name = at.exception_event.text();
-    return name === undefined ? undefined : { of: "exception_event", name };
-  }
-  return place.wrong(
-    `${place.what} must be the name of an attribute, or a map with attribute, record, log, span or exception_event`,
-  );
+  const name = at.exception_event?.text();
+  return name === undefined ? undefined : { of: "exception_event", name };
 }

@@ -41,6 +41,7 @@ function readGiven(place: Place, at: Members, of: Of): Given | undefined {
   if (at.column !== undefined) return readOther(at.column, at, of);
   if (at.sum !== undefined) {
     if (of.kind !== "integer") return at.sum.wrong("sum is for columns of kind integer only");
+    if (at.sum.isEmptyList) return at.sum.wrong("sum must name at least one column");
     return { of: "sum", columns: at.sum.items().flatMap((one) => existing(one, of) ?? []) };
   }
   if (!isText(of.kind)) return at.derive?.wrong("derive is for columns of kind tag and text only");
@@ -102,47 +103,70 @@ export function readWords(place: Place | undefined): Map<string, string> {
 export function readCondition(place: Place, columns: readonly string[]): Condition | undefined {
   if (place.isMap) return readTest(place, columns);
   const of = place.items().flatMap((one) => readTest(one, columns) ?? []);
+  if (place.isEmptyList) return place.wrong(`${place.what} must have at least one condition`);
   return { test: "all", of };
 }
 
+type Tests = Partial<Record<keyof typeof CONDITION, Place>>;
+
+/** Which keys make a condition: the second of two says how the first is looked at. */
+const FORMS: readonly (readonly (keyof typeof CONDITION)[])[] = [
+  ["column", "is"],
+  ["column", "is_not"],
+  ["column", "at_least"],
+  ["column", "is_none_of"],
+  ["attributes", "contain"],
+  ["attributes", "equal"],
+  ["has_one_of"],
+  ["has_none_of"],
+  ["has_attribute_prefix"],
+  ["severity_at_least"],
+  ["span_status"],
+];
+
 function readTest(place: Place, columns: readonly string[]): Condition | undefined {
   const at = place.members(CONDITION);
-  if (at.column !== undefined) return readColumnTest(place, at, columns);
+  const keys = Object.keys(at);
+  if (!FORMS.some((form) => form.length === keys.length && form.every((key) => key in at)))
+    return place.wrong(
+      `${place.what} must be one of ${FORMS.map((form) => form.join(" with ")).join(", ")}; where several must hold, make a list of them`,
+    );
+  if (at.column !== undefined) return readColumnTest(at.column, at, columns);
   if (at.attributes !== undefined) {
-    const attributes = at.attributes.texts();
-    if (at.contain !== undefined)
-      return {
-        test: "contains",
-        attributes,
-        words: at.contain.texts().map((w) => w.toLowerCase()),
-      };
-    if (at.equal !== undefined) return { test: "equals", attributes, texts: at.equal.texts() };
-    return place.wrong("a condition on attributes needs contain or equal");
+    const attributes = some(at.attributes);
+    if (at.equal !== undefined) return { test: "equals", attributes, texts: some(at.equal) };
+    const words = some(at.contain).map((word) => word.toLowerCase());
+    return { test: "contains", attributes, words };
   }
-  if (at.has_one_of !== undefined) return { test: "has_one_of", attributes: at.has_one_of.texts() };
+  if (at.has_one_of !== undefined) return { test: "has_one_of", attributes: some(at.has_one_of) };
   if (at.has_none_of !== undefined)
-    return { test: "has_none_of", attributes: at.has_none_of.texts() };
+    return { test: "has_none_of", attributes: some(at.has_none_of) };
   const prefix = at.has_attribute_prefix?.text();
   if (prefix !== undefined) return { test: "has_attribute_prefix", prefix };
-  const number = at.severity_at_least?.number();
+  const number = at.severity_at_least?.integer();
   if (number !== undefined) return { test: "severity_at_least", number };
   const status = at.span_status?.word(SPAN_STATUSES);
-  if (status !== undefined) return { test: "span_status", status };
-  return place.wrong(`${place.what} must have one of ${Object.keys(CONDITION).join(", ")}`);
+  return status && { test: "span_status", status };
 }
 
 function readColumnTest(
   place: Place,
-  at: Partial<Record<keyof typeof CONDITION, Place>>,
+  at: Tests,
   columns: readonly string[],
 ): Condition | undefined {
-  const column = at.column && existing(at.column, { columns });
+  const column = existing(place, { columns });
   if (column === undefined) return undefined;
   if (at.is_none_of !== undefined)
-    return { test: "is_none_of", column, texts: at.is_none_of.texts() };
+    return { test: "is_none_of", column, texts: some(at.is_none_of) };
   for (const test of ["is", "is_not", "at_least"] as const) {
-    const number = at[test]?.number();
+    const number = at[test]?.integer();
     if (number !== undefined) return { test, column, number };
   }
-  return place.wrong("a condition on a column needs is, is_not, at_least or is_none_of");
+  return undefined;
+}
+
+/** Texts of a list that must not be empty. */
+function some(place: Place | undefined): string[] {
+  if (place?.isEmptyList === true) place.wrong(`${place.what} must name at least one`);
+  return place?.texts() ?? [];
 }

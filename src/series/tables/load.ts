@@ -15,6 +15,7 @@ import { idColumns } from "./load-ids.ts";
 import { readCondition } from "./load-rules.ts";
 import {
   type Column,
+  type Condition,
   type LogMatch,
   type Match,
   type PointMatch,
@@ -87,6 +88,11 @@ export function shippedTables(): readonly Table[] {
 
 function readTable(file: string, place: Place, references: Reference[]): Table {
   const at = place.members(TABLE);
+  const measurement = at.measurement?.text() ?? "";
+  if (measurement !== "" && (!EXTRA_NAME.test(measurement) || measurement.startsWith("#")))
+    at.measurement?.wrong(
+      `${JSON.stringify(measurement)} cannot be a measurement: no control characters, no backslash, no # in front`,
+    );
   const own = at.columns === undefined ? [] : readColumns(at.columns);
   const ids = at.ids?.boolean() === true ? idColumns() : [];
   for (const { name } of ids)
@@ -95,9 +101,14 @@ function readTable(file: string, place: Place, references: Reference[]): Table {
   const columns = [...own, ...ids];
   const extraTags = undeclared(at.extra_tags?.items(), columns, []);
   const [ends, extraFields] = byEnd(at.extra_fields);
+  const attributes = at.attributes?.boolean() ?? true;
+  if (!attributes)
+    at.resource_attributes?.wrong(
+      "they would go into attributes, which attributes: false leaves out",
+    );
   return {
     file,
-    measurement: at.measurement?.text() ?? "",
+    measurement,
     doc: at.doc?.text() ?? "",
     identity: at.identity?.word(["exact", "spread"]) ?? "exact",
     match:
@@ -109,7 +120,7 @@ function readTable(file: string, place: Place, references: Reference[]): Table {
     extraTags,
     extraFields: undeclared(extraFields, columns, extraTags),
     extraFieldEnds: ends,
-    attributes: at.attributes?.boolean() ?? true,
+    attributes,
     resourceAttributes: readResource(at.resource_attributes),
     body: textColumn(at.body, columns),
     emptyField: textColumn(at.empty_field, columns),
@@ -193,11 +204,14 @@ function readSeverity(place: Place, columns: readonly Column[]): Table["severity
   const column = columnName(at.column, columns);
   const levels = new Map<string, number>();
   for (const { name, value } of at.levels?.entries() ?? []) {
-    const number = value.number();
+    const number = value.integer();
     if (number !== undefined && (number < 1 || number > 24))
       value.wrong(`severity ${number} of "${name}" must be 1 to 24`);
     if (number !== undefined) levels.set(name, number);
   }
+  const kind = columns.find(({ name }) => name === column)?.kind;
+  if (kind !== undefined && kind !== "tag" && kind !== "text")
+    at.column?.wrong(`${at.column.what}: column "${column}" must have kind: tag or text`);
   return column === undefined ? undefined : { column, levels };
 }
 
@@ -229,14 +243,19 @@ function readSpanMatch(
   const alsoMatches = at.also_matches?.text();
   if (at.also_matches !== undefined && alsoMatches !== undefined)
     references.push({ place: at.also_matches, name: alsoMatches });
-  const names = columns.map((column) => column.name);
   return {
     oneOfEach: readOneOfEach(at.record_has_one_of_each),
     kinds: (at.kind?.items() ?? []).flatMap((item) => item.word(SPAN_KINDS) ?? []),
     orNoParent: at.or_no_parent?.boolean() ?? false,
     alsoMatches,
-    oneOf: (at.and_one_of?.items() ?? []).flatMap((item) => readCondition(item, names) ?? []),
+    oneOf: readOneOf(at.and_one_of, columns),
   };
+}
+
+function readOneOf(place: Place | undefined, columns: readonly Column[]): Condition[] {
+  if (place?.isEmptyList === true) place.wrong(`${place.what} must have at least one condition`);
+  const names = columns.map((column) => column.name);
+  return (place?.items() ?? []).flatMap((item) => readCondition(item, names) ?? []);
 }
 
 function readOneOfEach(place: Place | undefined): string[][] {

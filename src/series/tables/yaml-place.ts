@@ -90,6 +90,10 @@ export class Place {
     return isSeq(this.#node);
   }
 
+  get isEmptyList(): boolean {
+    return isSeq(this.#node) && this.#node.items.length === 0;
+  }
+
   get isText(): boolean {
     return isScalar(this.#node) && typeof this.#node.value === "string";
   }
@@ -103,6 +107,12 @@ export class Place {
   number(): number | undefined {
     if (isScalar(this.#node) && typeof this.#node.value === "number") return this.#node.value;
     return this.wrong(`${this.what} must be a number`);
+  }
+
+  integer(): number | undefined {
+    const number = this.number();
+    if (number === undefined || Number.isSafeInteger(number)) return number;
+    return this.wrong(`${this.what} must be a whole number`);
   }
 
   boolean(): boolean | undefined {
