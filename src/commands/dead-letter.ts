@@ -3,7 +3,7 @@ import type { LetterFilter } from "../service/letter-filter.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { AskError, ask } from "./ask.ts";
 import type { Output } from "./output.ts";
-import { isoTime, readTime, STORAGE_HELP, storageDirectories } from "./storages.ts";
+import { checkSpan, isoTime, readTime, STORAGE_HELP, storageDirectories } from "./storages.ts";
 import { tableText } from "./table-text.ts";
 import { runVerb, type Verb } from "./verbs.ts";
 
@@ -110,7 +110,9 @@ async function change(
     }
   const missing = new Set(args.words).size - letters;
   if (missing > 0)
-    throw new AskError(`${missing} of the letters that were named are not kept (any more)`);
+    throw new AskError(
+      `${missing} of the letters that were named are not kept (any more), or not of the --route, --reason or time that was given`,
+    );
 }
 
 /** For commands that change something: nothing named is a mistake, unless --all says so. */
@@ -126,12 +128,15 @@ function meant(args: Arguments, verb: string): LetterFilter {
 
 function which(args: Arguments): LetterFilter {
   const nowMs = Date.now();
+  const sinceMs = readTime("since", args.text("since"), nowMs);
+  const untilMs = readTime("until", args.text("until"), nowMs);
+  checkSpan(["since", sinceMs], untilMs);
   const given = {
     ids: args.words.length > 0 ? args.words : undefined,
     route: args.text("route"),
     reason: args.text("reason"),
-    sinceMs: readTime("since", args.text("since"), nowMs),
-    untilMs: readTime("until", args.text("until"), nowMs),
+    sinceMs,
+    untilMs,
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

@@ -1,7 +1,7 @@
 import { type Arguments, UsageError } from "./arguments.ts";
 import { ask } from "./ask.ts";
 import type { Output } from "./output.ts";
-import { readTime, STORAGE_HELP, storageDirectories } from "./storages.ts";
+import { checkSpan, readTime, STORAGE_HELP, storageDirectories } from "./storages.ts";
 import { runStorages } from "./verbs.ts";
 
 const USAGE = `weir replay --from <time> --to <route> [--until <time>] [--of <route>]   sends what is retained again
@@ -39,6 +39,7 @@ async function replay(args: Arguments, { out }: Output): Promise<void> {
   const of = args.text("of");
   if (fromMs === undefined || to === undefined)
     throw new UsageError("replay: say from when, and to whom: weir replay --from 2h --to influxdb");
+  checkSpan(["from", fromMs], untilMs);
   const body = {
     ...{ fromMs, to },
     ...(untilMs !== undefined && { untilMs }),

@@ -67,13 +67,24 @@ export function readTime(
 ): number | undefined {
   if (text === undefined) return undefined;
   const ago = parseDuration(text);
-  if (ago !== undefined) return nowMs - ago;
+  if (ago !== undefined && ago >= 0) return nowMs - ago;
   const at = /^\d{4}-\d\d-\d\d(T|$)/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at))
     throw new UsageError(
       `--${flag}: expected how long ago (2h, 90s) or a time (2026-11-21T10:00:00Z), got ${text}`,
     );
   return at;
+}
+
+/** Refuses a time that is over before it begins: nothing would ever be found. */
+export function checkSpan(
+  [fromFlag, fromMs]: readonly [flag: string, ms: number | undefined],
+  untilMs: number | undefined,
+): void {
+  if (fromMs !== undefined && untilMs !== undefined && fromMs >= untilMs)
+    throw new UsageError(
+      `--until (${isoTime(untilMs)}) must be after --${fromFlag} (${isoTime(fromMs)}); how long ago counts back from now, so 1h is before 30m`,
+    );
 }
 
 /** As people and other programs read it: 2026-11-21T10:00:00.000Z. */

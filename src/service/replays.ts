@@ -5,6 +5,7 @@ import type { KeptLetter, LetterBox } from "../kit/delivery/dead-letters.ts";
 import type { Range, Seq, Stored } from "../otlp/range.ts";
 import { isRefusal, PipelineError, type Refusal } from "../otlp/status.ts";
 import type { Signal } from "../otlp/tape.ts";
+import { isOfRoute } from "./letter-filter.ts";
 
 /** The `note` of a frame that is a dead letter's second try, as JSON. */
 export interface ReplayNote {
@@ -133,7 +134,9 @@ export class Replays {
       const refusal = await this.#put(frames, group);
       if (refusal === undefined) return onReplayed(group.length);
       if (group.length > 1) break;
-      const isRead = group.every(({ note }) => this.#readers.has(to ?? note.route));
+      const isRead = group.every(({ note, batch }) =>
+        this.#readers.has(this.#target(to ?? note.route, batch.signal).name),
+      );
       if (!isRead || performance.now() > end) throw new PipelineError(refusal);
       await sleep(PAUSE_MS, undefined, { signal: stop });
     }
@@ -197,13 +200,19 @@ export class Replays {
     };
   }
 
+  /** The route of this name, or that of the exporter for the signal. */
   #target(name: string, signal: Signal): KnownRoute {
     const routes = this.#journal.routes();
-    const target = routes.find((route) => route.name === name && !isReplayRoute(name));
-    if (target === undefined) throw unknownRoute(name, routes, "--to");
-    if (target.signal !== signal)
+    const named = routes.filter(
+      (route) => isOfRoute(route.name, name) && !isReplayRoute(route.name),
+    );
+    const [other] = named;
+    if (other === undefined) throw unknownRoute(name, routes, "--to");
+    const fit = named.filter((route) => route.signal === signal);
+    const target = fit.find((route) => route.name === name) ?? fit[0];
+    if (target === undefined)
       throw new Error(
-        `route ${name} carries ${target.signal}; a letter of ${signal} cannot go there`,
+        `route ${name} carries ${other.signal}; a letter of ${signal} cannot go there`,
       );
     return target;
   }

@@ -1,9 +1,23 @@
 import type { FramePlace } from "../journal/journal.ts";
 import type { KeptLetter } from "../kit/delivery/dead-letters.ts";
 import type { Batch } from "../otlp/batch.ts";
-import { Kind, type Signal } from "../otlp/tape.ts";
+import {
+  ENTRY,
+  Entry,
+  Group,
+  ITEM_HEADER,
+  Item,
+  Kind,
+  NodeType,
+  type Signal,
+} from "../otlp/tape.ts";
+import { int64At } from "../otlp/values.ts";
 import { isReplayRoute } from "./replays.ts";
 import type { Storage } from "./storage.ts";
+
+const TRACE_BYTES = 16;
+const SPAN_BYTES = 8;
+const NOTHING = Buffer.alloc(0);
 
 /** A frame that holds items with the id, and what became of them. */
 export interface Sighting {
@@ -61,27 +75,61 @@ function inWords(
   return parts.join(", ");
 }
 
-/** Items of the batch that have this trace id, span id, or attribute value. */
+/** Numbers of the items that have this trace id, span id, or attribute value; what their resource or scope has, all its items have. */
 export function itemsWith(batch: Batch, id: string): number[] {
   if (!mayHold(batch, id)) return [];
+  const { tape } = batch;
+  const int = (at: number) => tape[at] ?? 0;
+  const isWanted = finder(batch, id);
   const found: number[] = [];
-  const { items } = batch.draft();
   let number = 0;
-  for (let more = items.first(); more; more = items.next()) {
-    const ids = [items.builtin("trace_id"), items.builtin("span_id")];
-    let hasIt = ids.some((slot) => slot >= 0 && items.text(slot) === id.toLowerCase());
-    for (let i = 0; !hasIt && i < items.count; i++) {
-      const slot = items.slotAt(i);
-      hasIt = items.kind(slot) === Kind.text && items.text(slot) === id;
+  let group = -1;
+  let isGroupWanted = false;
+  for (let at = 0; at < tape.length; at += int(at) >>> 2) {
+    if ((int(at) & 3) !== NodeType.item) continue;
+    if (int(at + Item.group) !== group) {
+      group = int(at + Item.group);
+      isGroupWanted =
+        isWanted.among(int(group + Group.resourceEntries), int(group + Group.resourceCount)) ||
+        isWanted.among(int(group + Group.scopeEntries), int(group + Group.scopeCount));
     }
-    if (hasIt) found.push(number);
+    if (
+      isGroupWanted ||
+      isWanted.as(int(at + Item.trace), TRACE_BYTES) ||
+      isWanted.as(int(at + Item.span), SPAN_BYTES) ||
+      isWanted.among(at + ITEM_HEADER, int(at + Item.attributes))
+    )
+      found.push(number);
     number++;
   }
   return found;
 }
 
-/** Quick, and never wrong about a no: the id stands in the bytes as text, or as the bytes that its hexadecimal digits mean. */
+/** Whether the id is what stands somewhere in the batch. */
+function finder({ tape, bytes }: Batch, id: string) {
+  const text = Buffer.from(id);
+  const binary = isHexId(id) ? Buffer.from(id, "hex") : NOTHING;
+  const isValue = (entry: number) => {
+    const at = tape[entry + Entry.valueAt] ?? 0;
+    const kind = (tape[entry] ?? 0) & 15;
+    if (kind === Kind.int) return String(int64At(bytes, at)) === id;
+    return kind === Kind.text && text.equals(bytes.subarray(at, tape[entry + Entry.valueEnd]));
+  };
+  return {
+    /** The `size` bytes at `at`; -1: there are none. */
+    as: (at: number, size: number) =>
+      at >= 0 && binary.length === size && binary.equals(bytes.subarray(at, at + size)),
+    /** A value of these entries. */
+    among(first: number, count: number): boolean {
+      for (let n = 0; n < count; n++) if (isValue(first + n * ENTRY)) return true;
+      return false;
+    },
+  };
+}
+
+/** Quick, and never wrong about a no: the id stands in the bytes as text, as the bytes of its hexadecimal digits, or it may be a number. */
 function mayHold({ bytes, length }: Batch, id: string): boolean {
+  if (/^-?\d{1,19}$/.test(id)) return true;
   const content = Buffer.from(bytes.buffer, bytes.byteOffset, length);
   return content.includes(id) || (isHexId(id) && content.includes(Buffer.from(id, "hex")));
 }

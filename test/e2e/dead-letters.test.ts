@@ -113,6 +113,11 @@ test("mistakes are told in one line that says what to do", async () => {
   expect((await deadLetter(stand, "drop")).err).toMatch(/^weir: drop: say which: ids, --route/);
   expect((await deadLetter(stand, "lst")).err).toMatch(/did you mean "list"/);
   expect((await deadLetter(stand, "list", "--since", "soon")).err).toMatch(/expected how long ago/);
+  for (const ago of ["-1h", "10:00"])
+    expect((await deadLetter(stand, "list", "--since", ago)).err).toMatch(/expected how long ago/);
+  expect((await deadLetter(stand, "list", "--since", "1m", "--until", "1h")).err).toMatch(
+    /--until \(.*\) must be after --since \(.*1h is before 30m/,
+  );
   expect((await deadLetter(stand, "list", "--to", "x")).err).toMatch(/unknown flag: --to/);
   const help = await deadLetter(stand, "--help");
   expect(help.status).toBe(0);

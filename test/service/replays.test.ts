@@ -165,6 +165,22 @@ test("--to names another route; unknown routes and routes of another signal are 
   expect(it.reader.counts().queuedItems).toBe(0);
 });
 
+test("--to may name an exporter: its route of the letter's signal; a route of exactly this name comes first", async () => {
+  const it = await house(disks());
+  it.queue.route("loki/traces", "traces", "end", UNLIMITED);
+  it.queue.route("loki/logs/logs", "logs", "end", UNLIMITED);
+  it.queue.route("loki/logs", "logs", "end", UNLIMITED);
+  const replays = await Replays.open(it.queue, it.letters, nobody);
+  const queued = (route: string) =>
+    it.queue.routes().find(({ name }) => name === route)?.queuedItems;
+  await fill(it.letters, 2);
+  expect(await replayAll(replays, "loki/logs")).toBe(2);
+  expect([queued("loki/logs"), queued("loki/logs/logs")]).toEqual([2, 0]);
+  await fill(it.letters, 5);
+  expect(await replayAll(replays, "loki")).toBe(3);
+  expect(queued("loki/logs")).toBe(5);
+});
+
 test.each(["refuse", "drop_oldest", "skip"] as const)(
   "a full queue ends the replay (on_full: %s); the letters that did not fit are kept",
   async (onFull) => {
