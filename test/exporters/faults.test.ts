@@ -68,6 +68,11 @@ const HTTP_FAULTS: readonly (readonly [name: string, fault: SinkAnswer, why: Reg
     /web page/,
   ],
   [
+    "a web page in capitals",
+    { status: 200, headers: { "content-type": "Text/HTML" }, body: "<html>" },
+    /web page/,
+  ],
+  [
     "a redirect to itself",
     { status: 307, headers: { location: "/v1/logs" } },
     /HTTP 307.*redirects are not followed/,
@@ -101,6 +106,10 @@ test.each([
   [
     "an unknown content type",
     { status: 200, headers: { "content-type": "text/plain" }, body: "ok" },
+  ],
+  [
+    "no content, which a proxy calls a web page",
+    { status: 204, headers: { "content-type": "text/html" } },
   ],
 ] as const)("taken all the same: %s", async (_name, fault) => {
   for (const kind of HTTP_KINDS) {

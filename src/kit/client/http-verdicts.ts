@@ -52,10 +52,14 @@ export function verdictOf(
   );
 }
 
+const WEB_PAGE = /^(?:text\/html|application\/xhtml\+xml)\b/i;
+/** No page, whatever a proxy says of its type: there is nothing of it (RFC 9110 §15.3.5). */
+const NO_CONTENT = 204;
+
 /** A success of a login page or of a web server's catch-all: nobody there has understood the request. Undefined for all other answers. */
 export function webPageVerdict({ status, contentType }: Answered): Verdict | undefined {
-  if (status < 200 || status >= 300 || contentType?.startsWith("text/html") !== true)
-    return undefined;
+  const isSuccess = status >= 200 && status < 300 && status !== NO_CONTENT;
+  if (!isSuccess || contentType === undefined || !WEB_PAGE.test(contentType)) return undefined;
   const why = `HTTP ${status}: the answer is a web page (check the endpoint)`;
   return { is: "retry", why, alarm: true };
 }
