@@ -88,8 +88,7 @@ export class AttributesField {
     this.#isAlone = isAlone;
     const { index } = table;
     const resource = this.#resources[index];
-    const hasUndeclared = index >= WORD || ((this.#gather.undeclared >>> index) & 1) === 1;
-    if (!hasUndeclared && resource === undefined) return at;
+    if (!this.#gather.hasUndeclared(index) && resource === undefined) return at;
     const ends = this.#ends[index]!;
     if (!table.table.attributes && ends.length === 0) return at;
     resource?.prepare();

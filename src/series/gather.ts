@@ -9,7 +9,7 @@ import {
   LogFlags as ImportedLogFlags,
 } from "../otlp/tape.ts";
 import { JsonWriter } from "../otlp/value-json.ts";
-import type { Plan } from "./compile.ts";
+import { WORD as ImportedWord, type Plan } from "./compile.ts";
 import { EntryShapes } from "./entry-shapes.ts";
 import type { Uses } from "./masks.ts";
 import { KeyOrder } from "./order.ts";
@@ -29,6 +29,7 @@ const KEY = ImportedKey;
 const SLOT = ImportedSlot;
 const Part = ImportedPart;
 const SlotKind = ImportedSlotKind;
+const WORD = ImportedWord;
 const NOTHING = new Uint8Array(16);
 /** Beside the bits of parts: the body is an empty text. */
 const EMPTY_BODY = 1 << 31;
@@ -128,6 +129,11 @@ export class Gather {
     this.tape = new Int32Array(0);
     this.json.reset(this.bytes, this.view);
     this.order.reset(this.bytes, this.view, this.tape);
+  }
+
+  /** Whether the item may have an attribute that the table does not declare. */
+  hasUndeclared(table: number): boolean {
+    return table >= WORD || ((this.undeclared >>> table) & 1) === 1;
   }
 
   /** Moves to the item whose node is at tape index `at`. */

@@ -64,6 +64,9 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
   #pass: number = Pass.write;
   /** Rows of the item last passed. */
   #count = 0;
+  /** Items without a row: of a table that is not chosen, and those that have nothing for a field of their table. */
+  #tableless = 0;
+  #valueless = 0;
   /** The frame whose spread state is held, and its next item. */
   #held: Batch | undefined;
   #heldArrivalMs = -1;
@@ -98,7 +101,8 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
     let base = 0;
     let done = from;
     let rows = 0;
-    let rowless = 0;
+    this.#valueless = 0;
+    this.#tableless = 0;
     for (const frame of range.frames) {
       const items = frame.batch.items;
       if (base + items <= from) {
@@ -113,16 +117,22 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
       for (let at = 0; at < tape.length && item < stop; at += tape[at]! >>> 2) {
         if ((tape[at]! & 3) !== NodeType.item) continue;
         if (base + item >= from) {
-          if (!this.#fits(at, item, out)) return this.#written(done, rows, rowless);
+          if (!this.#fits(at, item, out)) return this.#written(done, rows);
           rows += this.#count;
-          if (this.#count === 0) rowless++;
+          if (this.#count === 0) this.#drop();
           done++;
         }
         item++;
       }
       base += items;
     }
-    return this.#written(done, rows, rowless);
+    return this.#written(done, rows);
+  }
+
+  /** Counts the present item, which makes no row. */
+  #drop(): void {
+    if (this.#match.isOfTable) this.#valueless++;
+    else this.#tableless++;
   }
 
   itemOfRow(range: Range<S>, from: number, row: number): number {
@@ -176,10 +186,13 @@ export class ItemLineWriter<S extends Signal> implements Writer<S>, ItemRows {
     if (this.#types?.refresh() === true) this.#lines.forget();
   }
 
-  #written(to: number, rows: number, rowless: number): Written {
+  #written(to: number, rows: number): Written {
     this.#gather.close();
     if (this.#tell !== undefined) this.#rows.drops.report(this.#tell);
-    const dropped = rowless === 0 ? NOTHING_DROPPED : new Map([["no_table", rowless]]);
+    if (this.#tableless + this.#valueless === 0) return { to, rows, dropped: NOTHING_DROPPED };
+    const dropped = new Map<string, number>();
+    if (this.#tableless > 0) dropped.set("no_table", this.#tableless);
+    if (this.#valueless > 0) dropped.set("no_value", this.#valueless);
     return { to, rows, dropped };
   }
 

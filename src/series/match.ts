@@ -121,6 +121,11 @@ export abstract class Matcher {
   isLine = false;
   /** It makes no row: the table that it names is declared, but not chosen. */
   isLeftOut = false;
+
+  /** Whether the item is of a table that is chosen: then it is for want of a field that it makes no row. */
+  get isOfTable(): boolean {
+    return !this.isLeftOut && (this.isLine || this.count > 0);
+  }
 }
 
 /** Spans: every table that matches; those that came in as lines go to the table of their name only. */
@@ -160,7 +165,8 @@ function takesBody({ columns }: Table): boolean {
 
 /**
  * Log records: those that name a table go there only, the others to every table that matches. Where the table that is named has no place
- * for the body, the record goes to the tables for every record too, so that nothing is lost.
+ * for the body, the record goes to the tables for every record too, so that nothing is lost; it goes to these alone where it lacks what
+ * a row there needs.
  */
 export class LogMatcher extends Matcher {
   /** Tables that take records by what they have. */
@@ -169,6 +175,8 @@ export class LogMatcher extends Matcher {
   readonly #ofSpans: readonly boolean[];
   /** Tables whose records, when they name it, need no other row. */
   readonly #isWhole: readonly boolean[];
+  /** Places of the masks of a table's fields; undefined: it may write a field that no source gives. */
+  readonly #fields: readonly (readonly number[] | undefined)[];
 
   constructor(plan: Plan, gather: Gather, rules: Rules) {
     super(plan, gather, rules);
@@ -178,6 +186,11 @@ export class LogMatcher extends Matcher {
     this.#ofSpans = plan.tables.map(({ table }) => isOfEverySpan(table.match));
     this.#isWhole = plan.tables.map(
       ({ table }, i) => this.#generic[i] === true || takesBody(table),
+    );
+    this.#fields = plan.tables.map(({ emptyField, fields }) =>
+      emptyField !== undefined || fields.some(({ otherwise }) => otherwise.length > 0)
+        ? undefined
+        : fields.map(({ mask }) => mask.index),
     );
   }
 
@@ -220,12 +233,17 @@ export class LogMatcher extends Matcher {
     this.count = kept;
   }
 
-  /** Whether a record that names the table makes a row of it: every required column has a source. */
-  #isRowOf({ index, required }: PlanTable): boolean {
+  /** Whether a record that names the table makes a row of it: every required column has a source, and there is something for a field. */
+  #isRowOf({ index, required, table }: PlanTable): boolean {
     if (this.#ofSpans[index]) return false;
     const { masks } = this.gather;
     for (let i = 0; i < required.length; i++)
       if (masks[required[i]!.mask.index] === 0) return false;
-    return true;
+    const fields = this.#fields[index];
+    if (fields === undefined) return true;
+    for (let i = 0; i < fields.length; i++) if (masks[fields[i]!] !== 0) return true;
+    return (
+      (table.attributes || table.extraFieldEnds.length > 0) && this.gather.hasUndeclared(index)
+    );
   }
 }

@@ -4,6 +4,7 @@ import { mixedLogs, plainLogs } from "../../bench/payloads.ts";
 import { compileLineWriter } from "../../src/series/plan.ts";
 import { loadTables, shippedTables } from "../../src/series/tables/load.ts";
 import { cpuMs } from "../support/cpu.ts";
+import { lineDoor } from "../support/line-door.ts";
 import { batchOf, indexer, rangeOf, slabOf, writeAll } from "../support/line-writing.ts";
 import { encodeRequest } from "../support/otlp.ts";
 import { readRows } from "../support/rows.ts";
@@ -157,6 +158,34 @@ describe("limits of the line writer", () => {
       expect(written.text.includes("a body")).toBe(body === '"a body"');
     },
   );
+
+  test("a record whose event_name is a table that it has no field for goes to logs; a line, which stays in its table, is counted", () => {
+    const record = (attributes: Record<string, string>) => ({
+      timeUnixNano: "1705314600000000000",
+      eventName: "errors",
+      attributes: Object.entries(attributes).map(([key, stringValue]) => ({
+        key,
+        value: { stringValue },
+      })),
+    });
+    const logRecords = [
+      record({ service: "s", status_code: "500" }),
+      record({ service: "s", status_code: "500", more: "x" }),
+    ];
+    const bytes = encodeRequest("logs", { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+    const written = writeAll(writerOf(), rangeOf([batchOf(bytes)], ARRIVAL_MS));
+    expect(readRows(written.text).map(({ table, fields }) => [table, fields])).toEqual([
+      ["logs", { event_name: { text: "errors" }, attributes: { text: '{"status_code":"500"}' } }],
+      ["errors", { attributes: { text: '{"more":"x"}' } }],
+    ]);
+    const line = lineDoor(tables)("DFF_worker_queue,queue=8 length=5.5 1705314600", ARRIVAL_MS);
+    const range = rangeOf([batchOf(line)], ARRIVAL_MS);
+    expect(writerOf().write(range, 0, 1, slabOf(4096))).toEqual({
+      to: 1,
+      rows: 0,
+      dropped: new Map([["no_value", 1]]),
+    });
+  });
 
   test("20,000 equal records stay 20,000 rows, quickly, however they are cut", async () => {
     const bytes = logRecords(20_000, () => ({

@@ -50,6 +50,25 @@ function hasRequired(item: Item, table: Table): boolean {
   });
 }
 
+/** Whether something is there that a field may be made of. */
+function mayHaveField(item: Item, table: Table): boolean {
+  const fields = table.columns.filter(({ kind }) => kind !== "tag");
+  if (table.emptyField !== undefined || fields.some((c) => c.otherwise.length > 0)) return true;
+  if (fields.some((column) => present(item, column).length > 0)) return true;
+  if (table.extraFields.some((name) => isText(item.record.get(name), false))) return true;
+  const declared = declaredNames(table);
+  const takesAny = table.attributes || table.extraFieldEnds.length > 0;
+  return takesAny && item.list.some(({ name }) => !declared.has(name));
+}
+
+function declaredNames(table: Table): Set<string> {
+  const sources = table.columns.flatMap((c) => c.sources);
+  return new Set([
+    ...sources.flatMap((source) => (source.of === "attribute" ? source.name : [])),
+    ...["weir.tags", "weir.uint", ...table.extraTags, ...table.extraFields],
+  ]);
+}
+
 function hasGroups(item: Item, groups: readonly (readonly string[])[]): boolean {
   return groups.every((names) => names.some((name) => isText(item.record.get(name), true)));
 }
@@ -84,7 +103,11 @@ class Frame {
       return this.rows - before;
     }
     const named = this.#tables.find((table) => table.measurement === lineName);
-    const isOfName = named !== undefined && !isOfEverySpan(named) && hasRequired(item, named);
+    const isOfName =
+      named !== undefined &&
+      !isOfEverySpan(named) &&
+      hasRequired(item, named) &&
+      mayHaveField(item, named);
     if (!isOfName || losesBody(item, named))
       for (const table of this.#tables) {
         const groups = table.match.logs?.oneOfEach;
@@ -128,11 +151,7 @@ class Frame {
       const text = fieldOf(item.record.get(name));
       if (text !== undefined) fields.push(`${tagEscaped(name, this.#dialect)}=${text}`);
     }
-    const declared = new Set(
-      table.columns.flatMap((c) => c.sources.flatMap((s) => (s.of === "attribute" ? s.name : []))),
-    );
-    for (const name of ["weir.tags", "weir.uint", ...table.extraTags, ...table.extraFields])
-      declared.add(name);
+    const declared = declaredNames(table);
     const rest = new Map<string, string>();
     for (const [name, value] of [...item.record].sort(byName)) {
       if (declared.has(name) || kindOf(value) === "none") continue;
