@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import type { Config as FileStorage } from "../extensions/file_storage/config.ts";
+import type { Journal } from "../journal/journal.ts";
 import { createBudget, defaultBudgetBytes, memoryLimitBytes } from "../kit/budget.ts";
 import { runExportLoop } from "../kit/delivery/export-loop.ts";
 import { sleep } from "../lib/sleep.ts";
@@ -25,7 +26,8 @@ import { Metrics } from "./metrics.ts";
 import { createMetricsServer } from "./metrics-server.ts";
 import { receiverStorage } from "./receiver-storage.ts";
 import { Replays } from "./replays.ts";
-import { MEMORY, openMemory, openStorage, type Storage } from "./storage.ts";
+import type { Route } from "./routes.ts";
+import { holdsJournal, MEMORY, openMemory, openStorage, type Storage } from "./storage.ts";
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -157,16 +159,17 @@ export class Service {
       );
   }
 
-  /** An exporter that is gone from the configuration leaves its queue behind: it keeps its data, and its segments. */
+  /** An exporter that is gone from the configuration, or has its queue elsewhere now, leaves one behind: it keeps its data, and its segments. */
   #warnOfOrphans({ routes }: Graph): void {
-    const known = new Set(routes.map(({ name }) => name));
-    for (const [storage, { journal }] of this.#storages)
+    for (const [storage, { journal }] of this.#storages) {
+      const known = namesIn(journal, routes);
       for (const { name, queuedItems } of journal.routes())
         if (!known.has(name) && queuedItems > 0)
           this.#options.log.warn(
             { storage, route: name, items: queuedItems },
-            "this queue belongs to an exporter that no pipeline names any more; its items are kept until the exporter comes back, or until weir journal drop",
+            "this queue belongs to an exporter that no pipeline names any more, or that has another storage now; its items are kept until the exporter comes back to it, or until weir journal drop",
           );
+    }
   }
 
   async #quietly(stopping: Promise<void>): Promise<void> {
@@ -196,27 +199,36 @@ export class Service {
     }
   }
 
-  /** Opens every storage that some queue or receiver in use names, and the memory one when a queue names none. */
+  /** Opens every storage that some queue or receiver in use names, the memory one when a queue names none, and those that were used before. */
   async #openStorages(): Promise<void> {
     const { config, log } = this.#options;
     const cacheBytes = Math.min(CACHE_BYTES, Math.floor(memoryLimitBytes() * CACHE_SHARE));
     const took = (bytes: number) => this.#litter.took(bytes);
     const needs = { indexer: this.#indexer, log, nowMs: Date.now, cacheBytes, took };
-    for (const id of storagesInUse(config)) {
+    const open = async (id: string) => {
       const options = config.extensions.get(id)?.options as FileStorage | undefined;
       const storage =
         options === undefined ? await openMemory(needs) : await openStorage(id, options, needs);
       this.#storages.set(id, storage);
       observeJournal(this.metrics, id, storage.journal);
       observeCopies(this.metrics, id, storage.journal);
-    }
+    };
+    for (const id of storagesInUse(config)) await open(id);
+    for (const id of storagesLeft(config))
+      if (!this.#storages.has(id))
+        await open(id).catch((error: unknown) =>
+          log.warn(
+            { storage: id, error: String(error) },
+            "no exporter has its queue in this storage any more, and whether something waits there cannot be seen",
+          ),
+        );
   }
 
   /** After the exporters' routes are named and before anything is appended: replays have routes of their own. */
   async #openControls({ routes }: Graph): Promise<void> {
-    const readers = new Set(routes.map(({ name }) => name));
     for (const storage of this.#storages.values()) {
       const { journal, deadLetters, directory } = storage;
+      const readers = namesIn(journal, routes);
       const replays = await Replays.open(journal, deadLetters, readers);
       observeLetters(this.metrics, storage, replays);
       if (directory === undefined) continue;
@@ -317,4 +329,17 @@ function storagesInUse(config: Config): ReadonlySet<string> {
     }
   }
   return ids;
+}
+
+/** Ids of the started storages that hold a journal: queues that no exporter has there any more may still have items. */
+function storagesLeft({ extensions, service }: Config): readonly string[] {
+  return service.extensions.filter((id) => {
+    const { type, options } = extensions.get(id) ?? {};
+    return type === "file_storage" && holdsJournal((options as FileStorage).directory);
+  });
+}
+
+/** Names of the routes that have their queue in this journal. */
+function namesIn(own: Journal, routes: readonly Route[]): ReadonlySet<string> {
+  return new Set(routes.filter(({ journal }) => journal === own).map(({ name }) => name));
 }

@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config as FileStorage } from "../extensions/file_storage/config.ts";
+import { IDENTITY_FILE } from "../journal/identity.ts";
 import type { Journal } from "../journal/journal.ts";
 import { directoryLock } from "../journal/lock.ts";
 import { createMemoryIo } from "../journal/memory-io.ts";
@@ -43,6 +45,11 @@ const FREE_DISK_SHARE = 0.2;
 /** What is removed from the dead letters gives its room back soon. */
 const LETTERS_FLUSH_MS = 20;
 const MEMORY_BYTES = 256 << 20;
+
+/** Whether something was ever written to a queue in this directory. */
+export function holdsJournal(directory: string): boolean {
+  return existsSync(join(directory, IDENTITY_FILE));
+}
 
 /** Opens the directory of a file_storage: the queue's journal, and the dead letters' in a directory below it. */
 export async function openStorage(

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { httpSink } from "../support/http-sink.ts";
-import { isEmpty } from "./operating.ts";
+import { isEmpty, RETRY, weir } from "./operating.ts";
 import { Stand } from "./stand.ts";
 
 test("sizes of a batch are in the unit of the queue where they have none of their own", async () => {
@@ -19,4 +19,30 @@ ${it.serviceWith("logs: { receivers: [otlp], exporters: [otlp_http] }")}`,
   await stand.until((laws) => isEmpty(laws) && laws.some(({ delivered }) => delivered === 100));
   expect(sink.requests.length).toBeGreaterThan(1);
   for (const { body } of sink.requests) expect(body.length).toBeLessThanOrEqual(4_096);
+});
+
+test("a queue that its exporter has left for another storage is told at the start, kept, and sent when it comes back", async () => {
+  await using sink = await httpSink({ status: 503 });
+  const yaml = (storage: string) => (it: Stand) =>
+    `${it.frame}
+exporters:
+  otlp_http: { endpoint: "${sink.url}", ${RETRY}, sending_queue: { ${storage} } }
+${it.serviceWith("logs: { receivers: [otlp], exporters: [otlp_http] }")}`;
+  await using stand = await Stand.open(yaml("storage: file_storage"));
+  await stand.service.start();
+  expect((await stand.post(["e-1", "e-2"])).status).toBe(200);
+  await stand.service.kill("SIGTERM");
+  await stand.configure(yaml(""));
+  await stand.service.start();
+  await expect
+    .poll(() => stand.service.log)
+    .toMatch(/has another storage now; .*storage=file_storage route=otlp_http\/logs items=2/);
+  expect((await weir(stand, "journal", "list")).out).toMatch(/otlp_http\/logs +\d+ +2 .* no\n/);
+  await stand.service.kill("SIGTERM");
+  await stand.configure(yaml("storage: file_storage"));
+  sink.answer = () => ({ status: 200 });
+  await stand.service.start();
+  await stand.until((laws) =>
+    laws.some(({ delivered, queued }) => delivered === 2 && queued === 0),
+  );
 });
