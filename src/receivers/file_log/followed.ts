@@ -57,6 +57,8 @@ export class Followed {
   /** Of a file that is written anew as a whole: the size at which it was no whole one. */
   stuckAt = -1;
   isQueued = false;
+  /** It was seen to have changed since its last turn began, so that turn may not have met all of it. */
+  hasChanged = false;
   /** Nobody finds it any more. */
   isGone = false;
   /** Monotonic: when it was seen that the file has another content now. */

@@ -197,6 +197,8 @@ export class Follower implements Component {
     if (size !== file.size) file.grewAtMs = performance.now();
     file.size = size;
     file.changedMs = changedMs;
+    // Of an archive, the first byte is awaited: nothing is no end of one either.
+    if (file.isArchive && size === 0) return;
     // Whether it has become smaller, reading sees for sure: what is found here may be old by now.
     this.#enqueue(file);
   }
@@ -228,7 +230,8 @@ export class Follower implements Component {
   }
 
   async #skip(file: Followed): Promise<void> {
-    if (file.offset > 0 || file.isDone) return;
+    const isEmptyArchive = file.isArchive && file.size === 0;
+    if (file.offset > 0 || file.isDone || isEmptyArchive) return;
     try {
       await this.#reading.skip(file);
     } catch (error) {
@@ -256,6 +259,7 @@ export class Follower implements Component {
 
   #enqueue(file: Followed): void {
     this.#due.delete(file);
+    file.hasChanged = true;
     if (file.isQueued) return;
     file.isQueued = true;
     this.#queue.push(file);
@@ -276,6 +280,7 @@ export class Follower implements Component {
 
   async #work(file: Followed): Promise<void> {
     let outcome: Outcome;
+    file.hasChanged = false;
     try {
       outcome = await this.#reading.turn(file);
     } catch (error) {
@@ -295,17 +300,24 @@ export class Follower implements Component {
       return this.#enqueue(now);
     }
     if (outcome === "moved") return this.#moved(now);
-    if (outcome === "more") return this.#enqueue(now);
+    const isBehind = outcome === "idle" && now.hasChanged && !this.#due.has(now);
+    if (outcome === "more" || isBehind) return this.#enqueue(now);
     if (outcome === "later") this.#due.set(now, performance.now() + this.#config.poll_interval);
   }
 
   /** It is opened again at the next try. */
   async #failed(file: Followed, error: unknown): Promise<void> {
     await this.#close(file);
-    this.#due.set(file, performance.now() + TROUBLE_MS);
+    const isDamaged = file.isArchive && isOfZlib(error);
+    const coolMs = file.grewAtMs + HOT_MS;
     // An archive that is being written is cut off.
-    if (file.isArchive && performance.now() - file.grewAtMs < HOT_MS) return;
-    this.#say(file.path, errorText(error));
+    if (isDamaged && performance.now() < coolMs) this.#due.set(file, coolMs);
+    // One that stays so is not unpacked again and again.
+    else if (isDamaged) this.#say(file.path, `${errorText(error)} (tried again when it changes)`);
+    else {
+      this.#due.set(file, performance.now() + TROUBLE_MS);
+      this.#say(file.path, errorText(error));
+    }
   }
 
   /** Keeps no more files open than may be: those that were read longest ago are closed. */
@@ -330,4 +342,9 @@ export class Follower implements Component {
       this.#context.log.warn({ reasons }, "files cannot be read; they are tried again"),
     );
   }
+}
+
+/** Whether an error says that content is not what gzip makes, or not all of it. */
+function isOfZlib(error: unknown): boolean {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("Z_");
 }

@@ -7,6 +7,7 @@ import { Finder } from "../../../src/receivers/file_log/finder.ts";
 import { type Followed, NO_PRINT, printOf } from "../../../src/receivers/file_log/followed.ts";
 import { fileLog } from "../../../src/receivers/file_log/index.ts";
 import { Reading } from "../../../src/receivers/file_log/reading.ts";
+import { until } from "../../support/until.ts";
 import { FileRig, lines } from "./rig.ts";
 
 /** As many as are read at once. */
@@ -85,6 +86,29 @@ test("the beginning of a line that has just come is not flushed, however long ag
   await reading.turn(file);
   expect(rig.bodies).toEqual(["one", "tw"]);
   await file.source?.close();
+});
+
+test("what comes while the lines before it are handed over is read, though nothing comes after it", async () => {
+  await using rig = await FileRig.make();
+  // The first start writes something of its own.
+  await rig.start();
+  await rig.stop();
+  const { promise, resolve: release } = Promise.withResolvers<void>();
+  let waiting = 0;
+  rig.rig.submitting = () => {
+    waiting++;
+    return promise;
+  };
+  await writeFile(rig.path("a.log"), "one\n");
+  await rig.start({ force_flush_period: "0s" });
+  await until(() => waiting === 1);
+  await appendFile(rig.path("a.log"), "two\n");
+  // Whoever finds the second file has seen how long the first one is.
+  await writeFile(rig.path("b.log"), "three\n");
+  await until(() => waiting === 2);
+  release();
+  await rig.expectCount(3);
+  expect(rig.bodies.toSorted()).toEqual(["one", "three", "two"]);
 });
 
 const HEAD = Buffer.from("the same beginning ".repeat(10));
