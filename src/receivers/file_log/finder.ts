@@ -1,6 +1,6 @@
 import type { BigIntStats } from "node:fs";
 import { glob, stat } from "node:fs/promises";
-import { dirname, matchesGlob } from "node:path";
+import { dirname, matchesGlob, resolve } from "node:path";
 import { errorText } from "../../kit/error-text.ts";
 import type { Config } from "./config.ts";
 
@@ -50,8 +50,12 @@ export class Finder {
     return [...found.values()];
   }
 
+  /** However the pattern is written: `./a.log`, `a.log` and the whole path are one file, and what begins with `**` is meant anywhere. */
   #isExcluded(path: string): boolean {
-    return this.#config.exclude.some((pattern) => matchesGlob(path, pattern));
+    const whole = resolve(path);
+    return this.#config.exclude.some(
+      (pattern) => matchesGlob(whole, resolve(pattern)) || matchesGlob(whole, pattern),
+    );
   }
 
   async #look(path: string): Promise<Found | undefined> {
