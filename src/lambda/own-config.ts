@@ -42,7 +42,8 @@ const LINE_FORMATS = ["promtail", "record"];
 /** Reads the names that the Lambda-Telemetry-API-Loki extension has, and ours beside them. `sources`: of the command line. */
 export function readSettings(env: Env, sources: readonly string[]): Settings {
   const functionName = env["AWS_LAMBDA_FUNCTION_NAME"] ?? "";
-  const minBatch = numberIn(env, "DISPATCH_MIN_BATCH_SIZE", 1, 1, 32_767);
+  // 0 is at once, too, as in the seed's extension: an extension that ends here takes its function with it.
+  const minBatch = Math.max(1, numberIn(env, "DISPATCH_MIN_BATCH_SIZE", 1, 0, 32_767));
   const file = env["WEIR_CONFIG"] ?? "";
   const given = sources.length > 0 ? sources : file === "" ? [] : [file];
   const own = given.length === 0 ? ownValues(env, functionName, minBatch) : undefined;

@@ -41,6 +41,11 @@ describe("the environment", () => {
     });
   });
 
+  test("a batch of none is one of one", () => {
+    const env = { LOKI_IP: "h", DISPATCH_MIN_BATCH_SIZE: "0" };
+    expect(readSettings(env, [])).toMatchObject({ minBatch: 1 });
+  });
+
   test.each([
     ["10.0.0.5", "http://10.0.0.5:3100"],
     ["loki.internal", "http://loki.internal:3100"],

@@ -91,7 +91,7 @@ export const V2: Api = {
   parameters(query) {
     const database = query.get("bucket") ?? "";
     if (database === "") throw new Fault("invalid", "bucket is required");
-    const word = query.get("precision") ?? "ns";
+    const word = query.get("precision") || "ns";
     const precision = V2_PRECISIONS.get(word);
     if (precision === undefined)
       throw new Fault("invalid", "invalid precision; valid precision units are ns, us, ms, and s");

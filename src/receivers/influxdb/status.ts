@@ -27,10 +27,10 @@ export function ping(request: HttpRequest): HttpAnswer {
   };
 }
 
-/** `/health`: JSON for the clients of version 2, which ask for it, else the text of InfluxDB 3. */
+/** `/health`: JSON for the clients of version 2, which ask for it or, in Go, for nothing; else the text of InfluxDB 3. */
 export function health(request: HttpRequest): HttpAnswer {
   const isV2 =
-    request.path === "/health" && /application\/json/i.test(request.header("accept") ?? "");
+    request.path === "/health" && /application\/json|^$/i.test(request.header("accept") ?? "");
   if (!isV2) return { status: 200, contentType: "text/plain", body: "OK" };
   return {
     status: 200,

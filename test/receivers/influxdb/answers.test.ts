@@ -185,6 +185,7 @@ const ROWS: readonly Row[] = [
       message: "invalid precision; valid precision units are ns, us, ms, and s",
     },
   },
+  { what: "v2 empty precision", path: `${V2}&precision=`, body: GOOD, status: 204, answer: "" },
   {
     what: "v3 precision",
     path: `${V3}&precision=Second`,
@@ -425,6 +426,14 @@ const ROWS: readonly Row[] = [
     path: "/health",
     method: "GET",
     headers: { accept: "application/json" },
+    status: 200,
+    answer: expect.objectContaining({ name: "influxdb", status: "pass" }),
+  },
+  {
+    what: "health of v2 for its Go client, which does not say what it accepts",
+    path: "/health",
+    method: "GET",
+    headers: { accept: "" },
     status: 200,
     answer: expect.objectContaining({ name: "influxdb", status: "pass" }),
   },
