@@ -7,7 +7,9 @@ import { type LineShape, lineShapes } from "../../src/series/doors/line-shapes.t
 import { shippedTables } from "../../src/series/tables/load.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { type Point, readPoints, type Value } from "../line/points.ts";
+import { fuzzInChild, fuzzRounds } from "../support/child-fuzz.ts";
 import { decodeRequest } from "../support/otlp.ts";
+import { expectText } from "../support/otlp-text.ts";
 
 const NOW = 1_705_314_600_123;
 const SHAPES: readonly LineShape[] = [
@@ -66,6 +68,7 @@ function finish(door: LineDoor): DoorResult & { services: string[]; records: Log
   const indexed = indexer.index("logs", Uint8Array.from(bytes), length);
   if (!("batch" in indexed)) throw new Error(indexed.why);
   expect([indexed.batch.items, indexed.rejected]).toEqual([items, 0]);
+  expectText("logs", bytes.subarray(0, length));
   const { resourceLogs } = decodeRequest("logs", bytes.subarray(0, length)) as Request;
   const groups = resourceLogs ?? [];
   return {
@@ -386,3 +389,11 @@ test("more sets of names than the door remembers, and names too many or too long
     })),
   );
 });
+
+const fuzz = fuzzRounds(20_000);
+
+test(
+  `${fuzz.rounds} damaged datagrams: what is taken is fit for the pipelines, and its strings are UTF-8`,
+  () => fuzzInChild("fuzz-lines.ts", fuzz),
+  fuzz.limitMs + 5_000,
+);

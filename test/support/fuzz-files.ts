@@ -14,6 +14,7 @@ import { GzipSource } from "../../src/receivers/file_log/source.ts";
 import { RecordDoor } from "../../src/series/records/record-door.ts";
 import { SLACK, withSlack } from "../../src/wire/slack.ts";
 import { anyObject, jsonOf } from "../series/records/nodes.ts";
+import { expectText } from "./otlp-text.ts";
 import { damagedCopy, seeded } from "./seeded.ts";
 
 /**
@@ -82,6 +83,7 @@ function encoded(content: string, { encoding }: Config): Uint8Array {
 /** The request of what the door has, fit for the pipelines, as text. */
 function finished(door: RecordDoor): string {
   const { bytes, length, items } = door.finish();
+  expectText("logs", bytes.subarray(0, length));
   const indexed = indexer.index("logs", bytes, length);
   if (items > 0 && ("refused" in indexed || indexed.rejected > 0 || indexed.batch.items !== items))
     throw new Error("not fit for the pipelines");

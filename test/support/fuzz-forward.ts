@@ -17,6 +17,7 @@ import { Partials } from "../../src/receivers/fluent_forward/partials.ts";
 import { RecordDoor } from "../../src/series/records/record-door.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { anyObject, jsonOf, msgpackOf } from "../series/records/nodes.ts";
+import { expectText } from "./otlp-text.ts";
 import { damagedCopy, seeded } from "./seeded.ts";
 
 /**
@@ -168,6 +169,7 @@ async function taken(messages: readonly Message[]): Promise<string> {
   for (let steps = 0; source.fill(door, 1 + random(1 << 10)); steps++)
     if (steps > 1e6) throw new Error("it does not end");
   const { bytes, length, items } = door.finish();
+  expectText("logs", bytes.subarray(0, length));
   const indexed = indexer.index("logs", bytes, length);
   if ("refused" in indexed || indexed.rejected > 0 || indexed.batch.items !== items)
     throw new Error("not fit for the pipelines");

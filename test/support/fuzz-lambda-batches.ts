@@ -5,6 +5,7 @@ import { config } from "../../src/receivers/telemetry_api/config.ts";
 import { Sandbox } from "../../src/receivers/telemetry_api/sandbox.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { ID, invocation, OTHER } from "../receivers/telemetry_api/events.ts";
+import { expectText } from "./otlp-text.ts";
 import { damagedCopy, seeded } from "./seeded.ts";
 
 /**
@@ -66,6 +67,7 @@ function check(content: Uint8Array, sandbox: Sandbox, what: string): number {
     for (const signal of ["logs", "traces"] as const) {
       const part = made[signal];
       if (part === undefined) continue;
+      expectText(signal, part.bytes.subarray(0, part.length));
       const indexed = indexer.index(signal, part.bytes, part.length);
       if ("refused" in indexed || indexed.rejected > 0)
         throw new Error("refused" in indexed ? indexed.why : `rejected: ${indexed.why}`);

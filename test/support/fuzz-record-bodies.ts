@@ -5,6 +5,7 @@ import { realCoding } from "../../src/receivers/http_logs/coding.ts";
 import { RecordDoor } from "../../src/series/records/record-door.ts";
 import { withSlack } from "../../src/wire/slack.ts";
 import { anyObject, jsonOf, msgpackOf } from "../series/records/nodes.ts";
+import { expectText } from "./otlp-text.ts";
 import { damagedCopy, seeded } from "./seeded.ts";
 
 /**
@@ -40,8 +41,12 @@ const FORMATS: readonly Format[] = [
   (records) => Buffer.from(records.map(jsonOf).join("")),
   (records) => Buffer.from(`[${records.map(jsonOf).join(",\n")}]`),
   (records) => Buffer.from(`ndjson=${encodeURIComponent(records.map(jsonOf).join("\n"))}&a=b`),
-  (records) => Buffer.concat(records.map(msgpackOf)),
-  (records) => Buffer.concat([Uint8Array.of(0x90 | records.length), ...records.map(msgpackOf)]),
+  (records) => Buffer.concat(records.map((node) => msgpackOf(node))),
+  (records) =>
+    Buffer.concat([
+      Uint8Array.of(0x90 | records.length),
+      ...records.map((node) => msgpackOf(node)),
+    ]),
   (records) =>
     Buffer.concat(records.flatMap((record) => [Uint8Array.of(0x92, 7), msgpackOf(record)])),
 ];
@@ -54,6 +59,7 @@ function read(content: Uint8Array, step: number): readonly [items: number, bad: 
     if (turns > length + 10)
       throw new Error(`it does not end: ${Buffer.from(content).toString("base64")}`);
   const { bytes, length: size, items } = door.finish();
+  expectText("logs", bytes.subarray(0, size));
   const indexed = indexer.index("logs", bytes, size);
   if ("refused" in indexed || indexed.rejected > 0 || indexed.batch.items !== items)
     throw new Error(`not fit for the pipelines: ${Buffer.from(content).toString("base64")}`);

@@ -58,6 +58,7 @@ export class RecordRequests {
   #turn: Promise<void> = Promise.resolve();
   readonly #bad = new RareLog(LOG_EVERY_MS);
   readonly #replacedTimes: Counter;
+  readonly #replacedTexts: Counter;
 
   constructor(
     context: Context,
@@ -73,10 +74,16 @@ export class RecordRequests {
     this.#doorOptions = { ...named, arrival: new ArrivalTime(true) };
     this.#door = new RecordDoor(this.#doorOptions);
     this.#largeDoor = new RecordDoor(this.#doorOptions);
+    const labels = { receiver: context.id, transport: exporting.transport };
     this.#replacedTimes = context.meter.counter(
       "weir_records_replaced_times_total",
       "Records whose time is before 1677 or after 2262: they carry the time of their arrival.",
-      { receiver: context.id, transport: exporting.transport },
+      labels,
+    );
+    this.#replacedTexts = context.meter.counter(
+      "weir_records_replaced_texts_total",
+      "Records with bytes that are no UTF-8: these became U+FFFD.",
+      labels,
     );
   }
 
@@ -97,6 +104,7 @@ export class RecordRequests {
     const before = { rejected: bad, why: reason };
     const { rejected, why } = await this.#exporting.take("logs", read, lease, before);
     if (read.replacedTimes > 0) this.#replacedTimes.add(read.replacedTimes);
+    if (read.replacedTexts > 0) this.#replacedTexts.add(read.replacedTexts);
     this.#say(rejected, why, firstBad);
     return { items: read.items - (rejected - bad), rejected, why: firstBad || why };
   }

@@ -1,4 +1,5 @@
 import { NameMap } from "../../line/name-map.ts";
+import { copyReplaced, isAscii, isUtf8, REPLACED_GROWTH } from "../../line/utf8.ts";
 import { copy } from "../../wire/copy.ts";
 import { DoorOutput } from "../doors/door-output.ts";
 import { Known as ImportedKnown, KNOWN as ImportedKnownSize, KnownShapes } from "./known-shapes.ts";
@@ -148,6 +149,36 @@ export class Members {
     const at = texts.length;
     texts.length = copy(texts.view, at, source, from, length);
     return at;
+  }
+
+  /**
+   * Puts U+FFFD for what is not UTF-8 in names and texts of the members from `first` on, which are in the memory from `from` on: OTLP's strings
+   * are UTF-8. Whether there was any such. To be called before `settle`: names may become equal.
+   */
+  repair(first: number, from: number): boolean {
+    const { table, texts, count } = this;
+    if (isAscii(texts.view, from, texts.length)) return false;
+    let isAny = false;
+    for (let i = first * MEMBER; i < count * MEMBER; i += MEMBER) {
+      const kind = table[i + Member.kind];
+      if (this.#repairText(i)) isAny = true;
+      const isText = kind === MemberKind.text || kind === MemberKind.json;
+      if (isText && this.#repairText(i + Member.at)) isAny = true;
+    }
+    return isAny;
+  }
+
+  /** The same for the text whose position is at `k` in the table, and its length behind it. */
+  #repairText(k: number): boolean {
+    const { table, texts } = this;
+    const at = table[k]!;
+    const length = table[k + 1]!;
+    if (isAscii(texts.view, at, at + length) || isUtf8(texts.bytes, at, at + length)) return false;
+    texts.ensure(REPLACED_GROWTH * length);
+    table[k] = texts.length;
+    texts.length = copyReplaced(texts.bytes, texts.length, texts.bytes, at, at + length);
+    table[k + 1] = texts.length - table[k]!;
+    return true;
   }
 
   /** After all members are there: of equal names only the last remains, and the names that mean something are found. */

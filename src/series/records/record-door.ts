@@ -1,3 +1,4 @@
+import { copyReplaced, isAscii, isUtf8, REPLACED_GROWTH } from "../../line/utf8.ts";
 import {
   LogRecord as ImportedLogRecord,
   ScopeLogs as ImportedScopeLogs,
@@ -52,9 +53,11 @@ export interface RecordRequest {
   readonly items: number;
   /** Records whose own time does not fit 1677–2262: they carry the one that was given, or that of their arrival. */
   readonly replacedTimes: number;
+  /** Records with bytes that are no UTF-8: these are U+FFFD. */
+  readonly replacedTexts: number;
 }
 
-/** A text in memory with SLACK behind its end. */
+/** A text in UTF-8, in memory with SLACK behind its end. */
 export interface TextSpan {
   readonly view: DataView;
   readonly at: number;
@@ -99,6 +102,9 @@ export class RecordDoor {
   #resourceBytes = 0;
   #items = 0;
   #replacedTimes = 0;
+  #replacedTexts = 0;
+  /** The present record has text that was replaced. */
+  #isReplaced = false;
 
   /** `arrival`: the time of records that have none at all. Where it rises they get one each, in their order, and doors that share it never the same. */
   constructor(options: { readonly serviceName?: string; readonly arrival?: ArrivalTime } = {}) {
@@ -191,11 +197,13 @@ export class RecordDoor {
   /** Ends the record that was begun, with `view[from, to)` as its body. */
   line(view: DataView, from: number, to: number): void {
     const members = this.#members;
+    this.#repair(0, 0);
     members.settle();
     const length = to - from;
     members.texts.ensure(length);
     const at = members.put(view, from, length);
     members.add(at, 0, MemberKind.text, at, length, Layer.record);
+    this.#repair(members.count - 1, at);
     this.#write(members.count - 1);
   }
 
@@ -208,8 +216,9 @@ export class RecordDoor {
       length,
       items: this.#items,
       replacedTimes: this.#replacedTimes,
+      replacedTexts: this.#replacedTexts,
     };
-    this.#items = this.#replacedTimes = 0;
+    this.#items = this.#replacedTimes = this.#replacedTexts = 0;
     return request;
   }
 
@@ -221,6 +230,7 @@ export class RecordDoor {
   #begin(): void {
     const members = this.#members;
     members.clear();
+    this.#isReplaced = false;
     const { count, view, length, lengths } = this.given;
     if (count === 0) return;
     members.texts.ensure(length);
@@ -233,9 +243,15 @@ export class RecordDoor {
     }
   }
 
+  /** Whatever the sender's encoding is: what leaves this door is UTF-8. Strings in MessagePack and pushes may hold any bytes. */
+  #repair(first: number, from: number): void {
+    if (this.#members.repair(first, from)) this.#isReplaced = true;
+  }
+
   /** All members of the record are there. */
   #settle(): void {
     const members = this.#members;
+    this.#repair(0, 0);
     members.settle();
     if (this.#readsInner(MESSAGE) || this.#readsInner(LOG)) members.settle();
     this.#write(this.#findBody());
@@ -275,7 +291,7 @@ export class RecordDoor {
     const out = this.#out;
     const time = this.isTimeGiven ? TimeKind.none : this.#time.find();
     const bound = members.texts.length + members.count * MEMBER_BYTES + RECORD_BYTES;
-    const named = this.#service.length + (this.service?.length ?? 0);
+    const named = this.#service.length + REPLACED_GROWTH * (this.service?.length ?? 0);
     out.ensure(bound + GROUP_BYTES + members.texts.length + named + this.#resourceBytes);
     this.#openGroup();
     out.byte(ScopeLogs.log_records);
@@ -294,6 +310,7 @@ export class RecordDoor {
         this.#attributes.write(index);
     out.close(record, bound);
     this.#items++;
+    if (this.#isReplaced) this.#replacedTexts++;
     this.timeLow = this.timeHigh = 0;
   }
 
@@ -301,7 +318,7 @@ export class RecordDoor {
     const members = this.#members;
     const { service } = this;
     if (service !== undefined && service.length > 0) {
-      this.#groups.open(service.view, service.at, service.length);
+      this.#openNamed(service);
       return;
     }
     let place = members.seek(NAMES.service, 0);
@@ -313,6 +330,21 @@ export class RecordDoor {
       return;
     }
     this.#groups.open(this.#constants.view, this.#service.at, this.#service.length);
+  }
+
+  /** The service that the receiver knows, whose name is looked at as a text of the record. */
+  #openNamed({ view, at, length }: TextSpan): void {
+    if (isAscii(view, at, at + length)) {
+      this.#groups.open(view, at, length);
+      return;
+    }
+    const { texts } = this.#members;
+    texts.ensure((1 + REPLACED_GROWTH) * length);
+    const raw = this.#members.put(view, at, length);
+    const from = texts.length;
+    if (!isUtf8(texts.bytes, raw, from)) this.#isReplaced = true;
+    texts.length = copyReplaced(texts.bytes, from, texts.bytes, raw, from);
+    this.#groups.open(texts.view, from, texts.length - from);
   }
 
   #writeTimes(time: ImportedTimeKind): void {

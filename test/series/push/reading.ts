@@ -5,6 +5,7 @@ import { PushProtobuf } from "../../../src/series/push/push-protobuf.ts";
 import { NOTHING_GIVEN } from "../../../src/series/records/given-attributes.ts";
 import { RecordDoor } from "../../../src/series/records/record-door.ts";
 import { withSlack } from "../../../src/wire/slack.ts";
+import { expectText } from "../../support/otlp-text.ts";
 import { encodePush } from "../loki/push-proto.ts";
 import { labelText, type SlowStream } from "./slow-push.ts";
 
@@ -51,6 +52,7 @@ export class Reading {
     }
     if (!before.equals(bytes)) throw new Error("the memory of the sender was changed");
     const { bytes: made, length, items } = this.door.finish();
+    expectText("logs", made.subarray(0, length));
     const indexed = indexer.index("logs", made, length);
     if ("refused" in indexed || indexed.rejected > 0 || indexed.batch.items !== items)
       throw new Error(`not fit for the pipelines: ${JSON.stringify(indexed)}`);

@@ -3,6 +3,7 @@ import { createIndexer } from "../../../src/otlp/indexing.ts";
 import { RecordDoor } from "../../../src/series/records/record-door.ts";
 import { MsgpackScan } from "../../../src/wire/msgpack-scan.ts";
 import { withSlack } from "../../../src/wire/slack.ts";
+import { expectText } from "../../support/otlp-text.ts";
 import { damagedCopy, seeded } from "../../support/seeded.ts";
 import { anyObject, jsonOf, msgpackOf } from "./nodes.ts";
 
@@ -87,6 +88,7 @@ for (let round = 0; round < rounds; round++) {
     throw new Error(`${end} where the oracle says ${isGood}: ${said} ${door.problem}`);
   const { bytes, length: size, items } = door.finish();
   if (items !== (end < 0 ? 0 : 1)) throw new Error(`${items} items: ${said}`);
+  expectText("logs", bytes.subarray(0, size));
   const indexed = indexer.index("logs", bytes, size);
   if ("refused" in indexed || indexed.rejected > 0 || indexed.batch.items !== items)
     throw new Error(`not fit for the pipelines: ${said}`);

@@ -26,15 +26,55 @@ export function jsonOf(node: Node): string {
   return String(node.value);
 }
 
-/** The same as MessagePack, in which maps may repeat keys too. */
-export function msgpackOf(node: Node): Uint8Array {
+/** The same as MessagePack, in which maps may repeat keys too. `ofText`: how texts are encoded. */
+export function msgpackOf(node: Node, ofText: (text: string) => Uint8Array = encode): Uint8Array {
   if (node.is === "null") return encode(null);
-  if (node.is === "list") return sized(0x90, 0xdc, node.items.length, node.items.map(msgpackOf));
+  if (node.is === "text") return ofText(node.value);
+  const of = (value: Node) => msgpackOf(value, ofText);
+  if (node.is === "list") return sized(0x90, 0xdc, node.items.length, node.items.map(of));
   if (node.is === "object") {
-    const parts = node.members.flatMap(([name, value]) => [encode(name), msgpackOf(value)]);
+    const parts = node.members.flatMap(([name, value]) => [ofText(name), of(value)]);
     return sized(0x80, 0xde, node.members.length, parts);
   }
   return encode(node.value, { useBigInt64: true });
+}
+
+/** A text of MessagePack with the bytes of a string that has one a character. */
+export function msgpackBytes(binary: string): Uint8Array {
+  const { length } = binary;
+  return Buffer.concat([
+    Uint8Array.from([0xda, length >> 8, length & 255]),
+    Buffer.from(binary, "latin1"),
+  ]);
+}
+
+/** The same value with other texts and names. */
+export function mapTexts<N extends Node>(node: N, map: (text: string) => string): N;
+export function mapTexts(node: Node, map: (text: string) => string): Node {
+  if (node.is === "list")
+    return { is: "list", items: node.items.map((item) => mapTexts(item, map)) };
+  if (node.is === "object")
+    return {
+      is: "object",
+      members: node.members.map(([name, value]) => [map(name), mapTexts(value, map)] as const),
+    };
+  if (node.is !== "text") return node;
+  if (node.inner === undefined) return { is: "text", value: map(node.value) };
+  // The text is that of the inner object, whose texts are others now.
+  const inner = mapTexts(node.inner, map);
+  return { is: "text", value: jsonOf(inner) + (node.value.endsWith("\n") ? "\n" : ""), inner };
+}
+
+const BREAKERS = ["\x80", "\xbf", "\xc3", "\xe2\x82", "\xed\xa0\x80", "\xf0\x9f", "\xff", "é"];
+
+/** Its bytes as a string that has one a character, mostly with some that are no UTF-8 among them. */
+export function damagedText(text: string, random: Random): string {
+  let binary = Buffer.from(text).toString("latin1");
+  for (let i = random(3); i > 0; i--) {
+    const at = random(binary.length + 1);
+    binary = binary.slice(0, at) + pick(BREAKERS, random) + binary.slice(at + random(2));
+  }
+  return binary;
 }
 
 function sized(few: number, many: number, count: number, parts: readonly Uint8Array[]): Uint8Array {

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { ExtData, encode } from "@msgpack/msgpack";
 import { expect, test } from "vitest";
 import { createIndexer } from "../../../src/otlp/indexing.ts";
@@ -5,10 +6,13 @@ import { GivenAttributes } from "../../../src/series/records/given-attributes.ts
 import { RECORD_MAX, RecordDoor } from "../../../src/series/records/record-door.ts";
 import { withSlack } from "../../../src/wire/slack.ts";
 import { decodeRequest } from "../../support/otlp.ts";
+import { expectText } from "../../support/otlp-text.ts";
 import { seeded } from "../../support/seeded.ts";
-import { anyObject, jsonOf, msgpackOf } from "./nodes.ts";
+import { anyObject, damagedText, jsonOf, mapTexts, msgpackBytes, msgpackOf } from "./nodes.ts";
 import { type SlowRecord, slowRecord } from "./slow-records.ts";
 
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
+const decodedOf = (binary: string) => DECODER.decode(Buffer.from(binary, "latin1"));
 const NOW = 1_800_000_000_123;
 const indexer = createIndexer();
 
@@ -35,7 +39,8 @@ function newDoor(serviceName?: string): RecordDoor {
 
 /** Every record of the request that the door has now, with the service of its resource; all of it must be fit for the pipelines. */
 function finish(door: RecordDoor) {
-  const { bytes, length, items, replacedTimes } = door.finish();
+  const { bytes, length, items, replacedTimes, replacedTexts } = door.finish();
+  expectText("logs", bytes.subarray(0, length));
   const decoded = decodeRequest("logs", bytes.subarray(0, length)) as Request;
   const records = (decoded.resourceLogs ?? []).flatMap(({ resource, scopeLogs }) =>
     scopeLogs.flatMap(({ logRecords }) =>
@@ -48,7 +53,7 @@ function finish(door: RecordDoor) {
   expect(records.length).toBe(items);
   const indexed = indexer.index("logs", bytes, length);
   expect(indexed).toMatchObject({ rejected: 0, batch: { items } });
-  return { records, replacedTimes };
+  return { records, replacedTimes, replacedTexts };
 }
 
 function json(door: RecordDoor, text: string): number {
@@ -110,6 +115,96 @@ test("equals the slow twin, from JSON and from MessagePack, with and without wha
     });
     for (const found of records) expect(sorted(found), text).toEqual(sorted(expected));
   }
+});
+
+test("text that is no UTF-8 becomes what a decoder makes of it, before anything is made of names and values; counted by record", () => {
+  const random = seeded(11);
+  const door = newDoor();
+  for (let round = 0; round < 1_000; round++) {
+    const damage = new Map<string, string>();
+    const binary = mapTexts(anyObject(random), (text) => {
+      // Equal names stay equal.
+      const made = damage.get(text) ?? damagedText(text, random);
+      damage.set(text, made);
+      return made;
+    });
+    const decoded = mapTexts(binary, decodedOf);
+    const packed = msgpackOf(binary, msgpackBytes);
+    const text = Buffer.from(jsonOf(binary), "latin1");
+    const [bytes, view, length] = memory(text);
+    expect(door.json(bytes, view, 0, length)).toBe(length);
+    expect(msgpack(door, packed)).toBe(packed.length);
+    const { records, replacedTexts } = finish(door);
+    const isClean = isUtf8(text);
+    expect(replacedTexts === 0).toBe(isClean);
+    const { record, service } = slowRecord(decoded, NOW);
+    const sorted = (one: SlowRecord) => ({
+      ...one,
+      attributes: one.attributes?.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
+    });
+    for (const found of records) {
+      expect(found.service).toBe(service);
+      expect(sorted(found.record), jsonOf(decoded)).toEqual(sorted(record));
+    }
+  }
+});
+
+test("lines, attributes and a service in any bytes are UTF-8 when they leave; each record is counted once", () => {
+  const door = newDoor();
+  const [, view] = memory(Buffer.from("na\xe9me va\xfflue li\xf0\x9fne clean", "latin1"));
+  const write = () => {
+    door.begin();
+    door.attribute(view, 0, 5, 6, 6);
+    door.line(view, 13, 19);
+  };
+  write();
+  door.service = { view, at: 6, length: 6 };
+  write();
+  door.text(view, 20, 25);
+  door.service = undefined;
+  door.text(view, 20, 25);
+  const { records, replacedTexts } = finish(door);
+  expect(replacedTexts).toBe(3);
+  expect(records.map(({ service }) => service)).toEqual(["", "va\ufffdlue", "va\ufffdlue", ""]);
+  expect(records.map(({ record }) => Object.values(record.body ?? {})[0])).toEqual([
+    "li\ufffdne",
+    "li\ufffdne",
+    "clean",
+    "clean",
+  ]);
+  expect(records[0]?.record.attributes).toEqual([
+    { key: "na\ufffdme", value: { stringValue: "va\ufffdlue" } },
+  ]);
+});
+
+test("bin of MessagePack that is no text is base64, a str that is none is text with U+FFFD", () => {
+  const door = newDoor();
+  msgpack(
+    door,
+    Buffer.concat([
+      Uint8Array.from([0x83]),
+      encode("bin"),
+      encode(Uint8Array.from([0xff, 1])),
+      encode("text"),
+      encode(new Uint8Array(Buffer.from("grün"))),
+      encode("str"),
+      msgpackBytes("gr\xfcn"),
+    ]),
+  );
+  expect(only(door).attributes).toEqual({ bin: "/wE=", text: "grün", str: "gr\ufffdn" });
+});
+
+test("the longest record of nothing but bytes that are no UTF-8 is three times as long, and fits", () => {
+  const door = newDoor();
+  const raw = Buffer.alloc(RECORD_MAX - 64, 0xff);
+  const head = Buffer.from([0x81, 0xa1, 0x61, 0xdb, 0, 0, 0, 0]);
+  head.writeUInt32BE(raw.length, 4);
+  const packed = Buffer.concat([head, raw]);
+  expect(msgpack(door, packed)).toBe(packed.length);
+  const { bytes, length, items, replacedTexts } = door.finish();
+  expect([items, replacedTexts]).toEqual([1, 1]);
+  expect(length).toBeGreaterThan(3 * raw.length);
+  expect(indexer.index("logs", bytes, length)).toMatchObject({ rejected: 0, batch: { items: 1 } });
 });
 
 test("a line of Fluent Bit: the JSON text in `log` is read, its time and trace id win, the agent's keys stay", () => {
