@@ -2,6 +2,7 @@ import type { Delivery, SendingQueue } from "../config/blocks.ts";
 import type { ComponentConfig, Config } from "../config/config.ts";
 import { routesOf } from "../journal/routes.ts";
 import type { Backend } from "../kit/delivery/backend.ts";
+import type { DeadLetters } from "../kit/delivery/dead-letters.ts";
 import type { ExportLoopOptions } from "../kit/delivery/delivery-route.ts";
 import { Turns } from "../kit/delivery/turns.ts";
 import { getOrMake } from "../lib/get-or-make.ts";
@@ -9,6 +10,7 @@ import { pickItems } from "../otlp/pick.ts";
 import type { Signal } from "../otlp/tape.ts";
 import type { Component, Transform } from "../pipeline/contracts.ts";
 import type { Context } from "../pipeline/factory.ts";
+import type { Logger } from "../pipeline/telemetry.ts";
 import type { Creators } from "./creators.ts";
 import { type Gate, ReceiverIntake } from "./intake.ts";
 import { observeQueue, observeRoute } from "./law.ts";
@@ -149,7 +151,10 @@ function connect(
       reader,
       backend,
       journalId: journal.id,
-      deadLetters: storage.deadLetters,
+      deadLetters:
+        storage.directory === undefined
+          ? forgetful(storage.deadLetters, context.log)
+          : storage.deadLetters,
       retry,
       timeoutMs,
       lanes: queue.num_consumers,
@@ -166,6 +171,22 @@ function connect(
     },
   };
   return { route, outlet };
+}
+
+/** Says with the first letter that no command will show it. */
+function forgetful(letters: DeadLetters, log: Logger): DeadLetters {
+  let isSaid = false;
+  return {
+    add(letter) {
+      if (!isSaid)
+        log.warn(
+          { route: letter.route },
+          "this queue has no storage: its dead letters are in memory, where weir dead-letter does not see them, and are lost at the stop; sending_queue.storage keeps them",
+        );
+      isSaid = true;
+      return letters.add(letter);
+    },
+  };
 }
 
 function batching(batch: NonNullable<SendingQueue["batch"]>, ofQueue: SendingQueue["sizer"]) {

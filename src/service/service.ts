@@ -6,6 +6,7 @@ import { createBudget, defaultBudgetBytes, memoryLimitBytes } from "../kit/budge
 import { runExportLoop } from "../kit/delivery/export-loop.ts";
 import { sleep } from "../lib/sleep.ts";
 import { createIndexer } from "../otlp/indexing.ts";
+import { SIGNALS } from "../otlp/tape.ts";
 import { isAuthenticator } from "../pipeline/auth.ts";
 import type { Component } from "../pipeline/contracts.ts";
 import type { Context } from "../pipeline/factory.ts";
@@ -145,7 +146,7 @@ export class Service {
   /** What waits in memory would be lost: it gets its chance, as in the Collector. */
   async #drainMemory(deadline: AbortSignal): Promise<void> {
     this.#hurry.abort();
-    const memory = this.#storages.get(MEMORY)?.journal;
+    const { journal: memory, deadLetters } = this.#storages.get(MEMORY) ?? {};
     const waiting = (this.#graph?.routes ?? []).filter(({ journal }) => journal === memory);
     const left = () =>
       waiting.reduce((items, { reader }) => items + reader.counts().queuedItems, 0);
@@ -156,6 +157,12 @@ export class Service {
       this.#options.log.error(
         { items },
         "queues without storage were not empty at the stop: these items are lost",
+      );
+    const letters = SIGNALS.reduce((sum, one) => sum + (deadLetters?.counts(one).kept ?? 0), 0);
+    if (letters > 0)
+      this.#options.log.error(
+        { letters },
+        "dead letters of queues without storage are lost at the stop; sending_queue.storage keeps them",
       );
   }
 

@@ -46,3 +46,28 @@ ${it.serviceWith("logs: { receivers: [otlp], exporters: [otlp_http] }")}`;
     laws.some(({ delivered, queued }) => delivered === 2 && queued === 0),
   );
 });
+
+test("a sender that waits for the destination's answer is told when its items were not taken", async () => {
+  await using sink = await httpSink({ status: 200 });
+  await using stand = await Stand.open(
+    (it) => `${it.frame}
+exporters:
+  otlp_http: { endpoint: "${sink.url}", sending_queue: { enabled: false }, retry_on_failure: { enabled: false } }
+${it.serviceWith("logs: { receivers: [otlp], exporters: [otlp_http] }")}`,
+  );
+  await stand.service.start();
+  const answerTo = async (status: number) => {
+    sink.answer = () => ({ status });
+    const answer = await stand.post([`e-${status}`]);
+    return [answer.status, answer.headers.has("retry-after")];
+  };
+  expect(await answerTo(200)).toEqual([200, false]);
+  expect(await answerTo(503)).toEqual([503, true]);
+  expect(await answerTo(400)).toEqual([400, false]);
+  expect(await stand.service.law()).toMatchObject([
+    { appended: 3, delivered: 1, dropped: 1, dead_lettered: 1 },
+  ]);
+  await stand.service.kill("SIGTERM");
+  expect(stand.service.log).toMatch(/weir dead-letter does not see them/);
+  expect(stand.service.log).toMatch(/dead letters of queues without storage are lost.* letters=1/);
+});
