@@ -12,6 +12,7 @@ import { createInfluxdbReceiver } from "../../src/receivers/influxdb/index.ts";
 import { loki } from "../../src/receivers/loki/index.ts";
 import { createTelemetryApi } from "../../src/receivers/telemetry_api/index.ts";
 import { shippedTables } from "../../src/series/tables/load.ts";
+import { expectText } from "../support/otlp-text.ts";
 import { ReceiverRig } from "../support/receiver-rig.ts";
 import { until } from "../support/until.ts";
 
@@ -187,6 +188,24 @@ describe.each(Object.entries(DOORS))("%s", (_, door) => {
     expect((await send(door.nested)).status).toBe(door.nestedAnswer);
     expect(rig.items).toBe(0);
     expect((await send(body([true]))).status).toBe(ok);
+  });
+
+  test("bytes that are no UTF-8, anywhere: what is stored is UTF-8, the rest counted", async () => {
+    const { rig, send } = await open(door);
+    const good = Buffer.from(body([true, true]));
+    // Latin-1, half of a character, a surrogate.
+    const breakers = [[0xe9], [0xe2, 0x82], [0xed, 0xa0, 0x80]].map((bytes) => Buffer.from(bytes));
+    for (let at = 0; at <= good.length; at++) {
+      const breaker = breakers[at % breakers.length] ?? Buffer.alloc(0);
+      const { status } = await send(
+        Buffer.concat([good.subarray(0, at), breaker, good.subarray(at)]),
+      );
+      expect(status).toBeLessThan(500);
+      for (const { signal, bytes, length } of rig.batches.splice(0))
+        expectText(signal, bytes.subarray(0, length));
+    }
+    expect((await send(good)).status).toBe(ok);
+    expect(rig.items).toBe(2);
   });
 
   test("of good and bad records the good ones are stored, the bad ones counted", async () => {

@@ -5,6 +5,7 @@ import { encode } from "@msgpack/msgpack";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { eventTime } from "../../support/event-time.ts";
+import { expectText } from "../../support/otlp-text.ts";
 import { until } from "../../support/until.ts";
 import { stored } from "../http_logs/rig.ts";
 import { Sender, start, stopAll } from "./rig.ts";
@@ -50,6 +51,27 @@ describe("modes", () => {
       expect(Number(time) / 1e6).toBeGreaterThanOrEqual(before - 1);
       expect(Number(time) / 1e6).toBeLessThanOrEqual(Date.now() + 1);
     }
+  });
+
+  test("records and tags in bytes that are no UTF-8 are UTF-8 when they leave, counted by record", async () => {
+    const { rig, port } = await start();
+    const text = (latin: string) => [0xa0 | latin.length, ...Buffer.from(latin, "latin1")];
+    const record = [0x82, ...text("log"), ...text("gr\xfcn"), ...text("\xe9"), ...text("\xff")];
+    const tag = text("t\xe4g");
+    new Sender(port).send(
+      Uint8Array.from([0x93, ...tag, 7, ...record]),
+      Uint8Array.from([0x92, ...tag, 0x91, 0x92, 8, ...record]),
+      Uint8Array.from([0x93, ...text("tag"), 9, 0x81, ...text("log"), ...text("ok")]),
+    );
+    await until(() => rig.items === 3);
+    for (const { bytes, length } of rig.batches) expectText("logs", bytes.subarray(0, length));
+    const broken = { "fluent.tag": "t\ufffdg", "\ufffd": "\ufffd" };
+    expect(stored(rig).map(({ body, attributes }) => [body, attributes])).toEqual([
+      ["gr\ufffdn", broken],
+      ["gr\ufffdn", broken],
+      ["ok", { "fluent.tag": "tag" }],
+    ]);
+    expect(rig.counts.get("weir_records_replaced_texts_total fluent_forward tcp")).toBe(2);
   });
 
   test("entries without a time have one each, in their order, whatever mode and connection they come by", async () => {

@@ -35,6 +35,27 @@ async function replay(address: string, { path, headers, body }: Sent): Promise<s
   return answer.split("\r\n", 1)[0] ?? "";
 }
 
+test("bodies in latin-1, as JSON and as MessagePack: U+FFFD for what is no UTF-8, counted by record", async () => {
+  const { rig, url } = await start();
+  const latin = Buffer.from(
+    '{"message":"gr\xfcn","gr\xf6\xdfe":"\xe9"}\n{"message":"green"}',
+    "latin1",
+  );
+  expect((await post(`${url}/logs/json`, latin)).status).toBe(200);
+  const raw = Buffer.from("gr\xfcn", "latin1");
+  const text = [0x81, ...encode("message"), 0xa4, ...raw];
+  const bytes = [0x81, ...encode("message"), 0xc4, 4, ...raw];
+  expect((await post(`${url}/logs/json`, Uint8Array.from([...text, ...bytes]))).status).toBe(200);
+  expect(stored(rig).map(({ body, attributes }) => [body, attributes])).toEqual([
+    ["gr\ufffdn", { "gr\ufffd\ufffde": "\ufffd" }],
+    ["green", {}],
+    ["gr\ufffdn", {}],
+    // Of bytes that are no text, all are kept.
+    [raw.toString("base64"), {}],
+  ]);
+  expect(rig.counts.get("weir_records_replaced_texts_total http_logs http")).toBe(2);
+});
+
 test("records without a time have one each, in their order; those with one, and those of ?time=, keep it", async () => {
   const { rig, url } = await start();
   const body = (from: number) =>

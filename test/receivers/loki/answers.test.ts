@@ -1,10 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
+import { compressSync } from "snappy";
 import { afterEach, describe, expect, test } from "vitest";
 import { PipelineError } from "../../../src/otlp/status.ts";
+import { encodePush } from "../../series/loki/push-proto.ts";
 import { stopAll } from "../../support/http-receiver.ts";
 import { encodeRequest } from "../../support/otlp.ts";
+import { expectText } from "../../support/otlp-text.ts";
 import { ReceiverRig } from "../../support/receiver-rig.ts";
 import { jsonPush, oneEntry, plainAnswer, pushCases, pushOf } from "./cases.ts";
 import { post, start, stored } from "./rig.ts";
@@ -83,6 +86,43 @@ test("what is wrong with entries is counted in words that are the same in the ne
     expect.arrayContaining(whys.slice(0, 6).map((why) => [why, 2])),
   );
   expect(rig.said).toHaveLength(2);
+});
+
+test("lines, metadata and labels in bytes that are no UTF-8 are UTF-8 when they leave, counted by record", async () => {
+  const { rig, url } = await start();
+  const push = (app: string, line: string, value: string) => {
+    const made = Buffer.from(
+      encodePush([
+        { labels: `{app="${app}"}`, entries: [{ nanos: NOW, line, metadata: [["m", value]] }] },
+      ]),
+    );
+    // One byte that is ASCII becomes one that begins a character.
+    for (let at = made.indexOf("#"); at >= 0; at = made.indexOf("#")) made[at] = 0xe9;
+    return post(`${url}${PATH}`, compressSync(made), PROTOBUF);
+  };
+  expect((await push("shop", "gr#n", "v")).status).toBe(204);
+  expect((await push("shop", "line", "v#")).status).toBe(204);
+  expect((await push("sh\\xe9p", "line", "v")).status).toBe(204);
+  expect((await push("shop", "line", "v")).status).toBe(204);
+  const body = jsonPush({ app: "a", b: "#" }, [String(NOW), "#"], [String(NOW), "x"]);
+  const latin = Buffer.from(body.replaceAll("#", "\xe9"), "latin1");
+  expect((await post(`${url}${PATH}`, latin)).status).toBe(204);
+  for (const { bytes, length } of rig.batches) expectText("logs", bytes.subarray(0, length));
+  expect(
+    stored(rig).map(({ line, resource, attributes }) => [
+      line,
+      resource["service.name"],
+      Object.values(attributes),
+    ]),
+  ).toEqual([
+    ["gr\ufffdn", "shop", ["shop", "v"]],
+    ["line", "shop", ["shop", "v\ufffd"]],
+    ["line", "sh\ufffdp", ["sh\ufffdp", "v"]],
+    ["line", "shop", ["shop", "v"]],
+    ["\ufffd", "a", ["a", "\ufffd"]],
+    ["x", "a", ["a", "\ufffd"]],
+  ]);
+  expect(rig.counts.get("weir_records_replaced_texts_total loki http")).toBe(5);
 });
 
 test("a request that is refused as a whole leaves nothing for the next one", async () => {
