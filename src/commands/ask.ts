@@ -5,6 +5,7 @@ import { request } from "../kit/server/node-http.ts";
 import { createIndexer } from "../otlp/indexing.ts";
 import { controlSocket } from "../service/control.ts";
 import { Desk, type Line } from "../service/desk.ts";
+import { isOfRoute } from "../service/letter-filter.ts";
 import { createLogger } from "../service/log.ts";
 import { Replays } from "../service/replays.ts";
 import { openStorage } from "../service/storage.ts";
@@ -24,6 +25,19 @@ export async function* ask(
 ): AsyncGenerator<Line> {
   const answer = await askService(directory, question, body);
   yield* answer === undefined ? askDirectory(directory, question, body) : linesOf(answer);
+}
+
+/** Those storages that have this route, or a route of this exporter; all of them when none has, so that each says what it has. */
+export async function storagesWith(
+  directories: readonly string[],
+  named: string,
+): Promise<readonly string[]> {
+  if (directories.length < 2) return directories;
+  const found = new Set<string>();
+  for (const directory of directories)
+    for await (const { route } of ask(directory, "journal/list", {}))
+      if (route !== undefined && isOfRoute(route.name, named)) found.add(directory);
+  return found.size === 0 ? directories : [...found];
 }
 
 /** Undefined when nobody listens. */
@@ -83,7 +97,7 @@ async function* askDirectory(
   };
   const needs = { indexer: createIndexer(), log, nowMs: Date.now, cacheBytes: 0, took: () => {} };
   const storage = await openStorage(directory, options, needs).catch((error: Error) => {
-    throw new AskError(error.message);
+    throw new AskError(`no service answers for this directory, and ${error.message}`);
   });
   try {
     const readers = new Set<string>();

@@ -1,6 +1,6 @@
 import type { RouteLine } from "../service/desk.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { ask } from "./ask.ts";
+import { ask, storagesWith } from "./ask.ts";
 import type { Output } from "./output.ts";
 import { STORAGE_HELP, storageDirectories } from "./storages.ts";
 import { tableText } from "./table-text.ts";
@@ -61,7 +61,7 @@ async function drop(args: Arguments, { out }: Output): Promise<void> {
   const [route, ...more] = args.words;
   if (route === undefined || more.length > 0)
     throw new UsageError("journal drop: name one route, as weir journal list prints it");
-  const directories = await storageDirectories(args);
+  const directories = await storagesWith(await storageDirectories(args), route);
   if (directories.length > 1)
     throw new UsageError(
       `journal drop: say which storage with --directory (${directories.join(", ")})`,

@@ -1,5 +1,5 @@
 import { type Arguments, UsageError } from "./arguments.ts";
-import { ask } from "./ask.ts";
+import { ask, storagesWith } from "./ask.ts";
 import type { Output } from "./output.ts";
 import { checkSpan, readTime, STORAGE_HELP, storageDirectories } from "./storages.ts";
 import { runStorages } from "./verbs.ts";
@@ -45,7 +45,7 @@ async function replay(args: Arguments, { out }: Output): Promise<void> {
     ...(untilMs !== undefined && { untilMs }),
     ...(of !== undefined && { of }),
   };
-  for (const directory of await storageDirectories(args))
+  for (const directory of await storagesWith(await storageDirectories(args), to))
     for await (const { end } of ask(directory, "replay", body)) {
       const { items = 0, frames = 0 } = end ?? {};
       if (end === undefined) continue;

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { main } from "../../src/commands/dispatch.ts";
 import { httpSink } from "../support/http-sink.ts";
 import { isEmpty, RETRY, weir } from "./operating.ts";
 import { Stand } from "./stand.ts";
@@ -70,4 +71,48 @@ ${it.serviceWith("logs: { receivers: [otlp], exporters: [otlp_http] }")}`,
   await stand.service.kill("SIGTERM");
   expect(stand.service.log).toMatch(/weir dead-letter does not see them/);
   expect(stand.service.log).toMatch(/dead letters of queues without storage are lost.* letters=1/);
+});
+
+test("commands that name a route find its storage among those of the configuration", async () => {
+  await using sink = await httpSink({ status: 204 });
+  const exporter = (storage: string) =>
+    `{ endpoint: "${sink.url}", database: d, tables: [function_logs], sending_queue: { storage: ${storage} } }`;
+  const yaml = (it: Stand) => `${it.frame.replace(
+    "extensions:",
+    `extensions:\n  file_storage/b: { directory: "${it.path("b")}", create_directory: true, retain: 1h }`,
+  )}
+exporters:
+  influxdb/a: ${exporter("file_storage")}
+  influxdb/b: ${exporter("file_storage/b")}
+${it
+  .serviceWith("logs: { receivers: [otlp], exporters: [influxdb/a, influxdb/b] }")
+  .replace("file_storage]", "file_storage, file_storage/b]")}`;
+  await using stand = await Stand.open(yaml);
+  await stand.service.start();
+  await stand.post(["e-1"]);
+  await stand.until((laws) => laws.every(({ delivered }) => delivered === 1));
+  await stand.service.kill("SIGTERM");
+  const run = async (...args: string[]) => {
+    const ran = { out: "", err: "" };
+    await main([...args, "--config", stand.config], {
+      out: (text) => {
+        ran.out += text;
+      },
+      err: (text) => {
+        ran.err += text;
+      },
+    });
+    return ran;
+  };
+  expect(await run("replay", "--from", "1h", "--to", "influxdb/b", "--of", "influxdb/b")).toEqual({
+    out: `${stand.path("b")}: 1 items in 1 frames queued again\n`,
+    err: "",
+  });
+  expect(await run("journal", "drop", "influxdb/b/logs")).toEqual({
+    out: `${stand.path("b")}: 1 items of influxdb/b/logs dropped\n`,
+    err: "",
+  });
+  expect((await run("replay", "--from", "1h", "--to", "influxdb/c")).err).toMatch(
+    /no route influxdb\/c/,
+  );
 });
