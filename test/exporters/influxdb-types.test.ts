@@ -81,6 +81,21 @@ test("10,000 rows of a type that the server does not take go out at most twice",
   expect(sink.http.requests.length).toBeLessThanOrEqual(60);
 });
 
+test("with one lane, what an answer teaches holds for the rows that are written already", async () => {
+  const sink = await influxSink("v3");
+  onTestFinished(() => sink[Symbol.asyncDispose]());
+  sink.types.set("m.x", "integer");
+  const options = { sending_queue: { num_consumers: 1 }, max_body_size: 4_096 };
+  await using weir = await delivery(sink.http.url, options);
+  await weir.append(lines(...Array.from({ length: 1_000 }, (_, i) => `m,i=${i} x=${i}.5`)));
+  weir.run();
+  await until(() => weir.counts().queuedItems === 0);
+  expect(weir.counts()).toMatchObject({ delivered: 1_000, deadLettered: 0 });
+  const untaught = sink.http.requests.map(({ body }) => body.includes(" x="));
+  expect(untaught.length).toBeGreaterThan(4);
+  expect(untaught).toEqual(untaught.map((_, i) => i === 0));
+});
+
 test("a row that fits neither before nor after is a dead letter with the server's words", async () => {
   const sink = await influxSink("v3");
   onTestFinished(() => sink[Symbol.asyncDispose]());

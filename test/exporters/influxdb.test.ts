@@ -2,9 +2,11 @@ import { gunzipSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import { createInfluxdb } from "../../src/exporters/influxdb/index.ts";
 import { type Api, influxdbVerdict } from "../../src/exporters/influxdb/verdicts.ts";
+import { makeSlab } from "../../src/kit/delivery/slabs.ts";
 import type { Table } from "../../src/series/tables/tables.ts";
 import {
   exportRig,
+  fakeBatch,
   fakeIndexer,
   LineWriter,
   recordingLog,
@@ -259,10 +261,17 @@ async function influx(options: object, ...script: readonly SinkAnswer[]) {
   const compiled: { tables: string[]; dialect: string }[] = [];
   const meter = recordingMeter();
   let tell: ((table: string, column: string, reason: string, n: number) => void) | undefined;
+  let leaves: readonly number[] = [];
+  class TellingWriter extends LineWriter {
+    override write(...args: Parameters<LineWriter["write"]>) {
+      for (const n of leaves) tell?.("function_logs", "duration_ms", "type", n);
+      return super.write(...args);
+    }
+  }
   const factory = createInfluxdb(TABLES, (given) => {
     compiled.push({ tables: given.tables.map((t) => t.measurement), dialect: given.dialect });
     tell = given.onFieldDropped;
-    return new LineWriter();
+    return new TellingWriter();
   });
   const config = factory.schema.parse({ endpoint: sink.url, database: "weir", ...options });
   const backend = factory.create(config, {
@@ -286,8 +295,14 @@ async function influx(options: object, ...script: readonly SinkAnswer[]) {
   } as const;
   const post = (body: Uint8Array = Buffer.from("m f=1 1\n")) =>
     backend.post(body, sending, AbortSignal.timeout(60_000));
-  const left = (n: number) => tell?.("function_logs", "duration_ms", "type", n);
-  return { sink, backend, post, left, compiled, meter, said: factory.warning?.(config) };
+  const written = (...leftOut: readonly number[]) => {
+    leaves = leftOut;
+    const slab = makeSlab(1_000);
+    const frame = { seq: 1, batch: fakeBatch(1, "logs"), arrivalMs: 0, note: new Uint8Array(0) };
+    backend.writer.write({ first: 1, last: 1, frames: [frame], items: 1 }, 0, 1, slab);
+    return slab.bytes.subarray(0, slab.length);
+  };
+  return { sink, backend, post, written, compiled, meter, said: factory.warning?.(config) };
 }
 
 test.each([
@@ -422,11 +437,10 @@ test("a path in the endpoint is put before the API's", async () => {
 
 test("fields that do not fit are counted when the rows are there without them, not for each time they are sent", async () => {
   const script = [{ status: 503 }, { status: 204 }, { status: 413 }, { status: 204 }];
-  const { post, left, meter } = await influx({}, ...script);
+  const { post, written, meter } = await influx({}, ...script);
   const counts = [];
   for (const drops of [[3], [2, 1], [8], [2]]) {
-    drops.forEach(left);
-    await post();
+    await post(written(...drops));
     counts.push(meter.value("weir_fields_dropped_total"));
   }
   expect(counts).toEqual([0, 3, 3, 5]);

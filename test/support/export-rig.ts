@@ -269,6 +269,8 @@ export interface RigOptions extends Partial<ExportLoopOptions<"logs">> {
   readonly post?: Post;
   readonly writer?: Writer<"logs">;
   readonly limits?: Backend["limits"];
+  /** What the backend has learned. */
+  readonly lessons?: () => number;
 }
 
 /** A loop over a fake reader, a line writer and a function that posts. */
@@ -280,6 +282,7 @@ export function exportRig(options: RigOptions): Rig {
     post = () => sent,
     writer = new LineWriter(),
     limits,
+    lessons = () => 0,
     ...rest
   } = options;
   const reader = new FakeReader(frames, framesPerRange, arrivalOf);
@@ -290,6 +293,9 @@ export function exportRig(options: RigOptions): Rig {
   const backend: Backend<"logs"> = {
     writer,
     limits: limits ?? { bytes: 1 << 16, items: 1 << 16, lanes: 16 },
+    get lessons() {
+      return lessons();
+    },
     start: async () => {},
     stop: async () => {},
     post: async (body, sending, stop) => {

@@ -54,14 +54,16 @@ export function createFile(
       const dropped = new DroppedFields(context);
       const writer =
         config.format === "lines"
-          ? compile({
-              signal,
-              ...choice.choose(config.tables),
-              keys: indexer.keys,
-              dialect: "v3",
-              onFieldDropped: dropped.tell.bind(dropped),
-              ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
-            })
+          ? dropped.watch(
+              compile({
+                signal,
+                ...choice.choose(config.tables),
+                keys: indexer.keys,
+                dialect: "v3",
+                onFieldDropped: dropped.tell.bind(dropped),
+                ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
+              }),
+            )
           : otlpWriter<S>(indexer, pick, putOf<S>(config, writeJson), config.keep_line_shape);
       const appender = getOrMake(appenders, keyOf(config), () => appenderOf(config, context));
       return new FileBackend(config, context, { writer, dropped }, appender, hangUp);
@@ -172,11 +174,10 @@ class FileBackend<S extends Signal> implements Backend<S> {
   }
 
   async post(body: Uint8Array, _sending: Sending): Promise<Verdict> {
-    const dropped = this.#dropped.take();
     try {
       const bytes = this.#coding === undefined ? body : await this.#coding.encode(body);
       await this.#appender.append(this.#isRecords ? recordOf(bytes) : bytes);
-      this.#dropped.count(dropped);
+      this.#dropped.count(body);
       return { is: "sent", unconfirmed: false };
     } catch (reason) {
       return { is: "retry", why: `cannot write ${this.#path}: ${hintOf(reason)}`, alarm: true };

@@ -54,18 +54,25 @@ export function createInfluxdb(
       const typesOf = (database: string) =>
         getOrMake(registries, database, () => context.types?.(database) ?? new TypeRegistry());
       const writerOf = (database: string) =>
-        compile({
-          signal,
-          ...choice.choose(config.tables),
-          keys: indexer.keys,
-          dialect,
-          onFieldDropped: dropped.tell.bind(dropped),
-          types: typesOf(database),
-          ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
-        });
+        dropped.watch(
+          compile({
+            signal,
+            ...choice.choose(config.tables),
+            keys: indexer.keys,
+            dialect,
+            onFieldDropped: dropped.tell.bind(dropped),
+            types: typesOf(database),
+            ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
+          }),
+        );
       const { database_attribute: attribute, databases = [] } = config;
       if (attribute === undefined)
-        return new Influxdb(config, context, { writer: writerOf(fallback), typesOf, dropped });
+        return new Influxdb(config, context, {
+          writer: writerOf(fallback),
+          typesOf,
+          registries,
+          dropped,
+        });
       const writers = new Map<string, ReturnType<typeof writerOf>>();
       const writer = new DatabaseWriter(
         indexer,
@@ -74,7 +81,7 @@ export function createInfluxdb(
         fallback === "" ? undefined : fallback,
         (database) => getOrMake(writers, database, () => writerOf(database)),
       );
-      return new Influxdb(config, context, { writer, typesOf, dropped });
+      return new Influxdb(config, context, { writer, typesOf, registries, dropped });
     },
   };
 }
@@ -83,6 +90,8 @@ export function createInfluxdb(
 interface Rows<S extends Signal> {
   readonly writer: Writer<S>;
   readonly typesOf: (database: string) => TypeRegistry;
+  /** Those that were asked for. */
+  readonly registries: ReadonlyMap<string, TypeRegistry>;
   readonly dropped: DroppedFields;
 }
 
@@ -99,11 +108,12 @@ class Influxdb<S extends Signal> implements Backend<S> {
   readonly #nowMs: () => number;
   readonly #database: string;
   readonly #typesOf: (database: string) => TypeRegistry;
+  readonly #registries: ReadonlyMap<string, TypeRegistry>;
   readonly #dropped: DroppedFields;
   readonly #onLesson: (database: string) => OnLesson;
 
   constructor(config: Config, context: ExporterContext<S>, rows: Rows<S>) {
-    const { writer, typesOf, dropped } = rows;
+    const { writer, typesOf, registries, dropped } = rows;
     const lanes = config.sending_queue.num_consumers;
     const target = targetOf(config);
     this.writer = writer;
@@ -124,6 +134,7 @@ class Influxdb<S extends Signal> implements Backend<S> {
     this.#nowMs = context.nowMs;
     this.#database = target.database;
     this.#typesOf = typesOf;
+    this.#registries = registries;
     this.#dropped = dropped;
     this.#onLesson = (database) => (table, field, type) =>
       context.log.warn(
@@ -138,19 +149,26 @@ class Influxdb<S extends Signal> implements Backend<S> {
     await this.#client.close();
   }
 
+  /** Also those of other signals: the registries are theirs, too. */
+  get lessons(): number {
+    let sum = 0;
+    for (const { version } of this.#registries.values()) sum += version;
+    return sum;
+  }
+
   async post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict> {
     const { writer } = this;
     const database = writer instanceof DatabaseWriter ? writer.databaseOf(body) : this.#database;
     const types = this.#typesOf(database);
+    // As when the body was written: one that was not is written again (Backend.lessons).
     const { version } = types;
     const path = getOrMake(this.#paths, database, () => this.#pathOf(database));
-    const dropped = this.#dropped.take();
     const headers = [...this.#headers, ...rangeHeader(sending)];
     const text = asUtf8(body);
     const bytes = this.#coding === undefined ? text : await this.#coding.encode(text);
     const answer = await this.#client.post(path, headers, bytes, stop);
     const verdict = influxdbVerdict(this.#api, answer, this.#nowMs(), sending.rows);
-    if (verdict.is === "sent" || verdict.is === "rows_rejected") this.#dropped.count(dropped);
+    if (verdict.is === "sent" || verdict.is === "rows_rejected") this.#dropped.count(body);
     return learn(verdict, body, types, version, this.#onLesson(database));
   }
 }

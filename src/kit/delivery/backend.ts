@@ -19,6 +19,8 @@ export interface Backend<S extends Signal = Signal> extends Component {
     /** What is in flight at a time arrived so close together (ms): the destination takes nothing too old beside what it has. Default: no limit. */
     readonly spanMs?: number;
   };
+  /** Grows with each answer after which the writer writes the same items otherwise. Default: there are none. */
+  readonly lessons?: number;
   /** A transport error is a verdict, not a throw. `stop` aborts the attempt (timeout or shutdown). */
   post(body: Uint8Array, sending: Sending, stop: AbortSignal): Promise<Verdict>;
 }

@@ -11,6 +11,7 @@ import type { Backend, Verdict } from "./backend.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import { FlightSpan } from "./flight-span.ts";
 import { Lanes } from "./lanes.ts";
+import { NextRequest } from "./next-request.ts";
 import { Outage } from "./outage.ts";
 import { PauseGate } from "./pause-gate.ts";
 import { RangeFit } from "./range-fit.ts";
@@ -85,6 +86,7 @@ export class DeliveryRoute<S extends Signal> {
   readonly name: string;
   readonly lanes: Lanes;
   readonly slabs: Slabs;
+  readonly next: NextRequest;
   readonly gate: PauseGate;
   readonly outage: Outage;
   readonly bodyLimit: BodyLimit;
@@ -111,6 +113,7 @@ export class DeliveryRoute<S extends Signal> {
     this.fit = new RangeFit(Math.min(bytes, options.batch?.maxBytes ?? bytes), lanes === 1);
     this.lanes = new Lanes(lanes, this.fit);
     this.slabs = new Slabs(bytes, 2 * lanes);
+    this.next = new NextRequest(this.slabs, lanes === 1);
     this.bodyLimit = new BodyLimit(bytes);
     this.gate = new PauseGate(options.probeMs ?? PROBE_MS, options.nowMs);
     const { initial_interval: initialMs, max_interval: maxMs } = options.retry;
@@ -152,6 +155,7 @@ export class DeliveryRoute<S extends Signal> {
 
   /** The destination refuses us, whatever we send. */
   pause(why: string): void {
+    this.next.drop();
     if (!this.gate.pause()) return;
     this.options.reader.rest?.(true);
     this.options.onPaused?.(why);
@@ -168,6 +172,7 @@ export class DeliveryRoute<S extends Signal> {
   failed({ afterMs = 0 }: Verdict & { is: "retry" }, isSuspect: boolean): number {
     this.gate.undecided();
     this.outage.failed();
+    this.next.drop();
     if (this.outage.isOn) this.options.reader.rest?.(true);
     const askedMs = Math.min(Math.max(afterMs, 0), RETRY_AFTER_MAX_MS);
     if (askedMs > 0 && !isSuspect) this.outage.hold(askedMs);

@@ -1,6 +1,9 @@
 import { getOrMake } from "../../lib/get-or-make.ts";
+import type { Signal } from "../../otlp/tape.ts";
 import type { Counter } from "../../pipeline/telemetry.ts";
+import type { Writer } from "../../series/writer.ts";
 import type { ExporterContext } from "./backend.ts";
+import { BodyNotes } from "./body-notes.ts";
 
 interface Drop {
   readonly labels: { readonly table: string; readonly column: string; readonly reason: string };
@@ -11,28 +14,26 @@ interface Drop {
 export class DroppedFields {
   readonly #context: Pick<ExporterContext, "id" | "signal" | "meter">;
   readonly #counters = new Map<string, Counter>();
-  #told: Drop[] = [];
+  readonly #notes = new BodyNotes<Drop>();
 
   constructor(context: Pick<ExporterContext, "id" | "signal" | "meter">) {
     this.#context = context;
   }
 
-  /** The writer tells so when it has written rows. */
+  /** The writer tells so when it has written rows of a body. */
   tell(table: string, column: string, reason: string, n: number): void {
-    this.#told.push({ labels: { table, column, reason }, n });
+    this.#notes.add({ labels: { table, column, reason }, n });
   }
 
-  /** What was told since the last call; a request is posted as soon as its rows are written. */
-  take(): readonly Drop[] {
-    const told = this.#told;
-    // Also where there is nothing: what is told later belongs to another request, while this one is on its way.
-    this.#told = [];
-    return told;
+  /** The writer that tells; its bodies are to be written through this one. */
+  watch<S extends Signal>(writer: Writer<S>): Writer<S> {
+    return this.#notes.watch(writer);
   }
 
-  count(drops: readonly Drop[]): void {
+  /** The destination has this body; before its post is over. */
+  count(body: Uint8Array): void {
     const { id: exporter, signal, meter } = this.#context;
-    for (const { labels, n } of drops)
+    for (const { labels, n } of this.#notes.of(body))
       getOrMake(this.#counters, Object.values(labels).join("\0"), () =>
         meter.counter(
           "weir_fields_dropped_total",

@@ -1,6 +1,5 @@
 import type { ReadLimits } from "../../journal/journal.ts";
 import { sleep } from "../../lib/sleep.ts";
-import type { Range } from "../../otlp/range.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import { DeliveryRoute, type ExportLoopOptions } from "./delivery-route.ts";
 import { Shipment } from "./shipment.ts";
@@ -28,28 +27,31 @@ export async function runExportLoop<S extends Signal>(
   const noWait = options.hurry === undefined ? ending : AbortSignal.any([ending, options.hurry]);
   using grace = graceAfter(ending, options);
   const route = new DeliveryRoute(options, ending, grace.signal);
-  const { lanes } = route;
+  const { lanes, next } = route;
   const inFlight = new Set<Promise<void>>();
-  let ahead: Range<S> | undefined;
+  let ahead: Shipment<S> | undefined;
   while (!ending.aborted) {
     if (!route.mayRead()) {
       await lanes.freed();
       continue;
     }
     if (!lanes.tryTakeForRange()) {
-      if (ahead === undefined) ahead = await readAhead(route);
-      else await lanes.freed();
+      if (ahead === undefined) {
+        ahead = await readAhead(route);
+        next.readAhead(ahead);
+      } else await lanes.freed();
       continue;
     }
-    const range: Range<S> | undefined = ahead ?? (await readNext(route, noWait));
+    const shipment: Shipment<S> | undefined = ahead ?? (await readNext(route, noWait));
     ahead = undefined;
-    if (range !== undefined) await route.span.near(range, ending);
-    if (range === undefined || ending.aborted) {
+    next.readAhead(undefined);
+    if (shipment !== undefined) await route.span.near(shipment.range, ending);
+    if (shipment === undefined || ending.aborted) {
       lanes.give();
       continue;
     }
     route.rangesInFlight += 1;
-    const delivery = deliver(route, range)
+    const delivery = deliver(route, shipment)
       .catch((reason: unknown) => broken.abort(reason))
       .finally(() => {
         inFlight.delete(delivery);
@@ -61,21 +63,24 @@ export async function runExportLoop<S extends Signal>(
   if (broken.signal.aborted) throw broken.signal.reason;
 }
 
-async function deliver<S extends Signal>(route: DeliveryRoute<S>, range: Range<S>): Promise<void> {
-  using _inFlight = route.span.enter(range);
-  const tally = await new Shipment(route, range).run();
-  if (tally !== undefined) route.options.reader.settle(range, tally);
+async function deliver<S extends Signal>(
+  route: DeliveryRoute<S>,
+  shipment: Shipment<S>,
+): Promise<void> {
+  using _inFlight = route.span.enter(shipment.range);
+  const tally = await shipment.run();
+  if (tally !== undefined) route.options.reader.settle(shipment.range, tally);
 }
 
 /** `noWait` ends waiting for more; who has no patience any more takes what there is. */
 async function readNext<S extends Signal>(
   route: DeliveryRoute<S>,
   noWait: AbortSignal,
-): Promise<Range<S> | undefined> {
+): Promise<Shipment<S> | undefined> {
   const { stop } = route;
   const signal = noWait.aborted ? stop : noWait;
   try {
-    return await route.options.reader.read(readLimits(route), signal);
+    return new Shipment(route, await route.options.reader.read(readLimits(route), signal));
   } catch (reason) {
     if (signal.aborted) return undefined;
     const why = reason instanceof Error ? reason.message : String(reason);
@@ -86,14 +91,16 @@ async function readNext<S extends Signal>(
 }
 
 /** While all lanes are taken: a whole range, so that the next lane has something at once; undefined when one is free before there is one. */
-async function readAhead<S extends Signal>(route: DeliveryRoute<S>): Promise<Range<S> | undefined> {
+async function readAhead<S extends Signal>(
+  route: DeliveryRoute<S>,
+): Promise<Shipment<S> | undefined> {
   const { options, lanes } = route;
   const isFree = new AbortController();
   const freed = lanes.freed().then(() => isFree.abort(new Error("a lane is free")));
   const limits = mostOf(route);
   const whole = { ...limits, minItems: limits.items, waitMs: Number.POSITIVE_INFINITY };
   try {
-    return await options.reader.read(whole, isFree.signal);
+    return new Shipment(route, await options.reader.read(whole, isFree.signal));
   } catch {
     // another error than this one comes again, from the next lane's own read, which says so
     await freed;

@@ -22,7 +22,7 @@ export class RangeFit {
   #answerMs = 0;
   readonly #isAlone: boolean;
 
-  /** `bodyBytes`: of a request at most. `isAlone`: one range is in flight at a time, and while it waits for an answer nothing is written. */
+  /** `bodyBytes`: of a request at most. `isAlone`: one range is in flight at a time, so how much goes out while an answer is on its way depends on how large it is. */
   constructor(bodyBytes: number, isAlone = false) {
     this.#bodyBytes = bodyBytes;
     this.#isAlone = isAlone;

@@ -3,14 +3,14 @@ import type { Backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
 import type { Range } from "../../otlp/range.ts";
 import type { Signal } from "../../otlp/tape.ts";
-import type { Slab, Written } from "../../series/writer.ts";
+import type { Written } from "../../series/writer.ts";
 import { attempt } from "./attempt.ts";
 import type { Sending, Verdict } from "./backend.ts";
 import type { DeliveryRoute } from "./delivery-route.ts";
-import { firstOversize } from "./oversize.ts";
+import type { Made, Upcoming } from "./next-request.ts";
 import { placeOf } from "./range-place.ts";
+import { RangeRequests } from "./range-requests.ts";
 import { RangeTally } from "./range-tally.ts";
-import { frontOf } from "./slabs.ts";
 
 /** What arrived so long ago is of a backlog, and gives way to what is fresh. */
 const LATE_MS = 1_000;
@@ -38,25 +38,15 @@ interface Part {
   readonly backoff: Backoff;
 }
 
-const NOTHING_DROPPED: ReadonlyMap<string, number> = new Map();
-
-interface Made {
-  /** As taken from the pool; undefined: the body is a batch's own bytes. */
-  readonly slab: Slab | undefined;
-  /** What was written. */
-  readonly body: Uint8Array;
-  readonly written: Written;
-}
-
 /**
  * Delivers one range: writes as much as fits, posts it, acts on the verdict, until every item is delivered, dropped by a rule or
- * dead-lettered. Holds a body only during an attempt.
+ * dead-lettered. Holds a body during an attempt only; one that is written ahead is its route's.
  */
-export class Shipment<S extends Signal> {
+export class Shipment<S extends Signal> implements Upcoming {
+  readonly range: Range<S>;
   readonly #route: DeliveryRoute<S>;
-  readonly #range: Range<S>;
-  readonly #startedMs: number;
-  readonly #isLate: boolean;
+  readonly #requests: RangeRequests<S>;
+  #startedMs: number;
   /** Of telemetry. */
   readonly #bytes: number;
   /** A stack: the next part is the last element. */
@@ -66,23 +56,36 @@ export class Shipment<S extends Signal> {
   readonly #tally = new RangeTally();
 
   constructor(route: DeliveryRoute<S>, range: Range<S>) {
+    this.range = range;
     this.#route = route;
-    this.#range = range;
     this.#startedMs = route.options.nowMs();
-    const [oldest] = range.frames;
-    this.#isLate = oldest !== undefined && this.#startedMs - oldest.arrivalMs > LATE_MS;
     this.#bytes = range.frames.reduce((sum, { batch }) => sum + batch.length, 0);
+    this.#requests = new RangeRequests(route, range, this.#bytes);
     this.#push(0, range.items);
   }
 
   /** The tally once every item has its end; undefined when stopped before: the range stays queued. Gives back the lane taken for it. */
   async run(): Promise<Tally | undefined> {
-    const tapes = this.#range.frames.reduce((sum, { batch }) => sum + batch.tape.byteLength, 0);
+    this.#startedMs = this.#route.options.nowMs();
+    const tapes = this.range.frames.reduce((sum, { batch }) => sum + batch.tape.byteLength, 0);
     using _held = this.#route.lanes.hold(this.#bytes + tapes);
     this.#sendInLane();
     let isDone = true;
     for (const lane of this.#inLanes) isDone = (await lane) && isDone;
     return isDone ? this.#tally.result() : undefined;
+  }
+
+  get hasMore(): boolean {
+    return this.#parts.length > 0;
+  }
+
+  async writeNext(): Promise<void> {
+    const { next, options } = this.#route;
+    await this.#turn();
+    const part = this.#parts.at(-1);
+    if (part === undefined || !next.isDue) return;
+    const made = this.#requests.write(part.from, part.to);
+    if (typeof made !== "string") next.keep(part, { made, lessons: options.backend.lessons ?? 0 });
   }
 
   async #sendParts(): Promise<boolean> {
@@ -94,7 +97,7 @@ export class Shipment<S extends Signal> {
   /** What did not fit into this request goes out at the same time, while there are free lanes. */
   #sendAlongside(): void {
     const { lanes, span } = this.#route;
-    if (this.#parts.length > 0 && !span.isWide(this.#range) && lanes.tryTake()) this.#sendInLane();
+    if (this.#parts.length > 0 && !span.isWide(this.range) && lanes.tryTake()) this.#sendInLane();
   }
 
   /** A lane with nothing left to send is given back, whatever the other lanes of the range still do. */
@@ -118,13 +121,21 @@ export class Shipment<S extends Signal> {
     });
   }
 
+  /** A turn of the event loop to write in. */
+  async #turn(): Promise<void> {
+    const { lanes, options } = this.#route;
+    const [oldest] = this.range.frames;
+    const isLate = oldest !== undefined && this.#startedMs - oldest.arrivalMs > LATE_MS;
+    await lanes.turn(isLate ? options.lateTurns : undefined);
+  }
+
   async #send(part: Part): Promise<boolean> {
-    const { gate, outage, stop, deadline, slabs, lanes, options } = this.#route;
-    await lanes.turn(this.#isLate ? options.lateTurns : undefined);
+    const { gate, outage, stop, deadline, slabs, next } = this.#route;
+    if (!next.isOf(part)) await this.#turn();
     await gate.pass(stop);
     await outage.quiet(stop);
     if (deadline.aborted || (stop.aborted && (gate.paused || outage.isHeld))) return false;
-    const made = this.#write(part);
+    const made = this.#take(part) ?? this.#requests.write(part.from, part.to);
     if (typeof made === "string") return await this.#narrow(part, "writer_failed", made);
     const { slab, written } = made;
     if (written.to === part.from) {
@@ -143,41 +154,10 @@ export class Shipment<S extends Signal> {
     return await this.#judge(whole, written, await this.#post(whole, made));
   }
 
-  /** A writer that throws must cost one item, not the queue. */
-  #write(part: Part): Made | string {
-    const { slabs, requestBytes, pace, options } = this.#route;
-    const { writer, limits } = options.backend;
-    const { itemBytes = Number.POSITIVE_INFINITY } = limits;
-    const wanted = Math.min(part.to, part.from + pace.items);
-    const to = firstOversize(this.#range, part.from, wanted, itemBytes);
-    const body = writer.ready?.(this.#range, part.from, to, requestBytes);
-    if (body !== undefined) {
-      const written = { to, rows: to - part.from, dropped: NOTHING_DROPPED };
-      return { slab: undefined, body, written };
-    }
-    const slab = slabs.take();
-    try {
-      const front = frontOf(slab, requestBytes);
-      const made = this.#fill(slab, front, part.from, to);
-      if (made.written.to > part.from || front === slab || to === part.from) return made;
-      slab.length = 0;
-      return this.#fill(slab, slab, part.from, part.from + 1);
-    } catch (reason) {
-      slabs.give(slab);
-      return reason instanceof Error ? reason.message : String(reason);
-    }
-  }
-
-  #fill(slab: Slab, out: Slab, from: number, to: number): Made {
-    const { options, pace, fit, requestBytes } = this.#route;
-    const begun = process.threadCpuUsage();
-    const written = options.backend.writer.write(this.#range, from, to, out);
-    const items = written.to - from;
-    const { user, system } = process.threadCpuUsage(begun);
-    pace.took(items, (user + system) / 1_000);
-    fit.limit(requestBytes);
-    fit.wrote((this.#bytes * items) / this.#range.items, out.length);
-    return { slab, written, body: out.bytes.subarray(0, out.length) };
+  /** The request of the part, where it is written already. */
+  #take(part: Part): Made | undefined {
+    const { next, requestBytes, options } = this.#route;
+    return next.take(part, requestBytes, options.backend.lessons ?? 0);
   }
 
   async #post(part: Part, { slab, body, written }: Made): Promise<Verdict> {
@@ -188,7 +168,10 @@ export class Shipment<S extends Signal> {
     route.requestsInFlight += 1;
     const sending = this.#sending(part, written.rows);
     const begun = performance.now();
-    const done = await attempt(backend, body, sending, timeoutMs, route.deadline);
+    const attempting = attempt(backend, body, sending, timeoutMs, route.deadline);
+    const out = route.next.sendOf(this);
+    const done = await attempting;
+    out[Symbol.dispose]();
     route.requestsInFlight -= 1;
     if (done.released) route.slabs.give(slab);
     else if (slab !== undefined) route.slabs.abandon();
@@ -204,8 +187,8 @@ export class Shipment<S extends Signal> {
     return {
       journal: options.journalId,
       route: name,
-      from: placeOf(this.#range, part.from),
-      to: placeOf(this.#range, part.to - 1),
+      from: placeOf(this.range, part.from),
+      to: placeOf(this.range, part.to - 1),
       rows,
       attempt: part.attempts,
     };
@@ -280,7 +263,7 @@ export class Shipment<S extends Signal> {
 
   #itemsOf({ from }: Part, rows: readonly number[]): readonly number[] {
     const { writer } = this.#route.options.backend;
-    const range = this.#range;
+    const range = this.range;
     if (writer.itemsOfRows === undefined)
       return rows.map((row) => writer.itemOfRow(range, from, row));
     const ascending = [...new Set(rows)].sort((a, b) => a - b);
@@ -347,7 +330,7 @@ export class Shipment<S extends Signal> {
     const route = this.#route;
     const { deadLetters, journalId, nowMs } = route.options;
     const backoff = route.backoff();
-    const [seq, number] = placeOf(this.#range, item);
+    const [seq, number] = placeOf(this.range, item);
     const origin = { journal: journalId, route: route.name, seq, item: number };
     for (;;) {
       try {
@@ -378,7 +361,7 @@ export class Shipment<S extends Signal> {
   #pick(item: number) {
     const { indexer, pick } = this.#route.options;
     let first = 0;
-    for (const { batch, arrivalMs } of this.#range.frames) {
+    for (const { batch, arrivalMs } of this.range.frames) {
       if (item < first + batch.items)
         return { batch: pick(indexer, batch, item - first, item - first + 1), arrivalMs };
       first += batch.items;
