@@ -13,7 +13,7 @@ import type { KeyOrder } from "./order.ts";
 import { Action as ImportedAction, OP as ImportedOp, type Program } from "./program.ts";
 import type { RowTypes } from "./row-types.ts";
 import { Rules } from "./rules.ts";
-import { Code as ImportedCode } from "./slots.ts";
+import { Code as ImportedCode, SlotKind } from "./slots.ts";
 import { Reason, Scratch, Values } from "./values.ts";
 import { Words } from "./words.ts";
 
@@ -261,10 +261,9 @@ export class RowWriter {
     let stop: number;
     switch (column.code) {
       case Code.tag:
-        if (column.hasWords && kind === Kind.text) {
-          words.find(column, this.gather.bytes, this.gather.view, from, end);
+        if (this.#isWord(column, kind, from, end))
           stop = values.tagText(out, o, words.view, words.from, words.end);
-        } else stop = values.tag(out, o, kind, from, end);
+        else stop = values.tag(out, o, kind, from, end);
         break;
       case Code.float:
         stop = values.float(out, o, kind, from, end, divideBy);
@@ -276,10 +275,9 @@ export class RowWriter {
         stop = values.boolean(out, o, kind, from, end);
         break;
       case Code.text:
-        if (column.hasWords && kind === Kind.text) {
-          words.find(column, this.gather.bytes, this.gather.view, from, end);
+        if (this.#isWord(column, kind, from, end))
           stop = writeString(out, o, words.view, words.from, words.end);
-        } else stop = values.textField(out, o, kind, from, end);
+        else stop = values.textField(out, o, kind, from, end);
         break;
       default:
         stop = values.any(out, o, kind, from, end);
@@ -288,6 +286,14 @@ export class RowWriter {
     if (stop >= 0) return stop;
     this.drops.column(column.index, values.reason);
     return at;
+  }
+
+  /** Whether the value is text, of the item or a word of the span, for a column with words: then `#words` has what it becomes. */
+  #isWord(column: PlanColumn, kind: number, from: number, end: number): boolean {
+    if (!column.hasWords || (kind !== Kind.text && kind !== SlotKind.constant)) return false;
+    const { bytes, view } = kind === Kind.text ? this.gather : this.plan.constants;
+    this.#words.find(column, bytes, view, from, end);
+    return true;
   }
 
   #otherwise(table: PlanTable, column: PlanColumn, out: DataView, at: number): number {

@@ -220,15 +220,13 @@ export class Rules {
       return this.find(table, column, steps) && this.#withoutSuffix(column);
     if (careful.id !== "") return this.#own(careful.id);
     const { kind, from, end } = careful;
-    if (kind === Kind.text) {
-      if (column.hasWords) this.#words.find(column, gather.bytes, gather.view, from, end);
-      this.view = column.hasWords ? this.#words.view : gather.view;
-      this.from = column.hasWords ? this.#words.from : from;
-      this.end = column.hasWords ? this.#words.end : end;
-      return true;
-    }
-    if (kind === SlotKind.constant) return this.#constant({ at: from, length: end - from });
-    return this.#converted(kind, from, end);
+    if (kind !== Kind.text && kind !== SlotKind.constant) return this.#converted(kind, from, end);
+    const { bytes, view } = kind === Kind.text ? gather : gather.plan.constants;
+    if (column.hasWords) this.#words.find(column, bytes, view, from, end);
+    this.view = column.hasWords ? this.#words.view : view;
+    this.from = column.hasWords ? this.#words.from : from;
+    this.end = column.hasWords ? this.#words.end : end;
+    return true;
   }
 
   #own(text: string): boolean {

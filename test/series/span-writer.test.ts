@@ -146,6 +146,22 @@ describe("the writer of spans", () => {
   });
 });
 
+test("words hold for what the span says itself too, and for what is made of it", () => {
+  const text = `measurement: own
+doc: d
+identity: exact
+match: { spans: {} }
+columns:
+  result: { kind: tag, doc: d, from: [{ span: status }], words: { error: bad } }
+  how: { kind: text, doc: d, from: [{ span: kind }], words: { server: served } }
+  again: { kind: text, doc: d, from: [], otherwise: [{ column: result, words: { bad: worse } }] }
+`;
+  const own = loadTables([{ name: "own.yaml", text }], tables);
+  const [row] = rowsOf(requestOf({ kind: 2, status: { code: 2 } }), own, [...tables, ...own]);
+  expect(row?.tags).toEqual({ result: "bad" });
+  expect(row?.fields).toMatchObject({ how: { text: "served" }, again: { text: "worse" } });
+});
+
 describe("routes of requests", () => {
   const routeOf = (name: string, ...attributes: object[]) =>
     rowsOf(requestOf({ name, attributes }), named("requests"))[0]?.tags["route"];
