@@ -5,7 +5,7 @@ import type { Service } from "../test/support/service.ts";
 import { PINNED, rssMb } from "./delivery.ts";
 import type { FloorJob, FloorUse } from "./floor-server.ts";
 import type { HttpLoad } from "./load.ts";
-import { ask, give, type Row, rowOf, SPEED, WARM_MS } from "./service-row.ts";
+import { ask, give, type Row, rowOf, SPEED, warmUp } from "./service-row.ts";
 
 /** The young generation of the service (`main.ts`). */
 const FLOOR_FLAGS = ["--max-semi-space-size=8"];
@@ -54,7 +54,7 @@ async function floorRow(
   const [command = "", ...args] = [...PINNED, process.execPath, ...FLOOR_FLAGS, server];
   const floor = spawn(command, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   const { port } = await ask<{ port: number }>(floor, job);
-  await give(load, { ...http, port, ms: WARM_MS });
+  await warmUp(load, { ...http, port }, async () => {});
   const before = await ask<FloorUse>(floor, "read");
   const begun = performance.now();
   await give(load, { ...http, port });

@@ -24,7 +24,7 @@ import {
   type Ports,
   serviceConfig,
 } from "./service-config.ts";
-import { give, measured, type Row, SPEED, settled, WARM_MS } from "./service-row.ts";
+import { give, measured, type Row, SPEED, settled, warmUp } from "./service-row.ts";
 import { bareFiles } from "./span-cases.ts";
 
 const MS = 4_000;
@@ -281,8 +281,7 @@ async function httpRow(
         : `plain logs → ${LOG_EXPORTERS[to]}`;
   const pace = perSecond === undefined ? {} : { perSecond: perSecond / n };
   const job = { ...httpLoad({ port, kind, n }), ...pace };
-  await give(load, { ...job, ms: WARM_MS });
-  await settled(service);
+  await warmUp(load, job, () => settled(service));
   const asked = perSecond === undefined ? "" : `, ${perSecond / 1_000}k/s asked`;
   const name = `${what}, ${n} a request${isDurable ? ", journal before the ack" : ""}${asked}`;
   return measured(service, name, async () => {
@@ -310,8 +309,7 @@ async function lineRow(
   const body = isText ? Buffer.from(made.join("\n")) : made;
   const requests = [requestOf(path, body, isText ? "text/plain; charset=utf-8" : PROTOBUF)];
   const job: HttpLoad = { kind: "http", port, requests, connections: 8, ms: MS };
-  await give(load, { ...job, ms: WARM_MS });
-  await settled(service);
+  await warmUp(load, job, () => settled(service));
   const name = `${what} → function_logs lines, ${n} a request${isDurable ? ", journal before the ack" : ""}`;
   return measured(service, name, async () => {
     const { ok, other } = await give(load, job);
@@ -327,8 +325,7 @@ async function forwardRow(
 ): Promise<Row> {
   const message = Buffer.from(packedMessage(n)).toString("base64");
   const job: ForwardLoad = { kind: "forward", port, message, connections: 8, ms: MS };
-  await give(load, { ...job, ms: WARM_MS });
-  await settled(service);
+  await warmUp(load, job, () => settled(service));
   const name = `fluent_forward → function_logs lines, ${n} in a packed message${isDurable ? ", journal before the ack" : ""}`;
   return measured(service, name, async () => {
     const { ok } = await give(load, job);
@@ -365,8 +362,7 @@ async function grpcRow(
   const messages = payloads.plain(n).slice(0, MOST_PAYLOADS).map(messageOf);
   const path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
   const job: GrpcLoad = { kind: "grpc", port, path, messages, connections: 4, streams: 4, ms: MS };
-  await give(load, { ...job, ms: WARM_MS });
-  await settled(service);
+  await warmUp(load, job, () => settled(service));
   return measured(service, `gRPC logs → function_logs lines, ${n} a request`, async () => {
     const { ok, other } = await give(load, job);
     return { sent: ok * n, note: other > 0 ? ` (${other} calls refused)` : "" };
