@@ -3,7 +3,6 @@ import { SLICED_BYTES } from "../../otlp/indexer.ts";
 import { PipelineError } from "../../otlp/status.ts";
 import type { Intake, Lease } from "../../pipeline/contracts.ts";
 import type { Context } from "../../pipeline/factory.ts";
-import type { Counter } from "../../pipeline/telemetry.ts";
 import { ArrivalTime } from "../../series/records/arrival-time.ts";
 import type { GivenAttributes } from "../../series/records/given-attributes.ts";
 import { RecordDoor, type RecordRequest } from "../../series/records/record-door.ts";
@@ -11,6 +10,7 @@ import { outOfMemory } from "../budget.ts";
 import { shortened } from "./bad-lines.ts";
 import type { Exporting, Taken } from "./exporting.ts";
 import { RareLog } from "./rare-log.ts";
+import { ReplacedCounts } from "./replaced-counts.ts";
 
 const LOG_EVERY_MS = 60_000;
 /** Bytes of an example in the log. */
@@ -57,8 +57,7 @@ export class RecordRequests {
   /** Ends with the last large body that is read. */
   #turn: Promise<void> = Promise.resolve();
   readonly #bad = new RareLog(LOG_EVERY_MS);
-  readonly #replacedTimes: Counter;
-  readonly #replacedTexts: Counter;
+  readonly #replaced: ReplacedCounts;
 
   constructor(
     context: Context,
@@ -74,17 +73,7 @@ export class RecordRequests {
     this.#doorOptions = { ...named, arrival: new ArrivalTime(true) };
     this.#door = new RecordDoor(this.#doorOptions);
     this.#largeDoor = new RecordDoor(this.#doorOptions);
-    const labels = { receiver: context.id, transport: exporting.transport };
-    this.#replacedTimes = context.meter.counter(
-      "weir_records_replaced_times_total",
-      "Records whose time is before 1677 or after 2262: they carry the time of their arrival.",
-      labels,
-    );
-    this.#replacedTexts = context.meter.counter(
-      "weir_records_replaced_texts_total",
-      "Records with bytes that are no UTF-8: these became U+FFFD.",
-      labels,
-    );
+    this.#replaced = new ReplacedCounts(context, exporting.transport);
   }
 
   /** Resolves when the good records are durable, or when there are none; rejects with a PipelineError when the same body may come again. */
@@ -103,8 +92,7 @@ export class RecordRequests {
     }
     const before = { rejected: bad, why: reason };
     const { rejected, why } = await this.#exporting.take("logs", read, lease, before);
-    if (read.replacedTimes > 0) this.#replacedTimes.add(read.replacedTimes);
-    if (read.replacedTexts > 0) this.#replacedTexts.add(read.replacedTexts);
+    this.#replaced.add(read);
     this.#say(rejected, why, firstBad);
     return { items: read.items - (rejected - bad), rejected, why: firstBad || why };
   }

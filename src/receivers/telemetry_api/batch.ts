@@ -23,8 +23,7 @@ const SEVERITY_INFO = 9;
 const SEVERITY_WARN = 13;
 
 /** What a batch becomes: OTLP requests, with SLACK behind their length. */
-export interface Made {
-  readonly logs: Body | undefined;
+export interface Made extends MadeLogs {
   readonly traces: Body | undefined;
   /** Events by stream, and runtimes that are done, by request id. */
   readonly events: ReadonlyMap<Stream, number>;
@@ -33,6 +32,14 @@ export interface Made {
   readonly firstBad: string;
 }
 
+interface MadeLogs {
+  readonly logs: Body | undefined;
+  /** Lines that carry the time of their arrival, or text that was replaced. */
+  readonly replacedTimes: number;
+  readonly replacedTexts: number;
+}
+
+const NO_LOGS: MadeLogs = { logs: undefined, replacedTimes: 0, replacedTexts: 0 };
 const NO_EVENTS: Events = { events: [], bad: 0, firstBad: "" };
 const NO_BODY: Body = { bytes: new Uint8Array(0), length: 0 };
 
@@ -86,7 +93,7 @@ export class BatchMaker {
     }
     const ended = sandbox.takeEnded(nowMs, this.#config.invocation_timeout, isOver);
     const own = {
-      logs: this.#logs(bytes, events, ended, texts, sandbox, nowMs),
+      ...this.#logs(bytes, events, ended, texts, sandbox, nowMs),
       traces: this.#traces(ended, sandbox, nowMs),
     };
     return { ...own, events: counts, done, bad, firstBad };
@@ -99,8 +106,8 @@ export class BatchMaker {
     texts: readonly MadeRecord[],
     sandbox: Sandbox,
     nowMs: number,
-  ): Body | undefined {
-    if (!this.#signals.has("logs")) return undefined;
+  ): MadeLogs {
+    if (!this.#signals.has("logs")) return NO_LOGS;
     const { line_format: format } = this.#config;
     const hasSpans = this.#hasSpans;
     const resource = this.#resource(sandbox);
@@ -117,7 +124,10 @@ export class BatchMaker {
     const isEmpty = lines.items + records.length === 0;
     const request = lines.finish();
     this.#door = door;
-    return isEmpty ? undefined : joined(request, this.#encoded(records, sandbox));
+    if (isEmpty) return NO_LOGS;
+    const { replacedTimes, replacedTexts } = request;
+    const logs = joined(request, this.#encoded(records, sandbox));
+    return { logs, replacedTimes, replacedTexts };
   }
 
   /** The door of the batches before, whose memory is much more than a batch needs; not given back after a failure, so that it is always empty. */

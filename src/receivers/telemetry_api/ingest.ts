@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import { outOfMemory } from "../../kit/budget.ts";
 import { Exporting } from "../../kit/doors/exporting.ts";
 import { RareLog } from "../../kit/doors/rare-log.ts";
+import { ReplacedCounts } from "../../kit/doors/replaced-counts.ts";
 import { admitBody } from "../../kit/server/admitted-body.ts";
 import type { Body } from "../../kit/server/compression.ts";
 import type { HttpAnswer, HttpRequest } from "../../kit/server/http-server.ts";
@@ -37,6 +38,7 @@ export class Ingest {
   readonly #signal: Signal;
   readonly #events: ReadonlyMap<Stream, Counter>;
   readonly #repeated: Counter;
+  readonly #replaced: ReplacedCounts;
   readonly #bad = new RareLog(LOG_EVERY_MS);
   #sandbox: Sandbox;
   #known: readonly string[] = [];
@@ -51,6 +53,7 @@ export class Ingest {
     this.#maker = new BatchMaker(config, intake.signals);
     this.#signal = intake.signals.has("logs") ? "logs" : "traces";
     this.#sandbox = new Sandbox(config.function_name);
+    this.#replaced = new ReplacedCounts(context, "http");
     const { meter, id } = context;
     this.#events = new Map(
       STREAMS.map((stream) => [
@@ -129,6 +132,7 @@ export class Ingest {
     const made = this.#maker.make(body, sandbox, this.#context.nowMs());
     const lost = await this.#submit(made, sandbox, lease);
     this.#known = [...this.#known, digest].slice(-REMEMBERED_BATCHES);
+    this.#replaced.add(made);
     for (const [stream, events] of made.events) this.#events.get(stream)?.add(events);
     this.#tellBad(made.bad, made.firstBad);
     const rejected = made.bad + lost;

@@ -10,6 +10,20 @@ const EXTENSION_LINES = 8;
 
 afterEach(stopAll);
 
+test("lines without a time that can be read have one each, in their order; text that is no UTF-8 is replaced and counted", async () => {
+  const { rig, url } = await start();
+  const events = ["a", "b", "gr\xfcn", "d"].map((record) => ({
+    time: "never",
+    type: "function",
+    record,
+  }));
+  await post(url, Buffer.from(JSON.stringify(events), "latin1"));
+  expect(rig.lines().map(({ body }) => body)).toEqual(["a", "b", "gr\ufffdn", "d"]);
+  const times = rig.lines().map(({ timeUnixNano }) => BigInt(String(timeUnixNano)));
+  expect(times.slice(1).filter((time, i) => time <= (times[i] ?? 0n))).toEqual([]);
+  expect(rig.counts.get("weir_records_replaced_texts_total telemetry_api http")).toBe(1);
+});
+
 describe("an invocation", () => {
   test("becomes a row with its start, status, duration, memory and trace, and a SERVER span with the same ids", async () => {
     const { rig, url, done } = await start();
