@@ -155,7 +155,7 @@ const record = fc
     traceId: fc.constantFrom("", "0af7651916cd43dd8448eb211c80319c"),
     spanId: fc.constantFrom("", "b7ad6b7169203331"),
     eventName: fc.oneof(
-      fc.constantFrom("", "", "function_logs", "logs", "some_line", ...TABLE_NAMES),
+      fc.constantFrom("", "", "function_logs", "logs", "some_line", "own0", "own1", ...TABLE_NAMES),
       odd,
     ),
     mark: lineMark,

@@ -42,7 +42,7 @@ function source(kind: Kind) {
   return fc.oneof(
     { arbitrary: name, weight: 3 },
     { arbitrary: attribute, weight: 2 },
-    fc.constantFrom("trace_id", "span_id", "scope_name").map((record) => ({ record })),
+    fc.constant({ record: "scope_name" }),
     fc
       .constantFrom("body", "severity_text", "severity_number", "event_name")
       .map((log) => ({ log })),
@@ -95,16 +95,15 @@ function rule(own: string, kind: Kind, kinds: ReadonlyMap<string, Kind>) {
       fc.record({ value: word, ...more }),
       fc.record({ derive: fc.constant("request_route"), ...more }),
     );
-    if (others.length > 0)
-      rules.push(
-        fc.record({
-          column: fc.constantFrom(...others),
-          before_last: some(fc.constantFrom("_", "/", ".")),
-          words: some(fc.dictionary(word, word, { maxKeys: 2 })),
-          rest: some(word),
-          ...more,
-        }),
-      );
+    if (others.length > 0) {
+      const of = {
+        column: fc.constantFrom(...others),
+        before_last: some(fc.constantFrom("_", "/", ".")),
+        words: some(fc.dictionary(word, word, { maxKeys: 2 })),
+        rest: some(word),
+      };
+      rules.push(fc.record({ ...of, ...more }), fc.record({ ...of, lines: fc.constant(true) }));
+    }
   } else if (kind === "boolean") rules.push(fc.record({ value: fc.boolean(), ...more }));
   else rules.push(fc.record({ value: fc.integer({ min: -5, max: 1e9 }), ...more }));
   if (kind === "integer" && integers.length > 0)
