@@ -174,7 +174,7 @@ export class Service {
         if (!known.has(name) && queuedItems > 0)
           this.#options.log.warn(
             { storage, route: name, items: queuedItems },
-            "this queue belongs to an exporter that no pipeline names any more, or that has another storage now; its items are kept until the exporter comes back to it, or until weir journal drop",
+            "this queue belongs to an exporter that no pipeline names any more, or that has another storage now; its items are kept until the exporter comes back to it; weir replay --of this route --to another one queues them there, weir journal drop gives them up",
           );
     }
   }

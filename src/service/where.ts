@@ -11,13 +11,13 @@ import {
   NodeType,
   type Signal,
 } from "../otlp/tape.ts";
-import { int64At } from "../otlp/values.ts";
 import { isReplayRoute } from "./replays.ts";
 import type { Storage } from "./storage.ts";
 
 const TRACE_BYTES = 16;
 const SPAN_BYTES = 8;
 const NOTHING = Buffer.alloc(0);
+const INTEGER = /^-?\d{1,19}$/;
 
 /** A frame that holds items with the id, and what became of them. */
 export interface Sighting {
@@ -105,20 +105,25 @@ export function itemsWith(batch: Batch, id: string): number[] {
   return found;
 }
 
-/** Whether the id is what stands somewhere in the batch. */
+/** Whether the id is what stands somewhere in the batch. A frame may have millions of values: nothing is made of them. */
 function finder({ tape, bytes }: Batch, id: string) {
   const text = Buffer.from(id);
   const binary = isHexId(id) ? Buffer.from(id, "hex") : NOTHING;
+  const number = varintOf(id);
+  const stands = (wanted: Uint8Array, at: number) => {
+    for (let i = 0; i < wanted.length; i++) if (bytes[at + i] !== wanted[i]) return false;
+    return wanted.length > 0;
+  };
   const isValue = (entry: number) => {
     const at = tape[entry + Entry.valueAt] ?? 0;
     const kind = (tape[entry] ?? 0) & 15;
-    if (kind === Kind.int) return String(int64At(bytes, at)) === id;
-    return kind === Kind.text && text.equals(bytes.subarray(at, tape[entry + Entry.valueEnd]));
+    if (kind === Kind.int) return stands(number, at);
+    const isText = kind === Kind.text && (tape[entry + Entry.valueEnd] ?? 0) - at === text.length;
+    return isText && stands(text, at);
   };
   return {
     /** The `size` bytes at `at`; -1: there are none. */
-    as: (at: number, size: number) =>
-      at >= 0 && binary.length === size && binary.equals(bytes.subarray(at, at + size)),
+    as: (at: number, size: number) => at >= 0 && binary.length === size && stands(binary, at),
     /** A value of these entries. */
     among(first: number, count: number): boolean {
       for (let n = 0; n < count; n++) if (isValue(first + n * ENTRY)) return true;
@@ -127,11 +132,20 @@ function finder({ tape, bytes }: Batch, id: string) {
   };
 }
 
-/** Quick, and never wrong about a no: the id stands in the bytes as text, as the bytes of its hexadecimal digits, or it may be a number. */
+/** An int64 as it stands on the wire: no varint is the beginning of another. Empty: the id is no such number. */
+function varintOf(id: string): Buffer {
+  if (!INTEGER.test(id)) return NOTHING;
+  const bytes: number[] = [];
+  let rest = BigInt.asUintN(64, BigInt(id));
+  for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);
+  return Buffer.from([...bytes, Number(rest)]);
+}
+
+/** Quick, and never wrong about a no: the id stands in the bytes as text, as the bytes of its hexadecimal digits, or as a number. */
 function mayHold({ bytes, length }: Batch, id: string): boolean {
-  if (/^-?\d{1,19}$/.test(id)) return true;
   const content = Buffer.from(bytes.buffer, bytes.byteOffset, length);
-  return content.includes(id) || (isHexId(id) && content.includes(Buffer.from(id, "hex")));
+  const forms = [Buffer.from(id), isHexId(id) ? Buffer.from(id, "hex") : NOTHING, varintOf(id)];
+  return forms.some((form) => form.length > 0 && content.includes(form));
 }
 
 function isHexId(id: string): boolean {

@@ -101,6 +101,8 @@ const GARBAGE_BYTES = 16 << 20;
 const GARBAGE_SHARE = 1 / 4;
 /** Part of the budget that is emptied at once: two of the journal's segments, so that at least one goes. */
 const EMPTIED = 1 / 4;
+const MAKE_ROOM =
+  "; weir dead-letter replay or drop makes room, dead_letters.max_bytes of the storage allows more";
 /** How often and how long to wait for the journal to give removed segments back, and after how many tries to remove more. */
 const FREE_TRIES = 100;
 const FREE_MS = 20;
@@ -210,7 +212,7 @@ class JournalDeadLetters implements LetterBox {
       const reserved = this.#journal.reserve(routes, bytes, items);
       if (!isRefusal(reserved)) return reserved;
       if (this.#budget.onFull === "refuse" || tries === FREE_TRIES)
-        throw new PipelineError({ ...reserved, why: `dead letters: ${reserved.why}` });
+        throw new PipelineError({ ...reserved, why: `dead letters: ${reserved.why}${MAKE_ROOM}` });
       if (tries % TRIES_PER_DROP === 0) await this.#inTurn(() => this.#dropOldest());
       await sleep(FREE_MS);
     }

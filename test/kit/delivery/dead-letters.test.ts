@@ -187,6 +187,17 @@ test("letters are removed out of turn, also across a restart; totals only grow",
   await second.journal.stop(AbortSignal.timeout(60_000));
 });
 
+test("a letter for which there is no room is refused, with what makes room", async () => {
+  const { journal, letters } = await open(createMemoryIo(), 256 << 10);
+  const all = Array.from({ length: 2_000 }, (_, item) => letters.add(letter({ item })));
+  const refused = (await Promise.allSettled(all)).filter(({ status }) => status === "rejected");
+  expect(letters.counts("logs").kept).toBe(2_000 - refused.length);
+  expect(refused[0]).toMatchObject({
+    reason: { why: expect.stringMatching(/is full .*weir dead-letter replay or drop makes room/) },
+  });
+  await journal.stop(AbortSignal.timeout(60_000));
+});
+
 test("what is removed twice, or with a wrong sum, is refused and nothing is removed", async () => {
   const { journal, letters: box } = await open(createMemoryIo());
   for (const item of [1, 2]) await box.add(letter({ item }));
