@@ -2,7 +2,7 @@
  * `npm run bench`: CPU time per record of every stage, beside a calibration loop and the obvious twin in the same run.
  * `--gate`: only the ratios that hold on noisy machines; fails when one is missed. `--service`: the whole service over real sockets,
  * of it `--only` idle, http, floor, large, renames, loki, json, influxdb_in, datakit, http_logs, loki_in, forward, grpc or udp. `--lanes`: how
- * delivery uses its lanes; `--delay`: how long an item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second; `--routes <n>`:
+ * delivery uses its lanes, `--only 1` or 1000 those to destinations that answer in so many ms; `--delay`: how long an item is on its way; `--outage`: one of two destinations is dead for `--minutes` under `--rate` items a second; `--routes <n>`:
  * what so many idle or dead routes cost; `--doors`: memory of one process with all doors open, idle connections too; `--only lambda`: the Lambda layer's cold start; `--drain`: how a backlog of `--mib` drains.
  */
 import { spawnSync } from "node:child_process";
@@ -84,7 +84,7 @@ const FUNCTION_LOGS = ["function_logs"];
 if (values.ratios) console.log(RATIOS + JSON.stringify(ratios()));
 else if (values.gate) gate();
 else if (values.only === "lambda") await (await import("./lambda.ts")).lambdaBench();
-else if (values.lanes) await (await import("./lanes.ts")).lanesBench();
+else if (values.lanes) await (await import("./lanes.ts")).lanesBench(values.only);
 else if (values.delay) await (await import("./delay.ts")).delayBench();
 else if (values.doors) await (await import("./doors.ts")).doorsBench();
 else if (values.routes) await (await import("./isolation.ts")).routesBench(Number(values.routes));
