@@ -25,7 +25,8 @@ export function isLoop(headers: IncomingHttpHeaders): boolean {
 
 /** Headers of a message as they go on: without those of the connection that it came on. Pseudo-headers are left out. */
 export function passedHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
-  const named = new Set((headers.connection ?? "").toLowerCase().split(/\s*,\s*/));
+  const options = (headers.connection ?? "").toLowerCase().split(",");
+  const named = new Set(options.map((name) => name.trim()));
   const passed: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers))
     if (value !== undefined && !HOP_BY_HOP.has(name) && !named.has(name) && !name.startsWith(":"))
