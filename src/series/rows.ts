@@ -13,7 +13,7 @@ import type { KeyOrder } from "./order.ts";
 import { Action as ImportedAction, OP as ImportedOp, type Program } from "./program.ts";
 import type { RowTypes } from "./row-types.ts";
 import { Rules } from "./rules.ts";
-import { Code as ImportedCode, SlotKind } from "./slots.ts";
+import { Code as ImportedCode } from "./slots.ts";
 import { Reason, Scratch, Values } from "./values.ts";
 import { Words } from "./words.ts";
 
@@ -261,7 +261,7 @@ export class RowWriter {
     let stop: number;
     switch (column.code) {
       case Code.tag:
-        if (this.#isWord(column, kind, from, end))
+        if (column.hasWords && words.findOf(column, this.gather, values, kind, from, end))
           stop = values.tagText(out, o, words.view, words.from, words.end);
         else stop = values.tag(out, o, kind, from, end);
         break;
@@ -275,7 +275,7 @@ export class RowWriter {
         stop = values.boolean(out, o, kind, from, end);
         break;
       case Code.text:
-        if (this.#isWord(column, kind, from, end))
+        if (column.hasWords && words.findOf(column, this.gather, values, kind, from, end))
           stop = writeString(out, o, words.view, words.from, words.end);
         else stop = values.textField(out, o, kind, from, end);
         break;
@@ -286,14 +286,6 @@ export class RowWriter {
     if (stop >= 0) return stop;
     this.drops.column(column.index, values.reason);
     return at;
-  }
-
-  /** Whether the value is text, of the item or a word of the span, for a column with words: then `#words` has what it becomes. */
-  #isWord(column: PlanColumn, kind: number, from: number, end: number): boolean {
-    if (!column.hasWords || (kind !== Kind.text && kind !== SlotKind.constant)) return false;
-    const { bytes, view } = kind === Kind.text ? this.gather : this.plan.constants;
-    this.#words.find(column, bytes, view, from, end);
-    return true;
   }
 
   #otherwise(table: PlanTable, column: PlanColumn, out: DataView, at: number): number {

@@ -220,12 +220,18 @@ export class Rules {
       return this.find(table, column, steps) && this.#withoutSuffix(column);
     if (careful.id !== "") return this.#own(careful.id);
     const { kind, from, end } = careful;
-    if (kind !== Kind.text && kind !== SlotKind.constant) return this.#converted(kind, from, end);
-    const { bytes, view } = kind === Kind.text ? gather : gather.plan.constants;
-    if (column.hasWords) this.#words.find(column, bytes, view, from, end);
-    this.view = column.hasWords ? this.#words.view : view;
-    this.from = column.hasWords ? this.#words.from : from;
-    this.end = column.hasWords ? this.#words.end : end;
+    const words = this.#words;
+    if (column.hasWords && words.findOf(column, gather, this.#values, kind, from, end))
+      return this.#at(words.view, words.from, words.end);
+    if (kind === Kind.text) return this.#at(gather.view, from, end);
+    if (kind === SlotKind.constant) return this.#constant({ at: from, length: end - from });
+    return this.#converted(kind, from, end);
+  }
+
+  #at(view: DataView, from: number, end: number): boolean {
+    this.view = view;
+    this.from = from;
+    this.end = end;
     return true;
   }
 

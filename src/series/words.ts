@@ -1,5 +1,11 @@
+import { Kind } from "../otlp/tape.ts";
 import type { PlanColumn } from "./compile.ts";
-import { Scratch } from "./values.ts";
+import type { Gather } from "./gather.ts";
+import { SlotKind } from "./slots.ts";
+import { Scratch, type Values } from "./values.ts";
+
+/** Bytes of a number, a boolean or an id as text. */
+const PLAIN_ROOM = 64;
 
 /** Turns a text into what its column says for it: in lower case, then replaced where the table has the word. */
 export class Words {
@@ -11,10 +17,12 @@ export class Words {
   /** By column: bits of `hashOf` of its words. */
   readonly #hashes: Int32Array;
   readonly #scratch = new Scratch();
+  readonly #plain = new Scratch();
   readonly #utf8 = new TextDecoder();
 
   constructor(columns: readonly PlanColumn[], constants: DataView) {
     this.#constants = constants;
+    this.#plain.need(PLAIN_ROOM);
     this.view = constants;
     this.#hashes = Int32Array.from(columns, ({ words }) =>
       words.reduce(
@@ -23,6 +31,28 @@ export class Words {
         0,
       ),
     );
+  }
+
+  /** The same for a value of the item that need not be text: numbers and booleans are looked up as they are written. False: it has no such text. */
+  findOf(
+    column: PlanColumn,
+    gather: Gather,
+    values: Values,
+    kind: number,
+    from: number,
+    end: number,
+  ): boolean {
+    const { constants } = gather.plan;
+    if (kind === Kind.text) this.find(column, gather.bytes, gather.view, from, end);
+    else if (kind === SlotKind.constant)
+      this.find(column, constants.bytes, constants.view, from, end);
+    else {
+      const { bytes, view } = this.#plain;
+      const stop = values.isPlain(kind) ? values.plain(view, 0, kind, from, end) : -1;
+      if (stop < 0) return false;
+      this.find(column, bytes, view, 0, stop);
+    }
+    return true;
   }
 
   find(column: PlanColumn, bytes: Uint8Array, view: DataView, from: number, end: number): void {

@@ -22,6 +22,7 @@ import {
   tagEscaped,
   type Value,
   valueText,
+  wordOf,
 } from "./slow-values.ts";
 
 /** Sources, rules and conditions of the tables, the obvious way. */
@@ -243,10 +244,7 @@ function columnPlain(item: Item, table: Table, column: Column, steps: number): s
   if (steps > 8) return undefined;
   const found = firstValue(item, table, column);
   if (found === undefined) return ruled(item, table, column, steps);
-  const own = plain(found[0], false);
-  if (kindOf(found[0]) !== "stringValue" || own === undefined) return own;
-  const lower = column.lowerCase ? own.toLowerCase() : own;
-  return column.words.get(lower) ?? lower;
+  return wordOf(found[0], column, false) ?? plain(found[0], false);
 }
 
 function integerOfColumn(

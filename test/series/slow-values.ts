@@ -27,6 +27,20 @@ export function isText(value: Value | undefined, isTag: boolean): boolean {
   return kind !== "none" && !(isTag && kind === "stringValue" && value?.["stringValue"] === "");
 }
 
+/** What a text, number or boolean is in a column with words; undefined: the column has none, or the value is something else. */
+export function wordOf(
+  value: Value,
+  { lowerCase, words }: Pick<Column, "lowerCase" | "words">,
+  isUint: boolean,
+): string | undefined {
+  if (!lowerCase && words.size === 0) return undefined;
+  if (!["stringValue", "intValue", "doubleValue", "boolValue"].includes(kindOf(value)))
+    return undefined;
+  const text = plain(value, isUint);
+  const lower = lowerCase ? text?.toLowerCase() : text;
+  return lower === undefined ? undefined : (words.get(lower) ?? lower);
+}
+
 export function valueText(
   value: Value,
   column: Column,
@@ -34,12 +48,8 @@ export function valueText(
   dialect: Dialect,
   isUint: boolean,
 ): string | undefined {
-  let known = value;
-  if (kindOf(value) === "stringValue" && (column.lowerCase || column.words.size > 0)) {
-    const text = String(value["stringValue"]);
-    const lower = column.lowerCase ? text.toLowerCase() : text;
-    known = { stringValue: column.words.get(lower) ?? lower };
-  }
+  const word = wordOf(value, column, isUint);
+  const known = word === undefined ? value : { stringValue: word };
   switch (column.kind) {
     case "tag":
       return tagText(known, dialect, isUint);

@@ -146,20 +146,31 @@ describe("the writer of spans", () => {
   });
 });
 
-test("words hold for what the span says itself too, and for what is made of it", () => {
+test("words hold for numbers, booleans and what the span says itself too, and for what is made of it", () => {
   const text = `measurement: own
 doc: d
 identity: exact
 match: { spans: {} }
 columns:
   result: { kind: tag, doc: d, from: [{ span: status }], words: { error: bad } }
+  code: { kind: tag, doc: d, from: [code], words: { "404": missing } }
+  flag: { kind: text, doc: d, from: [flag], words: { "true": "yes" } }
   how: { kind: text, doc: d, from: [{ span: kind }], words: { server: served } }
   again: { kind: text, doc: d, from: [], otherwise: [{ column: result, words: { bad: worse } }] }
 `;
   const own = loadTables([{ name: "own.yaml", text }], tables);
-  const [row] = rowsOf(requestOf({ kind: 2, status: { code: 2 } }), own, [...tables, ...own]);
-  expect(row?.tags).toEqual({ result: "bad" });
-  expect(row?.fields).toMatchObject({ how: { text: "served" }, again: { text: "worse" } });
+  const attributes = [
+    { key: "code", value: { intValue: "404" } },
+    { key: "flag", value: { boolValue: true } },
+  ];
+  const span = requestOf({ kind: 2, status: { code: 2 }, attributes });
+  const [row] = rowsOf(span, own, [...tables, ...own]);
+  expect(row?.tags).toEqual({ result: "bad", code: "missing" });
+  expect(row?.fields).toMatchObject({
+    how: { text: "served" },
+    flag: { text: "yes" },
+    again: { text: "worse" },
+  });
 });
 
 describe("routes of requests", () => {

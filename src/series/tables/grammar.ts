@@ -149,7 +149,10 @@ export const COLUMN = {
     isNeeded: true,
   },
   lower_case: { doc: "Text is put into lower case.", shape: boolean },
-  words: { doc: "Texts that are replaced.", shape: { is: "map", of: text } },
+  words: {
+    doc: "Texts that are replaced; of a number or boolean, as it is written.",
+    shape: { is: "map", of: text },
+  },
   otherwise: {
     doc: "Where no source is present: the first rule that holds and has a value gives it.",
     shape: listOf(part("rule")),
