@@ -217,6 +217,8 @@ test.each([
   [{ endpont: "x" }, "endpont"],
   [{ endpoint: "http://u:s3cret@127.0.0.1:1" }, "credentials"],
   [{ traces_endpoint: "http://s3cret@127.0.0.1:1/v1/traces" }, "credentials"],
+  [{ compression: "gzip", compression_params: { level: 10 } }, "levels 1 to 9"],
+  [{ compression: "zstd", compression_params: { level: 0 } }, ""],
   [{ sending_queue: { storage: "file_storage", wait_for_result: true } }, "only without storage"],
 ])("%j is a configuration error", (options, message) => {
   const { schema } = createOtlpHttp(pickItems, writeRequestJson);
@@ -237,6 +239,9 @@ test("a configuration of the Collector with its options of connections is taken"
     max_conns_per_host: 0,
     idle_conn_timeout: "90s",
     force_attempt_http2: true,
+    http2_read_idle_timeout: "10s",
+    http2_ping_timeout: "15s",
+    compression_params: { level: 9 },
   };
   expect(schema.safeParse(options).error).toBeUndefined();
 });
@@ -247,6 +252,26 @@ test("a signal without an address is a configuration error", () => {
   expect(unsupported?.(config, "traces")).toBeUndefined();
   expect(unsupported?.(config, "logs")).toMatch(/set endpoint or logs_endpoint/);
 });
+
+test.each(["gzip", "zstd"] as const)(
+  "%s: the level is the one of compression_params",
+  async (compression) => {
+    const text = new TextEncoder().encode(
+      Array.from({ length: 4_000 }, (_, i) => `item ${i * i} of ${i % 7}`).join("\n"),
+    );
+    const bytesAt = async (compression_params: object) => {
+      const { sink, post } = await otlp(
+        "logs",
+        { compression, compression_params },
+        { status: 200 },
+      );
+      await post(text);
+      return sink.requests[0]?.body.length ?? 0;
+    };
+    expect(await bytesAt({ level: 9 })).toBeLessThan(await bytesAt({}));
+    expect(await bytesAt({ level: 1 })).toBe(await bytesAt({}));
+  },
+);
 
 test("header values never print", () => {
   const { schema } = createOtlpHttp(pickItems, writeRequestJson);

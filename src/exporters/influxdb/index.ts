@@ -129,7 +129,7 @@ class Influxdb<S extends Signal> implements Backend<S> {
     });
     const base = new URL(config.endpoint).pathname.replace(WRITE_PATH, "");
     this.#pathOf = (database) => base + writePath(config, { ...target, database });
-    this.#coding = codingFor(config.compression);
+    this.#coding = codingFor(config.compression, config.compression_params?.level);
     this.#headers = headersOf(config, target, this.#coding);
     this.#nowMs = context.nowMs;
     this.#database = target.database;

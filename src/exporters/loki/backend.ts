@@ -196,7 +196,7 @@ function encoderOf(
   config: Config,
   snappy: LokiParts["snappy"],
 ): (body: Uint8Array) => Uint8Array | Promise<Uint8Array> {
-  const coding = codingFor(config.compression);
+  const coding = codingFor(config.compression, config.compression_params?.level);
   const encode = (body: Uint8Array) => coding?.encode(body) ?? body;
   if (config.api === "otlp") return encode;
   return config.encoding === "json" ? (body) => encode(pushJson(body)) : snappy();

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { duration, secret } from "../../config/blocks.ts";
 import { auth } from "../tls/auth-block.ts";
 import { tlsClient } from "../tls/tls-block.ts";
-import { compression } from "./body-coding.ts";
+import { compression, compressionParams, levelProblem } from "./body-coding.ts";
 import { checkHeaders, headers } from "./headers-block.ts";
 import { headerProblem } from "./http-client.ts";
 
@@ -14,10 +14,13 @@ function ignored(why: string) {
   return z.int().min(0).optional().describe(`Accepted without effect: ${why}.`);
 }
 
+const pings = duration("Accepted without effect: requests are HTTP/1.1.", "0s").optional();
+
 /** Put these into the block that has `endpoint`. */
 export const httpClientShape = {
   headers,
   compression,
+  compression_params: compressionParams,
   tls: tlsClient,
   auth,
   proxy_url: secret(
@@ -36,6 +39,8 @@ export const httpClientShape = {
     .boolean()
     .optional()
     .describe("Accepted without effect: requests are HTTP/1.1."),
+  http2_read_idle_timeout: pings,
+  http2_ping_timeout: pings,
 };
 
 export type HttpClientBlock = z.output<z.ZodObject<typeof httpClientShape>>;
@@ -43,6 +48,9 @@ export type HttpClientBlock = z.output<z.ZodObject<typeof httpClientShape>>;
 /** Checks that need more than the types. */
 export function checkHttpClient(block: HttpClientBlock, context: z.RefinementCtx): void {
   checkHeaders(block.headers, headerProblem, context);
+  const level = levelProblem(block.compression, block.compression_params?.level);
+  if (level !== undefined)
+    context.addIssue({ code: "custom", path: ["compression_params", "level"], message: level });
   const proxy = block.proxy_url.reveal();
   if (proxy !== "" && !/^https?:\/\/[^/]/i.test(URL.parse(proxy)?.href ?? ""))
     context.addIssue({

@@ -34,7 +34,7 @@ export class OtlpHttpSender implements OtlpSender {
       proxy: options.proxy_url.reveal(),
     });
     this.#path = `${address.pathname}${address.search}`;
-    this.#coding = codingFor(options.compression);
+    this.#coding = codingFor(options.compression, options.compression_params?.level);
     this.#headers = headersOf(options, this.#coding);
     this.#warn = partialSuccessLog(context);
     this.#nowMs = context.nowMs;
