@@ -16,15 +16,15 @@ export interface Parameters {
   readonly token: string;
 }
 
-const PRECISIONS: Readonly<Record<string, Precision>> = {
-  n: "ns",
-  u: "us",
-  us: "us",
-  ms: "ms",
-  s: "s",
-  m: "m",
-  h: "h",
-};
+const PRECISIONS: ReadonlyMap<string, Precision> = new Map([
+  ["n", "ns"],
+  ["u", "us"],
+  ["us", "us"],
+  ["ms", "ms"],
+  ["s", "s"],
+  ["m", "m"],
+  ["h", "h"],
+]);
 
 /** Reads a query string. Switches count by being there with any text, as in DataKit. */
 export function readParameters(query: string): Parameters {
@@ -33,7 +33,7 @@ export function readParameters(query: string): Parameters {
   const precision = text("precision");
   return {
     // DataKit takes words that it does not know for nanoseconds.
-    precision: precision === undefined ? "auto" : (PRECISIONS[precision] ?? "ns"),
+    precision: precision === undefined ? "auto" : (PRECISIONS.get(precision) ?? "ns"),
     echo: echoOf(text("echo"), text("echo_line_proto"), text("echo_json")),
     isDry: text("dry") !== undefined,
     isStrict: text("strict") !== undefined,
