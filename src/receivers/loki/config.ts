@@ -67,7 +67,9 @@ export const config = z.strictObject({
       "none: lines stay as they are. promtail_client: lines of the Lambda extension give their function and time, and the record becomes the line.",
     ),
   limits,
-  query_upstream: queryUpstream,
+  query_upstream: queryUpstream.describe(
+    "A Loki that answers queries, for example http://127.0.0.1:3101 (the embedded store speaks SQL only). Absent: they are answered with an error that names this option.",
+  ),
   ...httpServerShape,
 });
 export type Config = z.output<typeof config>;
