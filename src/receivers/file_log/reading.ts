@@ -166,13 +166,14 @@ export class Reading {
 
   /** Finds out what was read of the content already; undefined: go on. */
   async #identify(file: Followed, source: Source): Promise<Outcome | undefined> {
-    const most = this.#config.fingerprint_size;
-    const head = await readSome(source, 0, most);
+    const { fingerprint_size: most } = this.#config;
+    // One that an earlier process has read is known by as much as was a fingerprint then.
+    const head = await readSome(source, 0, Math.max(most, file.head.length));
     if (head.length === 0) return "idle";
     if (file.isIdentified || file.offset > 0) {
       // A file that an earlier process has read.
       if (!isPrintOf(file.head, head)) return this.#restart(file);
-      file.head = printOf(head.subarray(0, Math.min(head.length, Math.max(file.head.length, 0))));
+      file.head = printOf(head.subarray(0, Math.min(most, file.head.length)));
       file.isIdentified = true;
       return undefined;
     }
