@@ -1,7 +1,7 @@
 import { nearest } from "../lib/nearest.ts";
 import { CONFIG_FLAGS, parseArguments, UsageError } from "./arguments.ts";
 import { printHelp } from "./help.ts";
-import { endWithReader, type Output, standardOutput } from "./output.ts";
+import { endWithReader, goOnWithoutReader, type Output, standardOutput } from "./output.ts";
 import { printVersion } from "./version.ts";
 
 type Command = (args: readonly string[], output: Output) => number | Promise<number>;
@@ -72,12 +72,14 @@ async function dispatch(args: readonly string[], output: Output): Promise<number
   return command(rest, output);
 }
 
-async function service(args: readonly string[], { out }: Output): Promise<number> {
+async function service(args: readonly string[], output: Output): Promise<number> {
+  const { out } = output;
   const flags = { ...CONFIG_FLAGS, help: "switch", version: "switch" } as const;
   const plain = args.map((arg) => (arg === "-h" ? "--help" : arg === "-v" ? "--version" : arg));
   const { list, has } = parseArguments(plain, flags);
   if (has("help")) return printHelp(out);
   if (has("version")) return printVersion(out);
+  if (output === standardOutput) goOnWithoutReader();
   const { runService } = await import("./run.ts");
   return runService({ sources: list("config"), sets: list("set") });
 }

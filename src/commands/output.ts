@@ -11,8 +11,16 @@ export const standardOutput: Output = {
 
 /** A reader that has seen enough (`weir query … | head`) ends the command, without a word. */
 export function endWithReader(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit();
-  });
+  process.stdout.on("error", endOnBrokenPipe);
+}
+
+/** For what goes on without a reader of its output: the service. */
+export function goOnWithoutReader(): void {
+  process.stdout.off("error", endOnBrokenPipe);
+  process.stdout.on("error", () => {});
+}
+
+function endOnBrokenPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
 }

@@ -1,6 +1,8 @@
-import { expect, test } from "vitest";
+import { spawn } from "node:child_process";
+import { expect, onTestFinished, test } from "vitest";
 import { main } from "../../src/commands/dispatch.ts";
 import { httpSink } from "../support/http-sink.ts";
+import { until } from "../support/until.ts";
 import { isEmpty, RETRY, weir } from "./operating.ts";
 import { Stand } from "./stand.ts";
 
@@ -115,4 +117,27 @@ ${it
   expect((await run("replay", "--from", "1h", "--to", "influxdb/c")).err).toMatch(
     /no route influxdb\/c/,
   );
+});
+
+test("the service goes on without a reader of its standard output", async () => {
+  await using stand = await Stand.open(
+    (it) => `${it.frame}
+exporters:
+  debug: { verbosity: normal, use_internal_logger: false }
+  file: { path: "${it.path("out.jsonl")}" }
+${it.serviceWith("logs: { receivers: [otlp], exporters: [debug, file] }")}`,
+  );
+  const args = ["src/main.ts", "--config", stand.config];
+  const service = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
+  onTestFinished(() => {
+    service.kill("SIGKILL");
+  });
+  const post = () => stand.post(["e-1"]).catch(() => undefined);
+  await until(async () => (await post())?.status === 200);
+  service.stdout.destroy();
+  await until(async () => {
+    expect((await post())?.status).toBe(200);
+    return ((await stand.service.dropped()).get("debug")?.get("not_shown") ?? 0) > 0;
+  });
+  expect((await post())?.status).toBe(200);
 });

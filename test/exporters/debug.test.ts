@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createDebug } from "../../src/exporters/debug/index.ts";
+import { createDebug, type Out } from "../../src/exporters/debug/index.ts";
 import { Sampler } from "../../src/exporters/debug/sampler.ts";
 import { makeSlab } from "../../src/kit/delivery/slabs.ts";
 import { createIndexer } from "../../src/otlp/indexing.ts";
@@ -31,11 +31,19 @@ const request = {
 async function shown(verbosity: string, options: object = {}) {
   const parts: Uint8Array[] = [];
   const paths: string[] = [];
-  const log = recordingLog();
-  const out = async (bytes: Uint8Array, path: string) => {
+  const { log, post, backend } = connect(verbosity, options, async (bytes, path) => {
     parts.push(bytes.slice());
     paths.push(path);
-  };
+  });
+  await backend.start();
+  expect(await post(new AbortController().signal)).toEqual({ is: "sent", unconfirmed: false });
+  await backend.stop(AbortSignal.abort());
+  return { text: Buffer.concat(parts).toString(), log: log.lines, paths };
+}
+
+/** The exporter in front of `out`; `post` sends it two records. */
+function connect(verbosity: string, options: object, out: Out) {
+  const log = recordingLog();
   const factory = createDebug(pickItems, (batch) => JSON.stringify({ items: batch.items }), out);
   const backend = factory.create(factory.schema.parse({ verbosity, ...options }), {
     id: "debug",
@@ -63,14 +71,8 @@ async function shown(verbosity: string, options: object = {}) {
     rows,
     attempt: 1,
   } as const;
-  await backend.start();
   const body = slab.bytes.subarray(0, slab.length);
-  expect(await backend.post(body, sending, new AbortController().signal)).toEqual({
-    is: "sent",
-    unconfirmed: false,
-  });
-  await backend.stop(AbortSignal.abort());
-  return { text: Buffer.concat(parts).toString(), log: log.lines, paths };
+  return { log, backend, post: (stop: AbortSignal) => backend.post(body, sending, stop) };
 }
 
 test("basic says how much in the log", async () => {
@@ -122,4 +124,31 @@ test.each([
 test("sends that are not shown are delivered all the same", async () => {
   const { text, log } = await shown("normal", { sampling_initial: 0, sampling_thereafter: 0 });
   expect({ text, log }).toEqual({ text: "", log: [] });
+});
+
+test("a reader that is gone costs what it would have read, counted, and nothing else", async () => {
+  const { log, post } = connect("normal", {}, () => Promise.reject(new Error("write EPIPE")));
+  const verdict = { is: "sent", unconfirmed: false, dropped: new Map([["not_shown", 2]]) };
+  expect(await post(new AbortController().signal)).toEqual(verdict);
+  expect(await post(new AbortController().signal)).toEqual(verdict);
+  expect(log.lines).toMatchObject([{ level: "warn", fields: { error: "write EPIPE" } }]);
+});
+
+test("a reader that has stopped reading is given nothing more until it has read", async () => {
+  const reading = Promise.withResolvers<void>();
+  let given = 0;
+  const { post } = connect("normal", {}, () => {
+    given += 1;
+    return reading.promise;
+  });
+  const first = post(new AbortController().signal);
+  const stop = new AbortController();
+  const second = post(stop.signal);
+  stop.abort(new Error("too late"));
+  expect(await second).toMatchObject({ is: "retry" });
+  expect(given).toBe(1);
+  reading.resolve();
+  expect(await first).toMatchObject({ is: "sent" });
+  expect(await post(new AbortController().signal)).toMatchObject({ is: "sent" });
+  expect(given).toBe(2);
 });

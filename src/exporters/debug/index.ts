@@ -6,15 +6,19 @@ import type {
   Verdict,
 } from "../../kit/delivery/backend.ts";
 import { type BatchText, type Pick, textWriter } from "../../kit/delivery/request-writer.ts";
+import { errorText } from "../../kit/error-text.ts";
+import { Seldom } from "../../lib/seldom.ts";
 import type { Signal } from "../../otlp/tape.ts";
 import type { Writer } from "../../series/writer.ts";
 import { type Config, config } from "./config.ts";
 import { itemLines } from "./item-lines.ts";
 import { Sampler } from "./sampler.ts";
 
-/** Where the text goes; tests have their own. Resolves when the bytes may be reused. */
+/** Where the text goes; tests have their own. Resolves when the bytes may be reused; rejects when nobody reads them (any more). */
 export type Out = (bytes: Uint8Array, to: "stdout" | "stderr") => Promise<void>;
 
+const SHOWN = Promise.resolve();
+const SAME_WARNING_EVERY_MS = 10_000;
 const LIMITS = { bytes: 4 << 20, items: 1 << 16, lanes: 1 };
 
 /** The debug exporter, over streams (this process's unless told). */
@@ -46,6 +50,9 @@ class Debug<S extends Signal> implements Backend<S> {
   readonly #context: ExporterContext<S>;
   readonly #sampler: Sampler;
   readonly #out: Out;
+  readonly #seldom: Seldom;
+  /** What was shown last is with its reader. */
+  #last = SHOWN;
 
   constructor(config: Config, context: ExporterContext<S>, writer: Writer<S>, out: Out) {
     const { sampling_initial, sampling_thereafter } = config;
@@ -54,15 +61,32 @@ class Debug<S extends Signal> implements Backend<S> {
     this.#context = context;
     this.#sampler = new Sampler(sampling_initial, sampling_thereafter, context.nowMs);
     this.#out = out;
+    this.#seldom = new Seldom(SAME_WARNING_EVERY_MS, context.nowMs);
   }
 
   async start(): Promise<void> {}
   async stop(): Promise<void> {}
 
-  async post(body: Uint8Array, { rows }: Sending): Promise<Verdict> {
+  async post(body: Uint8Array, { rows }: Sending, stop: AbortSignal): Promise<Verdict> {
+    // A reader that has stopped reading: what it was given would be in memory once for each attempt.
+    await Promise.race([this.#last, aborted(stop)]);
+    if (stop.aborted) return { is: "retry", why: "nobody reads what was shown before" };
     const held = this.#sampler.take(rows);
-    if (held !== undefined) await this.#show(body, rows, held);
-    return { is: "sent", unconfirmed: false };
+    try {
+      const showing = held === undefined ? SHOWN : this.#show(body, rows, held);
+      this.#last = showing.catch(() => {});
+      await showing;
+      return { is: "sent", unconfirmed: false };
+    } catch (reason) {
+      const { log, route } = this.#context;
+      const count = this.#seldom.count("output", rows);
+      if (count !== undefined)
+        log.warn(
+          { route, error: errorText(reason), items: count },
+          "nobody reads what the debug exporter shows: it is dropped",
+        );
+      return { is: "sent", unconfirmed: false, dropped: new Map([["not_shown", rows]]) };
+    }
   }
 
   /** `held`: items before these that were not shown. */
@@ -78,13 +102,20 @@ class Debug<S extends Signal> implements Backend<S> {
   }
 }
 
+function aborted(stop: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (stop.aborted) resolve();
+  stop.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}
+
 function textOf(verbosity: Config["verbosity"], writeJson: BatchText): BatchText {
   if (verbosity === "basic") return () => "";
   return verbosity === "normal" ? itemLines : (batch) => `${writeJson(batch)}\n`;
 }
 
 function ownStream(bytes: Uint8Array, to: "stdout" | "stderr"): Promise<void> {
-  return new Promise((resolve) => {
-    process[to].write(bytes, () => resolve());
+  return new Promise((resolve, reject) => {
+    process[to].write(bytes, (error) => (error ? reject(error) : resolve()));
   });
 }
