@@ -12,6 +12,7 @@ import { MemberNames } from "./member-names.ts";
 import type { KeyOrder } from "./order.ts";
 import { KEY, type Program } from "./program.ts";
 import { ResourceJson } from "./resource-json.ts";
+import type { RowTypes } from "./row-types.ts";
 import { COLUMNS_MAX } from "./tables/tables.ts";
 import { Scratch, type Values } from "./values.ts";
 
@@ -30,6 +31,7 @@ export class AttributesField {
   readonly #order: KeyOrder;
   readonly #text: LineText;
   readonly #values: Values;
+  readonly #types: RowTypes | undefined;
   readonly #constants: DataView;
   readonly #names: MemberNames;
   readonly #learnt: Int32Array;
@@ -62,7 +64,15 @@ export class AttributesField {
   readonly #resources: readonly (ResourceJson | undefined)[];
   readonly #ends: readonly (readonly Uint8Array[])[];
 
-  constructor(plan: Plan, program: Program, gather: Gather, text: LineText, values: Values) {
+  constructor(
+    plan: Plan,
+    program: Program,
+    gather: Gather,
+    text: LineText,
+    values: Values,
+    types: RowTypes | undefined,
+  ) {
+    this.#types = types;
     this.#gather = gather;
     this.#order = gather.order;
     this.#text = text;
@@ -96,10 +106,7 @@ export class AttributesField {
     this.#row++;
     this.#findLeft(index);
     let o = at;
-    if (ends.length > 0) {
-      const declared = table.tags.length + table.fields.length + 1;
-      o = this.#fields(ends, Math.min(FIELDS_MAX, COLUMNS_MAX - declared), out, o);
-    }
+    if (ends.length > 0) o = this.#fields(table, ends, out, o);
     return table.table.attributes ? this.#object(table, resource, out, o) : o;
   }
 
@@ -360,11 +367,11 @@ export class AttributesField {
   }
 
   /** Those of the list whose names end so, as fields of their own types. */
-  #fields(ends: readonly Uint8Array[], most: number, out: DataView, at: number): number {
+  #fields(table: PlanTable, ends: readonly Uint8Array[], out: DataView, at: number): number {
     const order = this.#order;
     const { tape, bytes, view, entries } = this.#gather;
     let o = at;
-    let room = most;
+    let room = Math.min(FIELDS_MAX, COLUMNS_MAX - table.tags.length - table.fields.length - 1);
     for (let k = 0; k < this.#leftCount && room > 0; k++) {
       const i = this.#left[k]!;
       const e = entries + i * ENTRY;
@@ -378,6 +385,7 @@ export class AttributesField {
       const value = equals + 1;
       const stop = this.#values.any(out, value, tape[e]! & 15, tape[e + 2]!, tape[e + 3]!);
       if (stop < 0) continue; // NaN and the like stay in `attributes`
+      this.#types?.extra(table, tape[e]! >>> 4, tape[e]! & 15, out, o + 1, equals);
       o = stop;
       this.#fieldOf[i] = this.#row;
       room--;

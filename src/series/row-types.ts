@@ -126,16 +126,42 @@ export class RowTypes {
       if (column >= 0 && this.#codes[column] !== Code.any) continue;
       const from = program.ops[i]!;
       const key = from < ITEM_HEADER ? -from : gather.tape[gather.at + from - 2]! >>> 4;
-      if (!this.#agrees(program, i, key, measurement)) isDue = true;
+      const kind = program.ops[i + PairOp.kind]!;
+      const head = program.ops[i + PairOp.headAt]!;
+      const equals = head + program.ops[i + PairOp.headLength]! - 1;
+      // A name that had to be changed is not that of its key.
+      const isOwn = program.isPlain;
+      if (!this.#agrees(key, measurement, kind, program.heads, head + 1, equals, isOwn))
+        isDue = true;
     }
     if (isDue) this.#isActive = true;
     return isDue;
   }
 
-  /** Whether the pair's type is its field's. What was found for a key (0: it has no number) is remembered. */
-  #agrees(program: LineProgram, pair: number, key: number, measurement: number): boolean {
-    const { ops, heads } = program;
-    const kind = ops[pair + PairOp.kind]!;
+  /** A value of this kind goes into a field that no column of the table declares: its name, that of `key`, stands in `out[from, end)`. */
+  extra(
+    { index }: TypedTable,
+    key: number,
+    kind: number,
+    out: DataView,
+    from: number,
+    end: number,
+  ): void {
+    if (this.#agrees(key, index, kind, out, from, end, true)) return;
+    this.isDue = true;
+    this.#isActive = true;
+  }
+
+  /** Whether the type is that of the field called `view[from, end)`. What was found for a key (0: it has no number) is remembered where `isOwn`: that is its name. */
+  #agrees(
+    key: number,
+    measurement: number,
+    kind: number,
+    view: DataView,
+    from: number,
+    end: number,
+    isOwn: boolean,
+  ): boolean {
     const seen = this.#seen;
     const hash = Math.imul(key, 0x9e3779b1) ^ Math.imul(measurement, 0x85ebca6b) ^ (kind << 20);
     const place = 3 * ((hash ^ (hash >>> 15)) & (SEEN - 1));
@@ -146,13 +172,11 @@ export class RowTypes {
       seen[place + 2] === kind
     )
       return true;
-    const from = ops[pair + PairOp.headAt]!;
-    const head = latinOf(heads, from + 1, from + ops[pair + PairOp.headLength]! - 1);
+    const name = this.#name(latinOf(view, from, end));
     const type = this.#typeOfKind(kind);
-    const known = this.#registry.see(this.#measurements[measurement]!, this.#name(head), type);
+    const known = this.#registry.see(this.#measurements[measurement]!, name, type);
     if (known !== undefined && known !== type) return false;
-    // A name that had to be changed is not that of its key.
-    if (program.isPlain) {
+    if (isOwn) {
       seen[place] = key;
       seen[place + 1] = measurement;
       seen[place + 2] = kind;

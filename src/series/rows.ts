@@ -73,7 +73,7 @@ export class RowWriter {
     this.#constants = plan.constants.view;
     this.#careful = new CarefulSources(gather);
     this.rules = new Rules(gather, this.values, this.#words, this.#careful);
-    this.#attributes = new AttributesField(plan, program, gather, this.text, this.values);
+    this.#attributes = new AttributesField(plan, program, gather, this.text, this.values, types);
     this.#shares = new Int32Array(plan.classes * SHARE);
   }
 

@@ -139,6 +139,30 @@ describe("types that the destination named", () => {
     expect(rows[1]?.fields["severity_number"]).toEqual({ text: "9" });
   });
 
+  test("fields by the end of their names, which a table takes of OTLP records, have the type of their first value too", () => {
+    const values = [{ intValue: "5" }, { doubleValue: 5.5 }, { doubleValue: 6 }];
+    const logRecords = ["DFF_task_record", "DFF_task_record_func"].flatMap((eventName, table) =>
+      (table === 0 ? values : values.toReversed()).map((value, i) => ({
+        timeUnixNano: String(1_700_000_000_000_000_001n + BigInt(i)),
+        eventName,
+        attributes: [{ key: "own_cost", value }],
+      })),
+    );
+    const bytes = encodeRequest("logs", { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+    const writer = writerOf(new TypeRegistry());
+    for (let time = 0; time < 2; time++) {
+      const { text } = writeAll(writer, rangeOf([batchOf(bytes)], ARRIVAL_MS));
+      expect(readRows(text).map(({ table, fields }) => [table, fields])).toEqual([
+        ["DFF_task_record", { own_cost: { integer: "5" } }],
+        ["DFF_task_record", { own_cost_float: { float: 5.5 } }],
+        ["DFF_task_record", { own_cost: { integer: "6" } }],
+        ["DFF_task_record_func", { own_cost: { float: 6 } }],
+        ["DFF_task_record_func", { own_cost: { float: 5.5 } }],
+        ["DFF_task_record_func", { own_cost: { float: 5 } }],
+      ]);
+    }
+  });
+
   test("data points follow them: their numbers may be rounded, as their types are ours", () => {
     const types = new TypeRegistry();
     const writer = compileLineWriter({
