@@ -2,7 +2,10 @@ import { z } from "zod";
 
 /** `query_upstream:` of receivers whose senders also read: where requests go that ask for data. */
 export const queryUpstream = z
-  .url({ protocol: /^http$/, error: 'expected a URL, for example "http://127.0.0.1:8181"' })
+  .url({
+    protocol: /^http$/,
+    error: 'expected a URL that begins with http://, for example "http://127.0.0.1:8181"',
+  })
   .refine((text) => isOrigin(URL.parse(text)), {
     error: "expected only http://host:port: paths and credentials come from who asks",
   })

@@ -269,8 +269,10 @@ test("tokens and auth together are a mistake, and so is an empty token or a URL 
   await expect(start({ tokens: [""] })).rejects.toThrow("a token is empty");
   await expect(start({ tokens: [] })).rejects.toThrow();
   await expect(start({ databases: {} })).rejects.toThrow("expected the name of a database");
-  for (const url of ["http://h:1/path", "http://u:p@h:1", "https://h:1", "h:1"])
-    await expect(start({ query_upstream: url }), url).rejects.toThrow();
+  for (const url of ["http://h:1/path", "http://u:p@h:1"])
+    await expect(start({ query_upstream: url }), url).rejects.toThrow("only http://host:port");
+  for (const url of ["https://h:1", "h:1"])
+    await expect(start({ query_upstream: url }), url).rejects.toThrow("begins with http://");
 });
 
 test("over TLS", async () => {
