@@ -275,6 +275,7 @@ test.each([
   [407, "", alarm],
   [408, "", { is: "retry", afterMs: 3_000 }],
   [413, "request body too large", { is: "split" }],
+  [415, "", alarm],
   [422, "error at least one valid stream is required for ingestion", { is: "rejected" }],
   [429, RATE, { is: "retry", afterMs: 3_000 }],
   [429, "Per stream rate limit exceeded (limit: 3MB/sec)", { is: "retry", afterMs: 3_000 }],

@@ -295,7 +295,7 @@ test.each([
   [408, { is: "rejected" }],
   [409, { is: "rejected" }],
   [413, { is: "split" }],
-  [415, { is: "rejected" }],
+  [415, { is: "pause" }],
   [422, { is: "rejected" }],
   [429, { is: "retry", afterMs: 3_000 }],
   [500, { is: "rejected" }],
@@ -339,6 +339,20 @@ test.each(["protobuf", "json"] as const)("%s answers are read", (encoding) => {
   ]);
   expect(verdict(400, status("invalid", encoding))).toMatchObject({ why: "HTTP 400: because" });
   expect(verdict(200, Buffer.from("<html>"))).toEqual({ is: "sent", unconfirmed: false });
+});
+
+test("a compression that the server does not know pauses the route, whatever items it was about", () => {
+  const verdict = (said: string) =>
+    otlpHttpVerdict(
+      { status: 400, body: Buffer.from(said), retryAfter: undefined, contentType: "text/plain" },
+      NOW,
+      () => {},
+    );
+  expect(verdict("unsupported Content-Encoding: zstd\n")).toMatchObject({
+    is: "pause",
+    why: expect.stringMatching(/zstd \(.*set another\)/),
+  });
+  expect(verdict("bad item: unsupported content-encoding")).toMatchObject({ is: "rejected" });
 });
 
 test("a text answer to a refusal is told as it is, and a partial success once in the log", async () => {

@@ -34,6 +34,7 @@ export const VERDICTS: readonly VerdictRule[] = [
   { status: 407, means: "alarm", hint: "a proxy wants credentials" },
   { status: 408, means: "retry" },
   { status: 413, means: "split" },
+  { status: 415, means: "alarm", hint: "is another encoding or compression set than it takes?" },
   { status: 425, means: "retry" },
   {
     status: 429,

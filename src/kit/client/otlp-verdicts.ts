@@ -10,10 +10,11 @@ import {
 } from "./otlp-answer.ts";
 
 const WRONG_PLACE = "check the endpoint";
+const CODING = "the server does not take this compression or encoding: set another";
 
 /**
- * OTLP 1.11: 429, 502, 503 and 504 are tried again, nothing else is. Answers that are not about the data (credentials, address)
- * pause the route instead of dead-lettering everything.
+ * OTLP 1.11: 429, 502, 503 and 504 are tried again, nothing else is. Answers that are not about the data (credentials, address,
+ * compression) pause the route instead of dead-lettering everything.
  */
 export const HTTP_VERDICTS: readonly VerdictRule[] = [
   { status: [300, 399], means: "pause", hint: "redirects are not followed: correct the endpoint" },
@@ -23,6 +24,9 @@ export const HTTP_VERDICTS: readonly VerdictRule[] = [
   { status: 405, means: "pause", hint: WRONG_PLACE },
   { status: 407, means: "pause", hint: "a proxy wants credentials" },
   { status: 413, means: "split" },
+  { status: 415, means: "pause", hint: CODING },
+  // The Collector's words.
+  { status: 400, body: /^unsupported content-encoding/i, means: "pause", hint: CODING },
   { status: 429, means: "throttled" },
   { status: [502, 504], means: "retry" },
   { status: [400, 599], means: "rejected" },
@@ -77,7 +81,7 @@ export function otlpHttpVerdict(answer: HttpAnswer, nowMs: number, warn: Warn): 
   if (answer.status >= 200 && answer.status < 300)
     return taken(readExportResponse(answer.body, answer.contentType), warn);
   const said = readStatusText(answer.body, answer.contentType);
-  return verdictOf(findRule(HTTP_VERDICTS, answer.status, ""), answer, said, nowMs);
+  return verdictOf(findRule(HTTP_VERDICTS, answer.status, said), answer, said, nowMs);
 }
 
 /** What an OTLP/gRPC answer means; `warn` as above. */
