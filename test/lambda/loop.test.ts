@@ -7,7 +7,7 @@ const BUFFERING = { maxItems: 1_000, maxBytes: 262_144, timeoutMs: 25 };
 
 /** A loop whose Lambda sends these events, one after the other, and whose queue is emptied by `deliver`. */
 function loopOf(events: readonly LambdaEvent[], minBatch = 1, flushMs = 50) {
-  const state = { asked: 0, waiting: 0, stopped: 0 };
+  const state = { asked: 0, waiting: 0, stopped: 0, looks: 0 };
   const stop = Promise.withResolvers<void>();
   const left = [...events];
   const next = async (): Promise<LambdaEvent> => {
@@ -21,7 +21,11 @@ function loopOf(events: readonly LambdaEvent[], minBatch = 1, flushMs = 50) {
       return stop.promise;
     },
   };
-  const options = { buffering: BUFFERING, minBatch, flushMs, nowMs: Date.now };
+  const nowMs = () => {
+    state.looks++;
+    return Date.now();
+  };
+  const options = { buffering: BUFFERING, minBatch, flushMs, nowMs };
   return { state, stop, loop: new ExtensionLoop({ next }, delivery, options) };
 }
 
@@ -46,6 +50,21 @@ describe("the loop asks for the next event", () => {
     state.waiting = 0;
     expect(await ended).toBe(0);
     expect(state).toMatchObject({ asked: 2, stopped: 1 });
+  });
+
+  test("and does not look at the clock all the time while the function runs", async () => {
+    const { state, stop, loop } = loopOf([invoke("a"), invoke("b")]);
+    stop.resolve();
+    const ended = loop.run();
+    await wait(200);
+    loop.done("other");
+    await wait(200);
+    expect(state.asked).toBe(1);
+    expect(state.looks).toBeLessThan(10);
+    loop.done("a");
+    loop.done("b");
+    await ended;
+    expect(state.asked).toBe(3);
   });
 
   test("at the deadline of an invocation whose end nobody told", async () => {
