@@ -13,6 +13,7 @@ import { decodeRequest, encodeRequest, type Json } from "../support/otlp.ts";
 
 const NOW = Date.UTC(2026, 10, 21, 12);
 const HOUR = 3_600_000;
+const LEFT_OUT = "weir_exporter_left_out_attributes_total";
 const factory = createDash0(pickItems);
 
 function exporter<S extends Signal = "logs">(
@@ -51,8 +52,21 @@ function written(records: readonly object[], options = {}, bytes = 1 << 20) {
   const got = (request.resourceLogs ?? []).flatMap(({ scopeLogs }) =>
     scopeLogs.flatMap(({ logRecords }) => logRecords),
   );
-  const leftOut = meter.value("weir_exporter_left_out_attributes_total");
+  /** Once the destination, which is one in these options, has the request. */
+  const leftOut = async () => {
+    const body = slab.bytes.subarray(0, slab.length);
+    expect(meter.value(LEFT_OUT)).toBe(0);
+    await backend.post(body, sending, AbortSignal.timeout(60_000));
+    return meter.value(LEFT_OUT);
+  };
   return { ...result, request, got, leftOut };
+}
+
+/** Options of a destination that takes what comes. */
+async function destination() {
+  const sink = await httpSink({ status: 200 });
+  onTestFinished(() => sink[Symbol.asyncDispose]());
+  return { region: undefined, endpoint: sink.url, protocol: "http" };
 }
 
 const text = (record: Json | undefined) =>
@@ -164,48 +178,50 @@ const texts = (n: number, length = 1) =>
 const keysOf = (record: Json | undefined) =>
   ((record?.["attributes"] ?? []) as { key: string }[]).map(({ key }) => key);
 
-test("attributes that Dash0 would not take are left out and counted, the first ones stay", () => {
-  const sixteen = written([{ attributes: texts(16) }]);
+test("attributes that Dash0 would not take are left out and counted, the first ones stay", async () => {
+  const options = await destination();
+  const sixteen = written([{ attributes: texts(16) }], options);
   expect(sixteen.got[0]?.["attributes"]).toHaveLength(16);
-  expect(sixteen.leftOut).toBe(0);
-  const { got, leftOut, rows } = written([{ attributes: texts(20) }, { attributes: texts(2) }]);
+  expect(await sixteen.leftOut()).toBe(0);
+  const two = [{ attributes: texts(20) }, { attributes: texts(2) }];
+  const { got, leftOut, rows } = written(two, options);
   expect(keysOf(got[0])).toEqual(texts(16).map(({ key }) => key));
   expect(keysOf(got[1])).toEqual(["k0", "k1"]);
-  expect({ leftOut, rows }).toEqual({ leftOut: 4, rows: 2 });
-  expect(written([{ attributes: texts(20) }], { max_log_attributes: 0 }).leftOut).toBe(0);
+  expect({ leftOut: await leftOut(), rows }).toEqual({ leftOut: 4, rows: 2 });
+  const all = written([{ attributes: texts(20) }], { ...options, max_log_attributes: 0 });
+  expect(await all.leftOut()).toBe(0);
   const long = { attributes: texts(16), body: { stringValue: "b".repeat(5_000) } };
-  const parts = written([long]);
+  const parts = written([long], options);
   expect(parts.got.map(keysOf)).toEqual(
     [1, 2].map(() =>
       [...texts(14), { key: "log.record.part" }, { key: "log.record.parts" }].map(({ key }) => key),
     ),
   );
-  expect(parts.leftOut).toBe(2);
+  expect(await parts.leftOut()).toBe(2);
 });
 
-test("long names and values: a text is cut between characters, what is no text is left out", () => {
+test("long names and values: a text is cut between characters, what is no text is left out", async () => {
   const list = { arrayValue: { values: texts(300).map(({ value }) => value) } };
-  const { got, leftOut } = written([
-    {
-      attributes: [
-        { key: "n".repeat(129), value: { stringValue: "x" } },
-        { key: "n".repeat(128), value: { intValue: "1" } },
-        { key: "long", value: { stringValue: `${"v".repeat(2_047)}é` } },
-        { key: "full", value: { stringValue: "v".repeat(2_048) } },
-        {
-          key: "list",
-          value: {
-            arrayValue: { values: [...list.arrayValue.values, { stringValue: "w".repeat(2_000) }] },
-          },
+  const record = {
+    attributes: [
+      { key: "n".repeat(129), value: { stringValue: "x" } },
+      { key: "n".repeat(128), value: { intValue: "1" } },
+      { key: "long", value: { stringValue: `${"v".repeat(2_047)}é` } },
+      { key: "full", value: { stringValue: "v".repeat(2_048) } },
+      {
+        key: "list",
+        value: {
+          arrayValue: { values: [...list.arrayValue.values, { stringValue: "w".repeat(2_000) }] },
         },
-        { key: "short list", value: list },
-      ],
-    },
-  ]);
+      },
+      { key: "short list", value: list },
+    ],
+  };
+  const { got, leftOut } = written([record], await destination());
   expect(keysOf(got[0])).toEqual(["n".repeat(128), "long", "full", "short list"]);
   expect(attribute(got[0] as Json, "long")).toEqual({ stringValue: "v".repeat(2_047) });
   expect(attribute(got[0] as Json, "full")).toEqual({ stringValue: "v".repeat(2_048) });
-  expect(leftOut).toBe(3);
+  expect(await leftOut()).toBe(3);
 });
 
 test("spans may have 32 attributes, data points any number", () => {

@@ -201,7 +201,7 @@ test("api: otlp keeps to the same limits: ages, lengths of lines, structured met
 });
 
 test("api: otlp counts each member of a map, as Loki makes one name of each", async () => {
-  const { meter, write } = await loki({
+  const { meter, write, post } = await loki({
     api: "otlp",
     max_metadata_entries: 14,
     max_metadata_size: 1_024,
@@ -210,19 +210,19 @@ test("api: otlp counts each member of a map, as Loki makes one name of each", as
   const record = (more: object) => ({ timeUnixNano: `${NOW_MS}000000`, ...more });
   const map = { key: "map", value: { kvlistValue: { values } } };
   expect(write(logsOf([record({ attributes: [map] })])).rows).toBe(1);
+  await post();
   expect(meter.value("weir_exporter_left_out_attributes_total")).toBe(0);
   write(logsOf([record({ attributes: [...attributes({ x: "1" }), map] })]));
+  await post();
   expect(meter.value("weir_exporter_left_out_attributes_total")).toBe(1);
   write(logsOf([record({ attributes: attributes({ x: "1", large: "v".repeat(600), y: "2" }) })]));
+  await post();
   expect(meter.value("weir_exporter_left_out_attributes_total")).toBe(2);
 });
 
-test("counts what it drops, leaves out and splits", async () => {
-  const { meter, write } = await loki({
-    max_line_size: 256,
-    max_metadata_entries: 8,
-    max_age: "1h",
-  });
+test("counts what it drops, leaves out and splits, the latter once Loki has it", async () => {
+  const options = { max_line_size: 256, max_metadata_entries: 8, max_age: "1h" };
+  const { meter, write, post } = await loki(options, { status: 503 }, { status: 204 });
   const many = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`k${i}`, "v"]));
   const { dropped, rows } = write(
     logsOf([
@@ -233,6 +233,9 @@ test("counts what it drops, leaves out and splits", async () => {
   );
   expect([...dropped]).toEqual([["too_old", 1]]);
   expect(rows).toBe(3);
+  await post();
+  expect(meter.value("weir_exporter_left_out_attributes_total")).toBe(0);
+  await post();
   expect(meter.value("weir_exporter_left_out_attributes_total")).toBe(2);
   expect(meter.value("weir_exporter_split_lines_total")).toBe(1);
 });

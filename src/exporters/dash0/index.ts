@@ -10,12 +10,14 @@ import type {
   Sending,
   Verdict,
 } from "../../kit/delivery/backend.ts";
+import { BodyCounts } from "../../kit/delivery/body-counts.ts";
 import { leftOutCounter } from "../../kit/delivery/left-out-counter.ts";
 import { type ItemLimits, LimitedOtlpWriter } from "../../kit/delivery/limited-writer.ts";
 import { MAX_OTLP_ITEMS, putProtobuf } from "../../kit/delivery/otlp-writer.ts";
 import type { Pick } from "../../kit/delivery/request-writer.ts";
 import { putAttribute } from "../../kit/delivery/split-bodies.ts";
 import type { Signal } from "../../otlp/tape.ts";
+import type { Writer } from "../../series/writer.ts";
 import { type Config, config } from "./config.ts";
 
 /** Dash0's limits for the body of a log record ("4 KB") and for names of attributes, bytes of UTF-8. */
@@ -41,16 +43,17 @@ export function createDash0(pick: Pick): ExporterFactory<Config> {
 }
 
 class Dash0<S extends Signal> implements Backend<S> {
-  readonly writer: LimitedOtlpWriter<S>;
+  readonly writer: Writer<S>;
   readonly limits: Backend["limits"];
+  readonly #counts = new BodyCounts();
   readonly #sender: OtlpSender;
 
   constructor(config: Config, context: ExporterContext<S>, pick: Pick) {
     const lanes = config.sending_queue.num_consumers;
     const { indexer, nowMs } = context;
     const limits = limitsOf(config, context.signal);
-    const leftOut = leftOutCounter(context);
-    this.writer = new LimitedOtlpWriter<S>({
+    const leftOut = leftOutCounter(context, this.#counts);
+    const writer = new LimitedOtlpWriter<S>({
       indexer,
       pick,
       put: putProtobuf,
@@ -58,6 +61,7 @@ class Dash0<S extends Signal> implements Backend<S> {
       nowMs,
       leftOut,
     });
+    this.writer = this.#counts.watch(writer);
     this.limits = { bytes: config.max_body_size, items: MAX_OTLP_ITEMS, lanes };
     this.#sender = senderOf(config, context, lanes);
   }
@@ -68,8 +72,10 @@ class Dash0<S extends Signal> implements Backend<S> {
     await this.#sender.close();
   }
 
-  post(body: Uint8Array, _sending: Sending, stop: AbortSignal): Promise<Verdict> {
-    return this.#sender.post(body, stop);
+  async post(body: Uint8Array, _sending: Sending, stop: AbortSignal): Promise<Verdict> {
+    const verdict = await this.#sender.post(body, stop);
+    if (verdict.is === "sent") this.#counts.taken(body);
+    return verdict;
   }
 }
 

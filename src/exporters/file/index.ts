@@ -7,7 +7,8 @@ import type {
   Sending,
   Verdict,
 } from "../../kit/delivery/backend.ts";
-import { DroppedFields } from "../../kit/delivery/dropped-fields.ts";
+import { BodyCounts } from "../../kit/delivery/body-counts.ts";
+import { droppedFieldCounter } from "../../kit/delivery/dropped-field-counter.ts";
 import { jsonLinePut, jsonPut, otlpWriter, putProtobuf } from "../../kit/delivery/otlp-writer.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/delivery/oversize.ts";
 import type { BatchText, Pick, Put } from "../../kit/delivery/request-writer.ts";
@@ -51,22 +52,22 @@ export function createFile(
     example: { path: "./data/telemetry.jsonl" },
     create: <S extends Signal>(config: Config, context: ExporterContext<S>) => {
       const { signal, indexer } = context;
-      const dropped = new DroppedFields(context);
+      const counts = new BodyCounts();
       const writer =
         config.format === "lines"
-          ? dropped.watch(
+          ? counts.watch(
               compile({
                 signal,
                 ...choice.choose(config.tables),
                 keys: indexer.keys,
                 dialect: "v3",
-                onFieldDropped: dropped.tell.bind(dropped),
+                onFieldDropped: droppedFieldCounter(context, counts),
                 ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
               }),
             )
           : otlpWriter<S>(indexer, pick, putOf<S>(config, writeJson), config.keep_line_shape);
       const appender = getOrMake(appenders, keyOf(config), () => appenderOf(config, context));
-      return new FileBackend(config, context, { writer, dropped }, appender, hangUp);
+      return new FileBackend(config, context, { writer, counts }, appender, hangUp);
     },
   };
 }
@@ -111,16 +112,16 @@ function appenderOf(config: Config, { nowMs }: ExporterContext): Appender {
   });
 }
 
-/** What is written, and what is left out of it. */
+/** What is written, and what is counted of it. */
 interface Output<S extends Signal> {
   readonly writer: Writer<S>;
-  readonly dropped: DroppedFields;
+  readonly counts: BodyCounts;
 }
 
 class FileBackend<S extends Signal> implements Backend<S> {
   readonly writer: Writer<S>;
   readonly limits: Backend["limits"];
-  readonly #dropped: DroppedFields;
+  readonly #counts: BodyCounts;
   readonly #context: ExporterContext<S>;
   readonly #appender: Appender;
   readonly #path: string;
@@ -133,12 +134,12 @@ class FileBackend<S extends Signal> implements Backend<S> {
   constructor(
     config: Config,
     context: ExporterContext<S>,
-    { writer, dropped }: Output<S>,
+    { writer, counts }: Output<S>,
     appender: Appender,
     hangUp: HangUp,
   ) {
     this.writer = writer;
-    this.#dropped = dropped;
+    this.#counts = counts;
     this.limits = {
       bytes: config.max_body_size,
       items: MAX_ITEMS,
@@ -177,7 +178,7 @@ class FileBackend<S extends Signal> implements Backend<S> {
     try {
       const bytes = this.#coding === undefined ? body : await this.#coding.encode(body);
       await this.#appender.append(this.#isRecords ? recordOf(bytes) : bytes);
-      this.#dropped.count(body);
+      this.#counts.taken(body);
       return { is: "sent", unconfirmed: false };
     } catch (reason) {
       return { is: "retry", why: `cannot write ${this.#path}: ${hintOf(reason)}`, alarm: true };

@@ -8,7 +8,8 @@ import type {
   Sending,
   Verdict,
 } from "../../kit/delivery/backend.ts";
-import { DroppedFields } from "../../kit/delivery/dropped-fields.ts";
+import { BodyCounts } from "../../kit/delivery/body-counts.ts";
+import { droppedFieldCounter } from "../../kit/delivery/dropped-field-counter.ts";
 import { LARGEST_LINE_ITEM } from "../../kit/delivery/oversize.ts";
 import { rangeHeader } from "../../kit/delivery/range-header.ts";
 import { clientAuthOf } from "../../kit/tls/auth-block.ts";
@@ -48,19 +49,20 @@ export function createInfluxdb(
     example: { endpoint: "http://127.0.0.1:8181", database: "weir" },
     create: (config, context) => {
       const { signal, indexer } = context;
-      const dropped = new DroppedFields(context);
+      const counts = new BodyCounts();
+      const onFieldDropped = droppedFieldCounter(context, counts);
       const { api: dialect, database: fallback } = targetOf(config);
       const registries = new Map<string, TypeRegistry>();
       const typesOf = (database: string) =>
         getOrMake(registries, database, () => context.types?.(database) ?? new TypeRegistry());
       const writerOf = (database: string) =>
-        dropped.watch(
+        counts.watch(
           compile({
             signal,
             ...choice.choose(config.tables),
             keys: indexer.keys,
             dialect,
-            onFieldDropped: dropped.tell.bind(dropped),
+            onFieldDropped,
             types: typesOf(database),
             ...(config.metric_tags === undefined ? {} : { metricTags: config.metric_tags }),
           }),
@@ -71,7 +73,7 @@ export function createInfluxdb(
           writer: writerOf(fallback),
           typesOf,
           registries,
-          dropped,
+          counts,
         });
       const writers = new Map<string, ReturnType<typeof writerOf>>();
       const writer = new DatabaseWriter(
@@ -81,7 +83,7 @@ export function createInfluxdb(
         fallback === "" ? undefined : fallback,
         (database) => getOrMake(writers, database, () => writerOf(database)),
       );
-      return new Influxdb(config, context, { writer, typesOf, registries, dropped });
+      return new Influxdb(config, context, { writer, typesOf, registries, counts });
     },
   };
 }
@@ -92,7 +94,7 @@ interface Rows<S extends Signal> {
   readonly typesOf: (database: string) => TypeRegistry;
   /** Those that were asked for. */
   readonly registries: ReadonlyMap<string, TypeRegistry>;
-  readonly dropped: DroppedFields;
+  readonly counts: BodyCounts;
 }
 
 class Influxdb<S extends Signal> implements Backend<S> {
@@ -109,11 +111,11 @@ class Influxdb<S extends Signal> implements Backend<S> {
   readonly #database: string;
   readonly #typesOf: (database: string) => TypeRegistry;
   readonly #registries: ReadonlyMap<string, TypeRegistry>;
-  readonly #dropped: DroppedFields;
+  readonly #counts: BodyCounts;
   readonly #onLesson: (database: string) => OnLesson;
 
   constructor(config: Config, context: ExporterContext<S>, rows: Rows<S>) {
-    const { writer, typesOf, registries, dropped } = rows;
+    const { writer, typesOf, registries, counts } = rows;
     const lanes = config.sending_queue.num_consumers;
     const target = targetOf(config);
     this.writer = writer;
@@ -135,7 +137,7 @@ class Influxdb<S extends Signal> implements Backend<S> {
     this.#database = target.database;
     this.#typesOf = typesOf;
     this.#registries = registries;
-    this.#dropped = dropped;
+    this.#counts = counts;
     this.#onLesson = (database) => (table, field, type) =>
       context.log.warn(
         { table, field, type, database },
@@ -168,7 +170,7 @@ class Influxdb<S extends Signal> implements Backend<S> {
     const bytes = this.#coding === undefined ? text : await this.#coding.encode(text);
     const answer = await this.#client.post(path, headers, bytes, stop);
     const verdict = influxdbVerdict(this.#api, answer, this.#nowMs(), sending.rows);
-    if (verdict.is === "sent" || verdict.is === "rows_rejected") this.#dropped.count(body);
+    if (verdict.is === "sent" || verdict.is === "rows_rejected") this.#counts.taken(body);
     return learn(verdict, body, types, version, this.#onLesson(database));
   }
 }

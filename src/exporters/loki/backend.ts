@@ -1,6 +1,7 @@
 import { codingFor } from "../../kit/client/body-coding.ts";
 import type { HttpClientOptions, HttpPoster } from "../../kit/client/http-answer.ts";
 import type { Backend, ExporterContext, Sending, Verdict } from "../../kit/delivery/backend.ts";
+import { BodyCounts } from "../../kit/delivery/body-counts.ts";
 import { leftOutCounter } from "../../kit/delivery/left-out-counter.ts";
 import { LimitedOtlpWriter } from "../../kit/delivery/limited-writer.ts";
 import { jsonPut, putProtobuf } from "../../kit/delivery/otlp-writer.ts";
@@ -45,12 +46,18 @@ export function createLokiBackend<S extends Signal>(
 ): Backend<S> {
   const { signal } = context;
   if (signal !== "logs") throw new Error(`loki takes logs only, not ${signal}`);
-  const { tables, pick, writeJson } = parts;
+  const counts = new BodyCounts();
   const writer =
     config.api === "push"
-      ? lokiWriter(tables, config, context)
-      : otlpLogsWriter(pick, writeJson, config, context);
-  return new Loki(parts, config, context, writer) as Backend as Backend<S>;
+      ? lokiWriter(parts, config, context, counts)
+      : otlpLogsWriter(parts, config, context, counts);
+  return new Loki(parts, config, context, { writer, counts }) as Backend as Backend<S>;
+}
+
+/** What is written, and what is counted of it. */
+interface Output {
+  readonly writer: Writer<"logs">;
+  readonly counts: BodyCounts;
 }
 
 class Loki implements Backend<"logs"> {
@@ -61,12 +68,14 @@ class Loki implements Backend<"logs"> {
   readonly #headers: readonly string[];
   readonly #encode: (body: Uint8Array) => Uint8Array | Promise<Uint8Array>;
   readonly #context: ExporterContext;
+  readonly #counts: BodyCounts;
   readonly #seldom: Seldom;
 
-  constructor(parts: LokiParts, config: Config, context: ExporterContext, writer: Writer<"logs">) {
+  constructor(parts: LokiParts, config: Config, context: ExporterContext, output: Output) {
     const lanes = config.sending_queue.num_consumers;
     const address = addressOf(config);
-    this.writer = writer;
+    this.writer = output.counts.watch(output.writer);
+    this.#counts = output.counts;
     this.limits = {
       bytes: config.max_body_size,
       items: MAX_ITEMS,
@@ -99,7 +108,7 @@ class Loki implements Backend<"logs"> {
     const bytes = await this.#encode(body);
     const headers = [...this.#headers, ...rangeHeader(sending)];
     const answer = await this.#client.post(this.#path, headers, bytes, stop);
-    return lokiVerdict(answer, this.#context.nowMs(), (message) => {
+    const verdict = lokiVerdict(answer, this.#context.nowMs(), (message) => {
       const { log, route } = this.#context;
       const count = this.#seldom.count("unconfirmed");
       if (count !== undefined)
@@ -108,13 +117,16 @@ class Loki implements Backend<"logs"> {
           "Loki did not take every entry of a request, and does not say which: all are counted as unconfirmed",
         );
     });
+    if (verdict.is === "sent") this.#counts.taken(body);
+    return verdict;
   }
 }
 
 function lokiWriter(
-  tables: readonly Table[],
+  { tables }: LokiParts,
   config: Config,
   context: ExporterContext,
+  counts: BodyCounts,
 ): LokiWriter {
   const { id, signal, indexer, meter, nowMs } = context;
   const labels = { exporter: id, signal };
@@ -135,20 +147,20 @@ function lokiWriter(
       maxAheadMs: config.max_ahead,
     },
     nowMs,
-    onLeftOut: leftOutCounter(context),
-    onSplit: (n) => splits.add(n),
+    onLeftOut: leftOutCounter(context, counts),
+    onSplit: (n) => counts.add(splits, n),
   });
 }
 
 /** For Loki's own OTLP endpoint: the same limits, on what it makes of records. */
 function otlpLogsWriter(
-  pick: Pick,
-  writeJson: BatchText,
+  { pick, writeJson }: LokiParts,
   config: Config,
   context: ExporterContext,
+  counts: BodyCounts,
 ): LimitedOtlpWriter<"logs"> {
   const { indexer, nowMs } = context;
-  const count = leftOutCounter(context);
+  const count = leftOutCounter(context, counts);
   return new LimitedOtlpWriter<"logs">({
     indexer,
     pick,
