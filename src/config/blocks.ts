@@ -187,14 +187,19 @@ const sendingQueueOf = (lanes: number) =>
         .optional()
         .describe("Wait a little to send more at once."),
     })
-    .superRefine(({ enabled, storage, wait_for_result }, context) => {
+    .superRefine(({ enabled, storage, wait_for_result, on_full }, context) => {
+      const issue = (name: string, message: string) =>
+        context.addIssue({ code: "custom", path: [name], message });
       if (enabled && wait_for_result && storage !== undefined)
-        context.addIssue({
-          code: "custom",
-          path: ["wait_for_result"],
-          message:
-            "works only without storage, as in the Collector: with it, what is on the disk is acknowledged; leave out one of the two",
-        });
+        issue(
+          "wait_for_result",
+          "works only without storage, as in the Collector: with it, what is on the disk is acknowledged; leave out one of the two",
+        );
+      if ((!enabled || wait_for_result) && on_full !== "refuse")
+        issue(
+          "on_full",
+          `${on_full} would drop what a sender waits for: leave it out with ${enabled ? "wait_for_result: true" : "enabled: false"}`,
+        );
     })
     .prefault({})
     .describe("The queue between the pipelines and this exporter.");

@@ -219,6 +219,8 @@ test.each([
   [{ traces_endpoint: "http://s3cret@127.0.0.1:1/v1/traces" }, "credentials"],
   [{ compression: "gzip", compression_params: { level: 10 } }, "levels 1 to 9"],
   [{ compression: "zstd", compression_params: { level: 0 } }, ""],
+  [{ sending_queue: { wait_for_result: true, on_full: "skip" } }, "a sender waits for"],
+  [{ sending_queue: { enabled: false, on_full: "drop_oldest" } }, "a sender waits for"],
   [{ sending_queue: { storage: "file_storage", wait_for_result: true } }, "only without storage"],
 ])("%j is a configuration error", (options, message) => {
   const { schema } = createOtlpHttp(pickItems, writeRequestJson);
