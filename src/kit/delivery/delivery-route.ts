@@ -11,7 +11,7 @@ import type { Backend, Verdict } from "./backend.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import { FlightSpan } from "./flight-span.ts";
 import { Lanes } from "./lanes.ts";
-import { NextRequest } from "./next-request.ts";
+import { NextRequest, type Terms } from "./next-request.ts";
 import { Outage } from "./outage.ts";
 import { PauseGate } from "./pause-gate.ts";
 import { RangeFit } from "./range-fit.ts";
@@ -130,6 +130,11 @@ export class DeliveryRoute<S extends Signal> {
   /** Bytes of the next request at most. */
   get requestBytes(): number {
     return Math.min(this.bodyLimit.bytes, this.options.batch?.maxBytes ?? Number.MAX_SAFE_INTEGER);
+  }
+
+  /** What a request that is written now depends on. */
+  get terms(): Terms {
+    return { mostBytes: this.requestBytes, lessons: this.options.backend.lessons ?? 0 };
   }
 
   /**

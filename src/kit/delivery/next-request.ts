@@ -18,9 +18,11 @@ export interface Upcoming {
   writeNext(): Promise<void>;
 }
 
-interface Kept {
-  readonly made: Made;
-  /** What the backend had learned when it was written. */
+/** What else a request depends on. */
+export interface Terms {
+  /** What the destination takes. */
+  readonly mostBytes: number;
+  /** Of the backend. */
   readonly lessons: number;
 }
 
@@ -36,7 +38,7 @@ export class NextRequest {
   /** Read already; nothing of it was sent. */
   #after: Upcoming | undefined;
   #part: object | undefined;
-  #kept: Kept | undefined;
+  #kept: { readonly made: Made; readonly terms: Terms } | undefined;
 
   /** With several lanes it is off: one of them writes while another one waits. */
   constructor(slabs: Slabs, isOn: boolean) {
@@ -71,16 +73,16 @@ export class NextRequest {
     return this.#part === part;
   }
 
-  keep(part: object, kept: Kept): void {
+  keep(part: object, made: Made, terms: Terms): void {
     this.#part = part;
-    this.#kept = kept;
+    this.#kept = { made, terms };
   }
 
-  /** The request of this part, if it has at most so many bytes and the writer has learned nothing since; who takes it gives back its slab. */
-  take(part: object, mostBytes: number, lessons: number): Made | undefined {
+  /** The request of this part, if less is not taken by now, and the writer has learned nothing; who takes it gives back its slab. */
+  take(part: object, { mostBytes, lessons }: Terms): Made | undefined {
     const kept = this.#kept;
     if (kept === undefined || this.#part !== part) return undefined;
-    const isGood = kept.made.body.length <= mostBytes && kept.lessons === lessons;
+    const isGood = kept.terms.mostBytes <= mostBytes && kept.terms.lessons === lessons;
     if (isGood) this.#kept = undefined;
     this.drop();
     return isGood ? kept.made : undefined;

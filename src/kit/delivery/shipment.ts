@@ -80,12 +80,13 @@ export class Shipment<S extends Signal> implements Upcoming {
   }
 
   async writeNext(): Promise<void> {
-    const { next, options } = this.#route;
+    const { next } = this.#route;
     await this.#turn();
     const part = this.#parts.at(-1);
     if (part === undefined || !next.isDue) return;
+    const { terms } = this.#route;
     const made = this.#requests.write(part.from, part.to);
-    if (typeof made !== "string") next.keep(part, { made, lessons: options.backend.lessons ?? 0 });
+    if (typeof made !== "string") next.keep(part, made, terms);
   }
 
   async #sendParts(): Promise<boolean> {
@@ -135,7 +136,7 @@ export class Shipment<S extends Signal> implements Upcoming {
     await gate.pass(stop);
     await outage.quiet(stop);
     if (deadline.aborted || (stop.aborted && (gate.paused || outage.isHeld))) return false;
-    const made = this.#take(part) ?? this.#requests.write(part.from, part.to);
+    const made = next.take(part, this.#route.terms) ?? this.#requests.write(part.from, part.to);
     if (typeof made === "string") return await this.#narrow(part, "writer_failed", made);
     const { slab, written } = made;
     if (written.to === part.from) {
@@ -152,12 +153,6 @@ export class Shipment<S extends Signal> implements Upcoming {
       return true;
     }
     return await this.#judge(whole, written, await this.#post(whole, made));
-  }
-
-  /** The request of the part, where it is written already. */
-  #take(part: Part): Made | undefined {
-    const { next, requestBytes, options } = this.#route;
-    return next.take(part, requestBytes, options.backend.lessons ?? 0);
   }
 
   async #post(part: Part, { slab, body, written }: Made): Promise<Verdict> {

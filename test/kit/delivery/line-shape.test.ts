@@ -4,6 +4,7 @@ import { lineShapeRemover } from "../../../src/kit/delivery/line-shape.ts";
 import type { Indexer } from "../../../src/otlp/indexer.ts";
 import { createIndexer } from "../../../src/otlp/indexing.ts";
 import { withSlack } from "../../../src/wire/slack.ts";
+import { lineDoor } from "../../support/line-door.ts";
 import { decodeRequest, encodeRequest } from "../../support/otlp.ts";
 
 const MARKS = ["weir.tags", "weir.uint", "weir.trace_id", "weir.span_id"];
@@ -32,6 +33,36 @@ test("what has no line shape keeps its batch, before and after a line was met", 
   expect(strip(line)).not.toBe(line);
   const later = plain();
   expect(strip(later)).toBe(later);
+});
+
+test("an unsigned value above int64 is text where its mark is taken away, and no negative number", () => {
+  const indexer = createIndexer();
+  const line = 'm big=18446744073709551615u,a"b=9223372036854775808u,u=7u,b=-1i 1';
+  const bytes = lineDoor([])(line, 1_732_000_000_123);
+  const { bytes: left, length } = lineShapeRemover(indexer.keys)(batchOf(indexer, bytes));
+  expect(decodeRequest("logs", left.subarray(0, length))).toMatchObject({
+    resourceLogs: [
+      {
+        scopeLogs: [
+          {
+            logRecords: [
+              {
+                attributes: [
+                  { key: "big", value: { stringValue: "18446744073709551615" } },
+                  { key: 'a"b', value: { stringValue: "9223372036854775808" } },
+                  { key: "u", value: { intValue: "7" } },
+                  { key: "b", value: { intValue: "-1" } },
+                ],
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  });
+  // Whoever sends such a mark may write anything.
+  const forged = batchOf(indexer, request([["weir.uint", "a"]]));
+  expect(lineShapeRemover(indexer.keys)(forged).items).toBe(1);
 });
 
 test("batch after batch of one process, what is left is what a filter over decoded records leaves", () => {

@@ -153,6 +153,17 @@ test("a request that is larger than what the destination takes by now is written
   );
 });
 
+test("an item that is larger than requests are to be goes out as it was written", async () => {
+  const rig = laneRig({ frames: [3], batch: { minItems: 1, waitMs: 0, maxBytes: 2 } });
+  const running = rig.run();
+  await rig.answer(sent, 2);
+  await rig.answer(sent, 3);
+  await rig.answer(sent, 3);
+  await until(() => rig.reader.settled.size === 1);
+  await running.stop();
+  expect(rig.writer.written.filter((line) => line !== "")).toEqual(["1.0", "1.1", "1.2"]);
+});
+
 test("rows that are refused for good leave what is written already as it is", async () => {
   const rig = laneRig({ frames: [4, 4] });
   const running = rig.run();
@@ -320,7 +331,8 @@ test("what is let go gives its buffer back; what is taken is its taker's", () =>
   const make = () => {
     const slab = slabs.take();
     const written = { to: 1, rows: 1, dropped: new Map() };
-    next.keep(part, { made: { slab, body: slab.bytes.subarray(0, 100), written }, lessons: 3 });
+    const made = { slab, body: slab.bytes.subarray(0, 100), written };
+    next.keep(part, made, { mostBytes: 200, lessons: 3 });
   };
   expect(next.isDue).toBe(false);
   const out = next.sendOf(range);
@@ -330,15 +342,15 @@ test("what is let go gives its buffer back; what is taken is its taker's", () =>
     ...[false, true, false],
     1,
   ]);
-  expect(next.take(other, 1_024, 3)).toBeUndefined();
+  expect(next.take(other, { mostBytes: 1_024, lessons: 3 })).toBeUndefined();
   expect(slabs.taken).toBe(1);
-  expect(next.take(part, 100, 3)?.body).toHaveLength(100);
+  expect(next.take(part, { mostBytes: 200, lessons: 3 })?.body).toHaveLength(100);
   expect([next.isOf(part), slabs.taken]).toEqual([false, 1]);
   make();
-  expect(next.take(part, 99, 3)).toBeUndefined();
+  expect(next.take(part, { mostBytes: 199, lessons: 3 })).toBeUndefined();
   expect(slabs.taken).toBe(1);
   make();
-  expect(next.take(part, 100, 4)).toBeUndefined();
+  expect(next.take(part, { mostBytes: 200, lessons: 4 })).toBeUndefined();
   expect(slabs.taken).toBe(1);
   make();
   next.drop();
