@@ -8,12 +8,14 @@ const PROCESS = randomUUID();
 export const VERSION_HEADERS = { "X-Influxdb-Version": VERSION, "X-Influxdb-Build": "Weir" };
 
 /**
- * `/ping`. InfluxDB 3 answers with JSON, and the client libraries of version 1 take nothing but 204: they are told by what they accept.
+ * `/ping`. InfluxDB 3 answers with JSON, and the client libraries of version 1 take nothing but 204: they are told by what they accept, the
+ * one in Go, which does not say so, by its name and by a parameter that only version 1 has.
  */
 export function ping(request: HttpRequest): HttpAnswer {
   const id = request.header("x-request-id") ?? request.header("request-id") ?? randomUUID();
   const headers = { "Request-Id": id, "X-Request-Id": id };
-  if (request.method === "HEAD" || !takesJson(request)) return { status: 204, headers };
+  if (request.method === "HEAD" || !takesJson(request) || isGoOfVersion1(request))
+    return { status: 204, headers };
   return {
     status: 200,
     contentType: "application/json",
@@ -47,4 +49,9 @@ export function health(request: HttpRequest): HttpAnswer {
 
 function takesJson(request: HttpRequest): boolean {
   return /application\/json|\*\/\*|^$/i.test(request.header("accept") ?? "");
+}
+
+function isGoOfVersion1(request: HttpRequest): boolean {
+  const { query } = request;
+  return query.startsWith("wait_for_leader=") || request.header("user-agent") === "InfluxDBClient";
 }

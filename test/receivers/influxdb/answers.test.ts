@@ -404,6 +404,23 @@ const ROWS: readonly Row[] = [
     answer: "",
     has: { "x-influxdb-version": "3.0.0", "x-request-id": "mine" },
   },
+  {
+    what: "ping of v1 by its Go client",
+    path: "/ping",
+    method: "GET",
+    headers: { accept: "", "user-agent": "InfluxDBClient" },
+    status: 204,
+    answer: "",
+    has: { "x-influxdb-version": "3.0.0" },
+  },
+  {
+    what: "ping of v1 by its Go client under another name, with a time limit",
+    path: "/ping?wait_for_leader=5s",
+    method: "GET",
+    headers: { accept: "", "user-agent": "mine" },
+    status: 204,
+    answer: "",
+  },
   { what: "ping by HEAD", path: "/ping", method: "HEAD", status: 204, answer: "" },
   {
     what: "ping needs no token",
