@@ -80,6 +80,13 @@ function encoded(content: string, { encoding }: Config): Uint8Array {
   return Buffer.from(content, encoding === "latin1" ? "latin1" : "utf8");
 }
 
+/** As the receiver has it: what it is given must be UTF-8. */
+function newDoor(): RecordDoor {
+  const door = new RecordDoor();
+  door.isKnownUtf8 = true;
+  return door;
+}
+
 /** The request of what the door has, fit for the pipelines, as text. */
 function finished(door: RecordDoor): string {
   const { bytes, length, items } = door.finish();
@@ -93,7 +100,7 @@ function finished(door: RecordDoor): string {
 /** Reads a file that grows by up to `step` bytes at a time. */
 function read(config: Config, content: Uint8Array, step: number, mayBeFull: boolean): string {
   const parter = parterOf(config);
-  const door = new RecordDoor();
+  const door = newDoor();
   door.arrive(1_800_000_000_000);
   let from = 0;
   let to = 0;
@@ -141,7 +148,7 @@ const entry = (n: number) => ({ message: `${n} ${text()}`, timestamp: `2024-01-1
 
 /** What the obvious implementation takes of the file: its entries by time, those of `seen` left out. */
 function expected(content: string, seen: Readonly<Record<string, number>>): string | undefined {
-  const door = new RecordDoor();
+  const door = newDoor();
   door.arrive(1_800_000_000_000);
   door.given = given.plain;
   let sections: unknown;
@@ -170,7 +177,7 @@ function expected(content: string, seen: Readonly<Record<string, number>>): stri
 
 /** Takes a file in parts of up to `most` entries. */
 function take(content: Uint8Array, mark: LogsJsonMark, most: number) {
-  const door = new RecordDoor();
+  const door = newDoor();
   door.arrive(1_800_000_000_000);
   const logs = new LogsJson(withSlack(Uint8Array.from(content)), content.length, mark);
   for (let steps = 0; logs.step(); steps++) if (steps > 1e6) throw new Error("it does not end");

@@ -149,6 +149,7 @@ export class RecordRequests {
     door.arrive(this.#context.nowMs());
     door.given = given;
     door.timeLow = door.timeHigh = 0;
+    door.isKnownUtf8 = false;
   }
 
   /** `example`: the whole sentence about one of them. */

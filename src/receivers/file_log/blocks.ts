@@ -84,7 +84,7 @@ export class Whole implements Parter {
     door.given = given.plain;
     let p = chunk.from;
     while (p < chunk.to && (chunk.isEnd || chunk.to - p >= this.#most)) {
-      const isLast = chunk.to - p <= this.#most;
+      const isLast = chunk.isEnd && chunk.to - p <= this.#most;
       const end = isLast ? chunk.to : wholeEnd(chunk.bytes, p, p + this.#most, "nop");
       this.#texts.take(chunk, p, end, door);
       p = end;

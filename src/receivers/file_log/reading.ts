@@ -66,6 +66,8 @@ export class Reading {
     const { service_name: serviceName } = config;
     const named = serviceName !== undefined && { serviceName };
     this.#door = new RecordDoor({ arrival: new ArrivalTime(true), ...named });
+    // `Texts` and `LogsJson` give nothing else.
+    this.#door.isKnownUtf8 = true;
     this.#most = 2 * config.max_log_size + CHUNK_BYTES;
     this.#replaced = context.meter.counter(
       "weir_file_log_replaced_texts_total",

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { RecordSource } from "../../kit/doors/record-requests.ts";
 import type { Body } from "../../kit/server/compression.ts";
 import type { RecordDoor } from "../../series/records/record-door.ts";
@@ -26,6 +27,7 @@ export class JsonRecords implements RecordSource {
   /** Time of records that have none: halves of nanoseconds, 0 is none. */
   readonly #timeLow: number;
   readonly #timeHigh: number;
+  readonly #isUtf8: boolean;
   #p: number;
   /** Open brackets of arrays. */
   #depth = 0;
@@ -40,11 +42,13 @@ export class JsonRecords implements RecordSource {
     this.#end = length;
     this.#timeLow = timeLow;
     this.#timeHigh = timeHigh;
+    this.#isUtf8 = isUtf8(bytes.subarray(0, length));
     const hasMark = length > 2 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
     this.#p = hasMark ? 3 : 0;
   }
 
   fill(door: RecordDoor, size: number): boolean {
+    door.isKnownUtf8 = this.#isUtf8;
     const stop = this.#p + size;
     while (this.#p < stop) {
       this.#skipSeparators();

@@ -151,13 +151,17 @@ export class Members {
     return at;
   }
 
+  /** Whether all names and texts are ASCII. */
+  get isAscii(): boolean {
+    return isAscii(this.texts.view, 0, this.texts.length);
+  }
+
   /**
-   * Puts U+FFFD for what is not UTF-8 in names and texts of the members from `first` on, which are in the memory from `from` on: OTLP's strings
-   * are UTF-8. Whether there was any such. To be called before `settle`: names may become equal.
+   * Puts U+FFFD for what is not UTF-8 in names and texts of the members from `first` on: OTLP's strings are UTF-8. Whether there was any such.
+   * To be called before `settle`: names may become equal.
    */
-  repair(first: number, from: number): boolean {
-    const { table, texts, count } = this;
-    if (isAscii(texts.view, from, texts.length)) return false;
+  repair(first: number): boolean {
+    const { table, count } = this;
     let isAny = false;
     for (let i = first * MEMBER; i < count * MEMBER; i += MEMBER) {
       const kind = table[i + Member.kind];

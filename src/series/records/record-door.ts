@@ -82,6 +82,8 @@ export class RecordDoor {
   timeHigh = 0;
   /** The next records have no other time than that, whatever their members say. */
   isTimeGiven = false;
+  /** What is given as JSON, lines and attributes next is UTF-8, as their giver has seen: a whole body is looked through many times faster than text by text. */
+  isKnownUtf8 = false;
   /** `service.name` of the next records; one of no length is looked for in their members. */
   service: TextSpan | undefined;
   /** Why the last record was not taken. */
@@ -144,7 +146,7 @@ export class RecordDoor {
     this.#begin();
     const end = this.#json.read(bytes, view, from, to, RECORD_MAX);
     if (end < 0) this.problem = this.#json.problem(from);
-    else this.#settle();
+    else this.#settle(this.isKnownUtf8);
     return end;
   }
 
@@ -161,7 +163,8 @@ export class RecordDoor {
       return this.#fail();
     const end = this.#msgpack.read(bytes, view, from, to, RECORD_MAX);
     if (end < 0) return this.#fail();
-    this.#settle();
+    // Its strings may hold any bytes, and bytes may be text.
+    this.#settle(false);
     return end;
   }
 
@@ -197,13 +200,14 @@ export class RecordDoor {
   /** Ends the record that was begun, with `view[from, to)` as its body. */
   line(view: DataView, from: number, to: number): void {
     const members = this.#members;
-    this.#repair(0, 0);
-    members.settle();
     const length = to - from;
     members.texts.ensure(length);
     const at = members.put(view, from, length);
+    const isFine = this.isKnownUtf8 || members.isAscii;
+    if (!isFine) this.#repair(0);
+    members.settle();
     members.add(at, 0, MemberKind.text, at, length, Layer.record);
-    this.#repair(members.count - 1, at);
+    if (!isFine) this.#repair(members.count - 1);
     this.#write(members.count - 1);
   }
 
@@ -243,15 +247,15 @@ export class RecordDoor {
     }
   }
 
-  /** Whatever the sender's encoding is: what leaves this door is UTF-8. Strings in MessagePack and pushes may hold any bytes. */
-  #repair(first: number, from: number): void {
-    if (this.#members.repair(first, from)) this.#isReplaced = true;
+  /** Whatever the sender's encoding is: what leaves this door is UTF-8. */
+  #repair(first: number): void {
+    if (this.#members.repair(first)) this.#isReplaced = true;
   }
 
   /** All members of the record are there. */
-  #settle(): void {
+  #settle(isKnownUtf8: boolean): void {
     const members = this.#members;
-    this.#repair(0, 0);
+    if (!isKnownUtf8 && !members.isAscii) this.#repair(0);
     members.settle();
     if (this.#readsInner(MESSAGE) || this.#readsInner(LOG)) members.settle();
     this.#write(this.#findBody());
@@ -334,7 +338,7 @@ export class RecordDoor {
 
   /** The service that the receiver knows, whose name is looked at as a text of the record. */
   #openNamed({ view, at, length }: TextSpan): void {
-    if (isAscii(view, at, at + length)) {
+    if (this.isKnownUtf8 || isAscii(view, at, at + length)) {
       this.#groups.open(view, at, length);
       return;
     }

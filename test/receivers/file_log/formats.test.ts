@@ -100,6 +100,15 @@ test("nop: what is there is one record", () => {
   expect(bodies(parter, Buffer.from("x".repeat(100)), 0)).toEqual(["x".repeat(64), "x".repeat(36)]);
 });
 
+test("nop: records end between characters, cut at every byte", () => {
+  const content = Buffer.from("é😀".repeat(30));
+  const pairs = (n: number) => "é😀".repeat(n);
+  const even = [pairs(11), pairs(11), pairs(8)];
+  cutAnywhere({ encoding: "nop", max_log_size: 66 }, content, ...even);
+  const odd = [`${pairs(10)}é`, `😀${pairs(10)}`, pairs(9)];
+  cutAnywhere({ encoding: "nop", max_log_size: 65 }, content, ...odd);
+});
+
 test("long lines: split, truncate or skip, cut at every byte; no character is parted", () => {
   const long = "é".repeat(80);
   const content = Buffer.from(`a\n${long}\nb\n`);
