@@ -23,6 +23,12 @@ export function duration(what: string, fallback: string) {
 /** Longest path of a socket (sun_path, less its end), with "unix:" before it. */
 const SOCKET_BYTES = 107 + "unix:".length;
 
+const NO_PORT = "a port is a number up to 65535";
+
+function hasPort(place: string): boolean {
+  return place.startsWith("unix:") || Number(/\d+$/.exec(place)?.[0]) <= 65_535;
+}
+
 /** `host:port`, with or without a scheme in front; port 0 lets the system choose. */
 export function listenEndpoint(what: string, fallback: string) {
   return z
@@ -31,6 +37,7 @@ export function listenEndpoint(what: string, fallback: string) {
       /^(?:\[[0-9a-fA-F:.]+\]|[^:[\]]*):\d{1,5}$/,
       'expected host:port, for example "127.0.0.1:4317"',
     )
+    .refine(hasPort, { error: NO_PORT })
     .prefault(fallback)
     .describe(what);
 }
@@ -47,6 +54,7 @@ export function listenPlace(what: string, fallback: string) {
     .refine((text) => !text.startsWith("unix:") || Buffer.byteLength(text) <= SOCKET_BYTES, {
       error: "the path of a socket has at most 107 bytes",
     })
+    .refine(hasPort, { error: NO_PORT })
     .prefault(fallback)
     .describe(what);
 }

@@ -306,3 +306,16 @@ test.each([
   const { sending_queue: queue } = options as Pick<Delivery, "sending_queue">;
   expect(queue.batch?.min_size).toBe(minSize);
 });
+
+test("a port that there is not is said where it stands", async () => {
+  const ask = async (place: string) =>
+    messages(
+      await load([
+        `${PARTS.replace("grpc: ", `grpc: { endpoint: "${place}" } `)}service: { pipelines: { logs: { receivers: [otlp], exporters: [debug] } } }\n`,
+      ]),
+    );
+  expect(await ask("127.0.0.1:65535")).toEqual([]);
+  expect(await ask("127.0.0.1:65536")).toEqual([
+    expect.stringMatching(/^a\.yaml:1:\d+: a port is a number up to 65535/),
+  ]);
+});
