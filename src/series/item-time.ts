@@ -1,6 +1,3 @@
-/** Low half of the last whole second that an int64 of nanoseconds holds; the high half is 0x7fffffff. */
-const LAST_SECOND = 3_440_191_488;
-
 /** Time of an item: its own where an int64 of nanoseconds holds it, else its frame's arrival (mapping §1.6). */
 export class ItemTime {
   low = 0;
@@ -22,10 +19,10 @@ export class ItemTime {
     if (at < 0) return true;
     const low = view.getInt32(at, true);
     const high = view.getInt32(at + 4, true);
-    // InfluxDB's range leaves out the highest int64 and the two lowest. Of the last second, nothing is taken: spread rows would move out.
+    // InfluxDB's range leaves out the highest int64 and the two lowest.
     const isIn =
       high >= 0
-        ? high < 0x7fffffff || low >>> 0 < LAST_SECOND
+        ? high < 0x7fffffff || low !== -1
         : isLine && (high > -0x80000000 || low >>> 0 >= 2);
     if (!isIn) return false;
     this.low = low;

@@ -133,7 +133,8 @@ export const time = fc.oneof(
     "1705314600123456789",
     "18446744073709551615",
     "9223372036854775807",
-    "9223372036854775806",
+    // A second before the last: rows that are spread stay in the range.
+    "9223372035854775806",
   ),
   fc.bigInt({ min: 1705314600123456700n, max: 1705314600123456720n }).map(String),
 );

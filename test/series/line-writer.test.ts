@@ -187,14 +187,6 @@ describe("limits of the line writer", () => {
     });
   });
 
-  test("nothing is moved out of the range of time: its last second counts as outside", () => {
-    const times = ["9223372035999999999", "9223372036000000000", "9223372036854775806"];
-    const bytes = logRecords(times.length, (i) => ({ timeUnixNano: times[i] }));
-    const { text } = writeAll(writerOf(), rangeOf([batchOf(bytes)], ARRIVAL_MS));
-    const seconds = readRows(text).map(({ time }) => time.slice(0, -9));
-    expect(seconds).toEqual(["9223372035", ...Array(2).fill(String(ARRIVAL_MS).slice(0, -3))]);
-  });
-
   test("20,000 equal records stay 20,000 rows, quickly, however they are cut", async () => {
     const bytes = logRecords(20_000, () => ({
       timeUnixNano: "1705314600123456789",

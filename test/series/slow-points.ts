@@ -246,7 +246,7 @@ class PointFrame {
 
   #time({ point }: PointItem): bigint {
     const time = BigInt(String(point["timeUnixNano"] ?? 0));
-    return time === 0n || time >= 9_223_372_036_000_000_000n ? this.#arrival : time;
+    return time === 0n || time >= 2n ** 63n - 1n ? this.#arrival : time;
   }
 }
 

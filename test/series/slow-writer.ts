@@ -289,8 +289,7 @@ class Frame {
     const time = own === 0n ? BigInt(String(item.log["observedTimeUnixNano"] ?? 0)) : own;
     const signed = BigInt.asIntN(64, time);
     const isIn =
-      signed < 9_223_372_036_000_000_000n &&
-      (signed >= 0n || (isLine && signed >= -(2n ** 63n) + 2n));
+      signed < 2n ** 63n - 1n && (signed >= 0n || (isLine && signed >= -(2n ** 63n) + 2n));
     return time === 0n || !isIn ? this.#arrival : signed;
   }
 }

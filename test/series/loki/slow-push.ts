@@ -52,7 +52,7 @@ const WORDS = new Map(
     fatal: "fatal critical crit alert emerg emergency panic",
   }).flatMap(([level, words]) => words.split(" ").map((word) => [word, level] as const)),
 );
-const MAX_TIME = 9_223_372_036_000_000_000n;
+const MAX_TIME = 2n ** 63n - 1n;
 
 export function slowPush(bytes: Uint8Array, options: SlowOptions): SlowPush {
   const push = new Push(options);
