@@ -36,8 +36,9 @@ export interface RouteCounts extends Tally {
 export interface ReadLimits {
   readonly bytes: number;
   readonly items: number;
-  /** Waits up to `waitMs` after the first queued item for `minItems` (queue batching); default: no wait. */
+  /** Waits up to `waitMs` after the first queued item for `minItems` or `minBytes`, what comes first (queue batching); default: no wait. */
   readonly minItems?: number;
+  readonly minBytes?: number;
   readonly waitMs?: number;
 }
 

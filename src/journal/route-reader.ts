@@ -104,8 +104,9 @@ export class RouteReader<S extends Signal> implements Reader<S> {
   #patienceMs(limits: ReadLimits): number {
     const { unread, unreadSince } = this.state;
     if (unread.frames === 0) return Number.POSITIVE_INFINITY;
-    const { minItems = 0, waitMs = 0 } = limits;
-    if (unread.items >= Math.min(minItems, limits.items) || unread.bytes >= limits.bytes) return 0;
+    const { minItems = 0, minBytes = Number.POSITIVE_INFINITY, waitMs = 0 } = limits;
+    if (unread.items >= Math.min(minItems, limits.items)) return 0;
+    if (unread.bytes >= Math.min(minBytes, limits.bytes)) return 0;
     return Math.max(0, waitMs - (performance.now() - unreadSince));
   }
 

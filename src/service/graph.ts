@@ -194,7 +194,7 @@ function batching(batch: NonNullable<SendingQueue["batch"]>, ofQueue: SendingQue
   const inItems = sizer !== "bytes";
   return {
     waitMs,
-    minItems: inItems ? min : Number.MAX_SAFE_INTEGER,
+    ...(inItems ? { minItems: min } : { minItems: Number.MAX_SAFE_INTEGER, minBytes: min }),
     ...(max > 0 && (inItems ? { maxItems: max } : { maxBytes: max })),
   };
 }

@@ -42,6 +42,14 @@ test("read waits for the first frame, then up to waitMs for minItems", async () 
   expect((await late).items).toBe(1);
 });
 
+test("read waits for minBytes where items do not end the wait", async () => {
+  const { journal, reader } = await started();
+  const limits = { ...ALL, minItems: Number.MAX_SAFE_INTEGER, minBytes: 9, waitMs: 60_000 };
+  const waiting = reader.read({ ...limits, items: Number.MAX_SAFE_INTEGER }, never);
+  for (const text of ["aaaa", "bbbb", "c"]) await journal.append([frameOf(text, [reader.route])]);
+  expect((await waiting).frames.map(({ batch }) => textOf(batch))).toEqual(["aaaa", "bbbb"]);
+});
+
 test("read rejects with the reason of the stop, and when the journal stops", async () => {
   const { journal, reader } = await started();
   const stop = new AbortController();

@@ -34,6 +34,7 @@ export interface ExportLoopOptions<S extends Signal = Signal> {
   /** Wait for more before a send; without it every send takes what is there. */
   readonly batch?: {
     readonly minItems: number;
+    readonly minBytes?: number;
     readonly waitMs: number;
     readonly maxItems?: number;
     readonly maxBytes?: number;

@@ -110,12 +110,13 @@ async function readAhead<S extends Signal>(
 
 function readLimits<S extends Signal>(route: DeliveryRoute<S>): ReadLimits {
   const { batch } = route.options;
-  const { minItems = 0, waitMs = 0 } = batch ?? {};
+  const { minItems = 0, minBytes, waitMs = 0 } = batch ?? {};
   const most = mostOf(route);
   if (route.options.hurry?.aborted) return most;
   const { lingerMs } = route.lanes;
   if (lingerMs > waitMs) return { ...most, minItems: most.items, waitMs: lingerMs };
-  return batch === undefined ? most : { ...most, minItems, waitMs };
+  if (batch === undefined) return most;
+  return { ...most, minItems, waitMs, ...(minBytes !== undefined && { minBytes }) };
 }
 
 function mostOf<S extends Signal>({ options, fit, outage }: DeliveryRoute<S>): ReadLimits {

@@ -46,6 +46,13 @@ test("cuts at the limits of bytes and items, and passes the batch options to the
   expect(rig.reader.limits[0]).toEqual({ bytes: 313, items: 3, minItems: 7, waitMs: 9 });
 });
 
+test("batch.min_size in bytes is what the reader waits for", async () => {
+  const batch = { minItems: Number.MAX_SAFE_INTEGER, minBytes: 5, waitMs: 9 };
+  const rig = exportRig({ frames: [4], post: () => sent, batch });
+  await rig.untilSettled();
+  expect(rig.reader.limits[0]).toMatchObject({ minBytes: 5, waitMs: 9 });
+});
+
 test("batch.max_size in bytes bounds a request, but never costs an item", async () => {
   const batch = { minItems: 1, waitMs: 0, maxBytes: 10 };
   const rig = exportRig({ frames: [4], writer: new LineWriter(2), post: () => sent, batch });
