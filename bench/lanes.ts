@@ -87,6 +87,7 @@ async function laneRow(job: LaneJob): Promise<Record<string, string>> {
       await sleep(seenMs);
       const [cpuAfter, after] = [await cpu(), await read()];
       const seconds = (performance.now() - begun) / 1_000;
+      // Its other threads wait for the core as well, and let it wait: so the share may be above 100 %.
       const ownSeconds = seconds - ((await waitedMs(service)) - waitedBefore) / 1_000;
       const bytes = after.bytes - before.bytes;
       const requests = Math.max(1, after.requests - before.requests);
