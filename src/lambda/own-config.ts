@@ -108,7 +108,7 @@ function ownValues(env: Env, functionName: string, minBatch: number): OwnValues 
 /** The configuration that LOKI_IP stands for: lines of the function, with the labels and the text of the seed's extension. */
 function toLoki(values: OwnValues): object {
   const { attributes, minBatch } = values;
-  const batch = { min_size: minBatch, flush_timeout: BATCH_WAIT };
+  const batch = { min_size: minBatch, sizer: "items", flush_timeout: BATCH_WAIT };
   return {
     receivers: {
       telemetry_api: {

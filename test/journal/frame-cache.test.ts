@@ -7,7 +7,7 @@ import { createMemoryIo } from "../../src/journal/memory-io.ts";
 import { Flights } from "../../src/journal/route-state.ts";
 import type { Range, Stored } from "../../src/otlp/range.ts";
 import { AwaitedReader } from "../../src/service/results.ts";
-import { batchOf } from "./fake.ts";
+import { ALL, batchOf, never } from "./fake.ts";
 
 const BYTES = 10_000;
 const NOTHING: Tally = { delivered: 0, unconfirmed: 0, deadLettered: 0, dropped: new Map() };
@@ -104,12 +104,12 @@ describe("frames that every route is past go with the young generation, not at t
   });
 
   it("where an acknowledgement waits for the answer", async () => {
-    const never = () => Promise.reject(new Error("not read here"));
+    const waiting: Range[] = [];
     const reader: Reader = {
       name: "one",
       route: 1,
       signal: "logs",
-      read: never,
+      read: async () => waiting.shift() ?? Promise.reject(new Error("nothing waits")),
       settle() {},
       counts: () => {
         throw new Error("not counted here");
@@ -118,10 +118,11 @@ describe("frames that every route is past go with the young generation, not at t
     const awaited = new AwaitedReader(reader);
     const out: Range[] = [];
     const answers: Promise<void>[] = [];
-    const bytes = await left((seq) => {
+    const bytes = await left(async (seq) => {
       const range = { first: seq, last: seq, frames: [frame(seq)], items: 1 };
       for (const { batch } of range.frames) answers.push(awaited.result(batch));
-      if (out.push(range) < 5) return;
+      waiting.push(range);
+      if (out.push(await awaited.read(ALL, never)) < 5) return;
       const settled = out.shift();
       if (settled !== undefined) awaited.settle(settled, NOTHING);
     });
