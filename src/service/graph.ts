@@ -134,7 +134,7 @@ function connect(
     bits: routesOf([own.route]),
     enqueueFailed: around.gate.meter.counter(
       `otelcol_exporter_enqueue_failed_${ITEM_NAMES[signal]}`,
-      "Items of requests that were refused because a queue was full or the disk did not take them.",
+      "Items of requests that were refused: a queue was full, the disk did not take them, or the destination said no while the sender waited for it.",
       { exporter: id, data_type: signal },
     ),
     ...(reader instanceof AwaitedReader && { awaited: reader }),

@@ -335,7 +335,8 @@ export class Shipment<S extends Signal> implements Upcoming {
         break;
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause);
-        const text = "a dead letter cannot be written: its range waits; free disk space";
+        const text =
+          "a dead letter cannot be written, and its range waits; why says what would help";
         route.log("error", "dead letters", 1, () => ({ why, seq, item: number }), text);
         await sleep(backoff.next(), route.stop);
         if (route.stop.aborted) return false;
